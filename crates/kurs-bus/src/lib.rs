@@ -1,0 +1,91 @@
+//! The bus carries Updates from the Writer to every Reader, and commands the other way.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`update`] | [`Update`] and everything that can travel in one |
+//! | [`command`] | [`Command`] and [`Reply`]: what Readers ask of the Writer |
+//! | [`memory`] | [`memory::MemoryBus`], the default: everything in one process |
+//!
+//! The bus is a hint, the store is the truth: a Reader applies an update only if its
+//! [`kurs_core::UpdateId`] is greater than the last one of that pair, and takes the last values
+//! again after a gap.
+
+pub mod command;
+pub mod memory;
+pub mod update;
+
+pub use command::{Command, Reply};
+pub use update::{Body, SourcePrice, SourceStatus, Update};
+
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// What can go wrong on the bus.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BusError {
+    /// The bus is closed or out of reach.
+    #[error("the bus is not available")]
+    Unavailable,
+    /// Nobody answered a command in time.
+    #[error("no Writer answered within {0:?}")]
+    NoAnswer(Duration),
+}
+
+/// What a subscriber receives.
+#[derive(Debug, Clone)]
+pub enum BusEvent {
+    /// The next update, in order per shard.
+    Update(Arc<Update>),
+    /// The subscriber was too slow and this many updates are gone: take the last values.
+    Gap {
+        /// How many were lost.
+        lost: u64,
+    },
+}
+
+/// A place in the flow of updates.
+#[async_trait]
+pub trait Subscription: Send {
+    /// Waits for the next event.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when the bus has ended.
+    async fn next(&mut self) -> Result<BusEvent, BusError>;
+}
+
+/// A command waiting for its answer.
+#[derive(Debug)]
+pub struct Request {
+    /// What is asked.
+    pub command: Command,
+    /// Where the answer goes.
+    pub reply: tokio::sync::oneshot::Sender<Reply>,
+}
+
+/// Carries updates and commands. One suite of conformance tests holds for every implementation.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Hands an update to all subscribers and keeps it as the last value of its key.
+    /// Never waits for a subscriber.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when it cannot be handed over.
+    fn publish(&self, update: Arc<Update>) -> Result<(), BusError>;
+
+    /// Joins the flow: every update published from now on.
+    async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError>;
+
+    /// The last update of every key.
+    async fn last_values(&self) -> Result<Vec<Arc<Update>>, BusError>;
+
+    /// Asks the active Writer.
+    ///
+    /// # Errors
+    /// [`BusError::NoAnswer`] when no Writer answers within `patience`.
+    async fn request(&self, command: Command, patience: Duration) -> Result<Reply, BusError>;
+
+    /// The next command for the Writer, `None` when the bus has ended.
+    async fn next_request(&self) -> Option<Request>;
+}

@@ -1,0 +1,125 @@
+//! What travels on the bus.
+
+use kurs_core::{Pair, Price, Rate, SourceId, SourceKind, SourceState, TrackedSymbol, UpdateId, Wall};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One message: what happened, and its place in the order of its shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// Shard, epoch and sequence; unique, and growing within a shard.
+    pub id: UpdateId,
+    /// What happened.
+    pub body: Body,
+}
+
+/// Kinds of [`Update`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub enum Body {
+    /// A published rate.
+    Rate(Rate),
+    /// One source's own price, conflated.
+    SourcePrice(SourcePrice),
+    /// State and counters of a source, about once a second.
+    SourceStatus(SourceStatus),
+    /// The full list of tracked symbols, whenever it changes.
+    Tracked(Arc<[TrackedSymbol]>),
+    /// The pair is not published any more.
+    Withdrawn(Pair),
+}
+
+/// What an update is the last value of: a later update with the same key replaces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// Rates and withdrawals of a pair.
+    Rate(Pair),
+    /// Price of one source for one pair.
+    SourcePrice(SourceId, Pair),
+    /// A source.
+    SourceStatus(SourceId),
+    /// The tracked symbols.
+    Tracked,
+}
+
+impl Body {
+    /// The key this body is a value of.
+    #[must_use]
+    pub const fn key(&self) -> Key {
+        match self {
+            Self::Rate(rate) => Key::Rate(rate.pair),
+            Self::Withdrawn(pair) => Key::Rate(*pair),
+            Self::SourcePrice(price) => Key::SourcePrice(price.source, price.pair),
+            Self::SourceStatus(status) => Key::SourceStatus(status.source),
+            Self::Tracked(_) => Key::Tracked,
+        }
+    }
+}
+
+/// One source's own price for one pair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePrice {
+    /// Who.
+    pub source: SourceId,
+    /// The market.
+    pub pair: Pair,
+    /// Fair price.
+    pub value: Price,
+    /// Best bid, if the source gives sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bid: Option<Price>,
+    /// Best ask, if the source gives sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Price>,
+    /// State of this price.
+    pub state: SourceState,
+    /// Why the state is what it is; empty when live.
+    pub why: Arc<str>,
+    /// When it was observed (the source's own time if it gives one, else receipt).
+    pub observed_at: Wall,
+    /// When it was received.
+    pub received_at: Wall,
+    /// When this message was published.
+    pub published_at: Wall,
+    /// How long from publishing the price may be used as fresh.
+    pub valid_for: Duration,
+}
+
+/// State and counters of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Who.
+    pub source: SourceId,
+    /// What kind.
+    pub kind: SourceKind,
+    /// Its place in the order of preference; 1 is best.
+    pub priority: u16,
+    /// Its state.
+    pub state: SourceState,
+    /// Why, in one short phrase; empty when live.
+    pub why: Arc<str>,
+    /// Since when it is in this state.
+    pub since: Wall,
+    /// How data comes at present: `websocket`, `rest` or `poll`.
+    pub mode: Arc<str>,
+    /// Pairs it gives a price for.
+    pub pairs: u32,
+    /// Frames and replies received.
+    pub messages: u64,
+    /// Frames and replies that could not be read.
+    pub decode_errors: u64,
+    /// Connections or polls that were started again after a failure.
+    pub reconnects: u64,
+    /// Requests that failed.
+    pub failures: u64,
+    /// When data last arrived.
+    pub last_message_at: Option<Wall>,
+    /// Next poll of a polled source.
+    pub next_poll_at: Option<Wall>,
+    /// Until when the venue forbade further requests (429, 418).
+    pub limited_until: Option<Wall>,
+    /// Receive time minus the venue's own time of the last dated frame, milliseconds: the
+    /// difference of two clocks, so it may be negative.
+    pub lag_ms: Option<i64>,
+}

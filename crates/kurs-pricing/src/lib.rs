@@ -1,0 +1,1 @@
+//! Pricing: priority fail-over, freshness, cross rates; pure.

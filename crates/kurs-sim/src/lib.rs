@@ -1,0 +1,1 @@
+//! Simulated venues that speak the real wire protocols, with faults on demand.

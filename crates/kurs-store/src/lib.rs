@@ -1,0 +1,81 @@
+//! The store is the truth: current rates for cold starts, the history of every rate received,
+//! tracked symbols, and the epoch of the Writer.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`model`] | rows and queries |
+//! | [`sqlite`] | [`sqlite::SqliteStore`], the embedded default |
+
+pub mod model;
+pub mod sqlite;
+
+pub use model::{Cursor, HistoryPage, HistoryQuery, HistoryRow, SchemaState, StoredRate};
+
+use async_trait::async_trait;
+use kurs_core::{Epoch, TrackedSymbol, Wall};
+
+/// Keeps what must outlive the process. One suite of conformance tests holds for every
+/// implementation. A call that returned `Ok` is durable.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Brings the schema to this program's version. Idempotent, forward only, safe when run by
+    /// many at once. Returns the versions before and after.
+    async fn migrate(&self) -> Result<SchemaState, StoreError>;
+
+    /// The schema version found and the one this program needs.
+    async fn schema(&self) -> Result<SchemaState, StoreError>;
+
+    /// Takes the Writer's place for a shard: the epoch grows by one and is returned.
+    async fn begin_epoch(&self, shard: u16) -> Result<Epoch, StoreError>;
+
+    /// Appends history rows. Rows that are there already (same pair, source, epoch, seq) are
+    /// passed over, so a repeated batch does no harm.
+    async fn append(&self, rows: Vec<HistoryRow>) -> Result<(), StoreError>;
+
+    /// Replaces the current rate of each pair, unless the stored one has a greater id.
+    async fn save_current(&self, rates: Vec<StoredRate>) -> Result<(), StoreError>;
+
+    /// All current rates.
+    async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError>;
+
+    /// One page of history, oldest first.
+    async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError>;
+
+    /// Deletes history received before `before`, in small steps. Returns how many rows went.
+    async fn prune(&self, before: Wall) -> Result<u64, StoreError>;
+
+    /// Tracked symbols, oldest first.
+    async fn tracked(&self) -> Result<Vec<TrackedSymbol>, StoreError>;
+
+    /// Adds a tracked symbol. False when it was there.
+    async fn track(&self, symbol: TrackedSymbol) -> Result<bool, StoreError>;
+
+    /// Removes a tracked symbol. False when it was not there.
+    async fn untrack(&self, symbol: &str) -> Result<bool, StoreError>;
+
+    /// True once the configured pairs were put in on the first start; a second call returns
+    /// what the first one left. Lets a symbol that was removed by hand stay removed.
+    async fn mark_seeded(&self) -> Result<bool, StoreError>;
+
+    /// Cheap question whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// What can go wrong, named by what the caller can do.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Try again later; serving goes on without the store.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The schema is older or newer than this program: migrate, or use the right program.
+    #[error("the store has schema version {found}, this program needs {needed}{hint}", hint = if found < needed { "; run `kurs migrate`" } else { "; it was written by a newer kurs" })]
+    Schema {
+        /// Version found.
+        found: u32,
+        /// Version needed.
+        needed: u32,
+    },
+    /// A stored value cannot be read; retrying will not help.
+    #[error("the store holds something that cannot be read: {0}")]
+    Corrupt(String),
+}

@@ -1,0 +1,1 @@
+//! Test kit: fixture loader, fake clock, fault proxy, private processes.

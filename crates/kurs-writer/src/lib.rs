@@ -1,0 +1,1 @@
+//! Writer role: sources to pricing to bus, and the recorder to the store.

@@ -1,0 +1,2 @@
+//! The kurs binary.
+fn main() {}
