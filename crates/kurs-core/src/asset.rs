@@ -23,8 +23,10 @@ impl Asset {
     /// # Errors
     /// When the text is empty, longer than 16 bytes, or has anything but ASCII letters and digits.
     pub fn parse(text: &str) -> Result<Self, AssetError> {
-        let upper = text.to_ascii_uppercase();
-        ShortText::new(&upper, |byte| byte.is_ascii_alphanumeric())
+        let is_upper = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        // Requests on the hot path are upper case already: no copy for them.
+        ShortText::new(text, is_upper)
+            .or_else(|| ShortText::new(&text.to_ascii_uppercase(), is_upper))
             .map(Self)
             .ok_or(AssetError)
     }

@@ -1,0 +1,297 @@
+//! Rates that nobody publishes: cross rates over the published markets, and rates pinned to one
+//! source. Kept as long as the ids of their legs do not change.
+
+use crate::document::RateDocument;
+use crate::rendered::{Rendered, etag_of, json_of};
+use crate::slot::{Held, HeldPrice, Slot};
+use crate::view::{Answer, Missing, RateView};
+use kurs_core::{Asset, Mono, Now, Pair, RateState, SourceId, UpdateId, Wall};
+use kurs_pricing::cross::multiply;
+use kurs_pricing::{CrossRate, Graph, Market};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Paths are searched again at least this often: among equally long ones the youngest wins, and
+/// ages change without any message.
+const SEARCH_EVERY: Duration = Duration::from_secs(1);
+
+/// The graph of published markets at one moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    topology: u64,
+    made: Mono,
+    pub(crate) graph: Graph,
+    /// Slot of each node of the graph.
+    pub(crate) slots: Vec<Arc<Slot>>,
+}
+
+/// A derived answer with what it was made of.
+#[derive(Debug)]
+pub(crate) struct Derived {
+    snapshot: Arc<Snapshot>,
+    start: Option<Arc<HeldPrice>>,
+    legs: Vec<(Arc<Slot>, UpdateId)>,
+    answer: Answer,
+}
+
+/// Nodes of the graph from base to quote; true = taken from its quote to its base.
+type Steps = Vec<(usize, bool)>;
+
+/// A cross rate found for a quote asset, with its id and its end.
+pub(crate) struct Reached {
+    pub(crate) quote: Asset,
+    pub(crate) cross: CrossRate,
+    pub(crate) id: UpdateId,
+    pub(crate) valid_until: Mono,
+    pub(crate) published_at: Wall,
+}
+
+/// One leg taken from the view.
+struct Taken {
+    market: Market,
+    inverted: bool,
+    id: UpdateId,
+    valid_until: Mono,
+    published_at: Wall,
+}
+
+impl RateView {
+    /// A rate that is not published: pinned to a source, or a cross rate.
+    pub(crate) fn derive(
+        &self,
+        asked: Pair,
+        pin: Option<SourceId>,
+        now: Now,
+    ) -> Result<Answer, Missing> {
+        let key = (asked, pin);
+        let snapshot = self.snapshot(now);
+        let kept = self.derived.lock().get(&key).cloned();
+        if let Some(kept) = kept && self.still_holds(&kept, &snapshot, now.mono) {
+            return Ok(kept.answer.clone());
+        }
+        let (start, steps) = match pin {
+            Some(source) => {
+                let (price, steps) = self.pinned_way(asked, source, &snapshot, now.mono)?;
+                (Some(price), steps)
+            }
+            None => (None, self.way(asked, &snapshot, now)?),
+        };
+        let mut taken = Vec::with_capacity(steps.len() + 1);
+        if let Some(price) = &start {
+            taken.push(Taken {
+                market: price.market(),
+                inverted: false,
+                id: price.id,
+                valid_until: price.valid_until,
+                published_at: price.price.published_at,
+            });
+        }
+        let mut legs = Vec::with_capacity(steps.len());
+        for (node, inverted) in steps {
+            let slot = Arc::clone(&snapshot.slots[node]);
+            let held = slot.load().ok_or(Missing::NoRateYet(asked))?;
+            let leg = take_leg(&held, inverted).ok_or(Missing::NoPath(asked))?;
+            legs.push((slot, leg.id));
+            taken.push(leg);
+        }
+        let answer = answer_of(asked, &taken, RateState::Fresh).ok_or(Missing::NoPath(asked))?;
+        if now.mono >= answer.rendered.valid_until {
+            let mut document = RateDocument::clone(&answer.document);
+            document.state = RateState::Stale;
+            return Err(Missing::Expired(Box::new(document)));
+        }
+        let derived = Derived { snapshot, start, legs, answer: answer.clone() };
+        self.keep_derived(key, Arc::new(derived));
+        Ok(answer)
+    }
+
+    fn still_holds(&self, kept: &Derived, snapshot: &Arc<Snapshot>, now: Mono) -> bool {
+        let start_holds = kept.start.as_ref().is_none_or(|start| {
+            self.source_price(start.price.source, start.price.pair)
+                .is_some_and(|price| price.id == start.id)
+        });
+        now < kept.answer.rendered.valid_until
+            && Arc::ptr_eq(&kept.snapshot, snapshot)
+            && start_holds
+            && kept.legs.iter().all(|(slot, id)| slot.load().is_some_and(|held| held.id() == *id))
+    }
+
+    /// The graph of fresh markets; made anew when a market came or went, or after a second.
+    pub(crate) fn snapshot(&self, now: Now) -> Arc<Snapshot> {
+        let topology = self.topology.load(Ordering::Relaxed);
+        let mut kept = self.graph.lock();
+        if let Some(snapshot) = kept.as_ref()
+            && snapshot.topology == topology
+            && now.mono.since(snapshot.made) < SEARCH_EVERY
+        {
+            return Arc::clone(snapshot);
+        }
+        let snapshot = Arc::new(self.make_snapshot(topology, now, |held| held.is_fresh(now.mono)));
+        *kept = Some(Arc::clone(&snapshot));
+        snapshot
+    }
+
+    fn make_snapshot(&self, topology: u64, now: Now, usable: impl Fn(&Held) -> bool) -> Snapshot {
+        let mut slots = Vec::new();
+        let mut markets = Vec::new();
+        for slot in self.slots() {
+            if let Some(held) = slot.load()
+                && usable(&held)
+                && let Some(market) = held.market()
+            {
+                slots.push(slot);
+                markets.push(market);
+            }
+        }
+        Snapshot { topology, made: now.mono, graph: Graph::new(markets), slots }
+    }
+
+    /// The way of a cross rate over fresh markets.
+    fn way(&self, asked: Pair, snapshot: &Snapshot, now: Now) -> Result<Steps, Missing> {
+        let pair = asked.canonical();
+        if pair.base == pair.quote {
+            return Err(Missing::NoPath(asked));
+        }
+        if let Some(path) = snapshot.graph.path(pair.base, pair.quote) {
+            return Ok(path.steps);
+        }
+        for asset in [asked.base, asked.quote] {
+            if !self.is_known(asset) {
+                return Err(Missing::UnknownAsset(asset));
+            }
+        }
+        // Not reachable over fresh markets. With the last known ones it may be: then the rate
+        // has run out, and that is what the caller must hear.
+        let last_known = self.make_snapshot(0, now, |_| true);
+        if let Some(path) = last_known.graph.path(pair.base, pair.quote) {
+            let taken: Option<Vec<Taken>> = path
+                .steps
+                .iter()
+                .map(|(node, inverted)| take_leg(&*last_known.slots[*node].load()?, *inverted))
+                .collect();
+            if let Some(answer) = taken.and_then(|taken| answer_of(asked, &taken, RateState::Stale)) {
+                return Err(Missing::Expired(Box::new(RateDocument::clone(&answer.document))));
+            }
+        }
+        if self.is_expected(asked) || !self.is_loaded() {
+            return Err(Missing::NoRateYet(asked));
+        }
+        Err(Missing::NoPath(asked))
+    }
+
+    /// The way that starts at one source's own market and goes on over fresh markets.
+    fn pinned_way(
+        &self,
+        asked: Pair,
+        source: SourceId,
+        snapshot: &Snapshot,
+        now: Mono,
+    ) -> Result<(Arc<HeldPrice>, Steps), Missing> {
+        let pair = asked.canonical();
+        let own = self.source_prices(|by, market| by == source && market.base == pair.base);
+        let mut best: Option<(Arc<HeldPrice>, Steps)> = None;
+        let mut last_known = None;
+        for price in own {
+            let market = price.price.pair;
+            let steps = if market.quote == pair.quote {
+                Vec::new()
+            } else if let Some(path) = snapshot.graph.path(market.quote, pair.quote) {
+                path.steps
+            } else {
+                continue;
+            };
+            if !price.is_live(now) {
+                last_known = Some((price, steps));
+                continue;
+            }
+            if best.as_ref().is_none_or(|(_, other)| steps.len() < other.len()) {
+                best = Some((price, steps));
+            }
+        }
+        // A price that has run out is given back all the same: the caller says that it has.
+        best.or(last_known).ok_or(Missing::UnknownSource(source))
+    }
+
+    /// Every asset that can be reached from `base`, with its rate.
+    pub(crate) fn derive_all(&self, base: Asset, now: Now) -> Vec<Reached> {
+        let snapshot = self.snapshot(now);
+        let paths: HashMap<_, _> = snapshot.graph.paths_from(base);
+        let mut found = Vec::with_capacity(paths.len());
+        for (quote, path) in paths {
+            let taken: Option<Vec<Taken>> = path
+                .steps
+                .iter()
+                .map(|(node, inverted)| take_leg(&*snapshot.slots[*node].load()?, *inverted))
+                .collect();
+            let Some(taken) = taken else { continue };
+            let Ok(cross) = multiply(taken.iter().map(|leg| (&leg.market, leg.inverted))) else {
+                continue;
+            };
+            let valid_until = taken.iter().map(|leg| leg.valid_until).min().unwrap_or_default();
+            let id = taken.iter().map(|leg| leg.id).max().unwrap_or_default();
+            let published_at = taken.iter().map(|leg| leg.published_at).max().unwrap_or_default();
+            if now.mono < valid_until {
+                found.push(Reached { quote, cross, id, valid_until, published_at });
+            }
+        }
+        found.sort_unstable_by_key(|reached| reached.quote);
+        found
+    }
+}
+
+fn take_leg(held: &Held, inverted: bool) -> Option<Taken> {
+    Some(Taken {
+        market: held.market()?,
+        inverted,
+        id: held.id(),
+        valid_until: held.valid_until,
+        published_at: held.rate()?.published_at,
+    })
+}
+
+fn answer_of(asked: Pair, taken: &[Taken], state: RateState) -> Option<Answer> {
+    let cross = multiply(taken.iter().map(|leg| (&leg.market, leg.inverted))).ok()?;
+    let id = taken.iter().map(|leg| leg.id).max()?;
+    let valid_until = taken.iter().map(|leg| leg.valid_until).min()?;
+    let published_at = taken.iter().map(|leg| leg.published_at).max()?;
+    let document = document_of(asked, &cross, id, published_at, state);
+    let ids: Vec<(UpdateId, bool)> = taken.iter().map(|leg| (leg.id, leg.inverted)).collect();
+    let etag = etag_of((asked, ids));
+    let rendered = Arc::new(Rendered::new(json_of(&document), etag, valid_until, state));
+    Some(Answer { document: Arc::new(document), rendered })
+}
+
+/// The document of a cross rate: `seq` is the greatest of its legs.
+pub(crate) fn document_of(
+    asked: Pair,
+    cross: &CrossRate,
+    id: UpdateId,
+    published_at: Wall,
+    state: RateState,
+) -> RateDocument {
+    let is_direct = matches!(cross.legs.as_slice(), [leg] if !leg.inverted);
+    RateDocument {
+        pair: asked,
+        value: cross.value,
+        bid: cross.bid,
+        ask: cross.ask,
+        confidence: cross.confidence,
+        source: cross.legs.first().map_or_else(unknown_source, |leg| leg.source),
+        state,
+        path: cross.legs.iter().map(|leg| leg.pair).collect(),
+        legs: if is_direct { Vec::new() } else { cross.legs.iter().map(Into::into).collect() },
+        observed_at: cross.observed_at,
+        published_at,
+        expires_at: cross.expires_at,
+        epoch: id.epoch.0,
+        seq: id.seq.0,
+    }
+}
+
+/// A cross rate always has legs; this keeps the type total.
+#[expect(clippy::expect_used, reason = "a constant that parses, see the test of SourceId")]
+fn unknown_source() -> SourceId {
+    SourceId::parse("unknown").expect("a valid source name")
+}

@@ -1,0 +1,75 @@
+//! Keeps a view up to date: the store's current rates first, then the bus, and the bus' last
+//! values again after every gap.
+
+use crate::view::RateView;
+use kurs_bus::{Bus, BusError, BusEvent};
+use kurs_store::Store;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Wait before the bus or the store is asked again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Runs until `shutdown` turns true.
+pub async fn run(
+    view: Arc<RateView>,
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let following = async {
+        warm_up(&view, &*store).await;
+        loop {
+            if let Err(error) = follow(&view, &*bus).await {
+                tracing::warn!(%error, "the bus is away, trying again");
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    };
+    tokio::select! {
+        () = following => {}
+        _ = shutdown.wait_for(|ended| *ended) => {}
+    }
+}
+
+/// First answers come from the store, with their true age and state.
+async fn warm_up(view: &RateView, store: &dyn Store) {
+    match store.load_current().await {
+        Ok(rates) => {
+            let count = rates.len();
+            for rate in rates {
+                view.restore(rate);
+            }
+            tracing::info!(rates = count, "took the current rates from the store");
+        }
+        Err(error) => tracing::warn!(%error, "the store gave no current rates, the bus will"),
+    }
+}
+
+async fn follow(view: &RateView, bus: &dyn Bus) -> Result<(), BusError> {
+    // Joined first, so that nothing falls between the last values and the flow.
+    let mut subscription = bus.subscribe().await?;
+    take_last_values(view, bus).await?;
+    view.set_loaded();
+    loop {
+        match subscription.next().await? {
+            BusEvent::Update(update) => {
+                view.apply(&update);
+            }
+            BusEvent::Gap { lost } => {
+                tracing::warn!(lost, "fell behind the bus, taking the last values again");
+                take_last_values(view, bus).await?;
+            }
+        }
+    }
+}
+
+async fn take_last_values(view: &RateView, bus: &dyn Bus) -> Result<(), BusError> {
+    let mut updates = bus.last_values().await?;
+    updates.sort_unstable_by_key(|update| update.id);
+    for update in updates {
+        view.apply(&update);
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The list of every rate of one asset: one element, made whole, at most twenty times a second.
+
+use crate::derive::document_of;
+use crate::document::{ListDocument, RateDocument};
+use crate::rendered::{Rendered, etag_of, json_of};
+use crate::view::{Missing, RateView};
+use kurs_core::{Asset, Mono, Now, Pair, RateState};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A list is made again at most this often.
+const RENDER_EVERY: Duration = Duration::from_millis(50);
+/// Lists kept ready; beyond it the cache starts anew.
+const LISTS_MAX: usize = 1_024;
+
+/// A rendered list with the moment it was made.
+#[derive(Debug)]
+pub(crate) struct ListEntry {
+    made: Mono,
+    revision: u64,
+    rendered: Arc<Rendered>,
+}
+
+impl RateView {
+    /// Every fresh rate of `base`, under the name it was asked for.
+    ///
+    /// # Errors
+    /// [`Missing`] when the asset is unknown or nothing of it is fresh.
+    pub fn list(&self, base: Asset) -> Result<Arc<Rendered>, Missing> {
+        let now = self.clock.now();
+        let revision = self.revision();
+        let kept = self.lists.lock().get(&base).cloned();
+        if let Some(kept) = kept {
+            let young = now.mono.since(kept.made) < RENDER_EVERY;
+            if (young || kept.revision == revision) && now.mono < kept.rendered.valid_until {
+                return Ok(Arc::clone(&kept.rendered));
+            }
+        }
+        let rendered = Arc::new(self.make_list(base, now)?);
+        let entry = ListEntry { made: now.mono, revision, rendered: Arc::clone(&rendered) };
+        let mut lists = self.lists.lock();
+        if lists.len() >= LISTS_MAX {
+            lists.clear();
+        }
+        lists.insert(base, Arc::new(entry));
+        Ok(rendered)
+    }
+
+    fn make_list(&self, base: Asset, now: Now) -> Result<Rendered, Missing> {
+        let canonical = base.canonical();
+        let mut rates: BTreeMap<Asset, (RateDocument, Mono)> = BTreeMap::new();
+        for reached in self.derive_all(canonical, now) {
+            let asked = Pair::new(base, reached.quote);
+            let document = document_of(asked, &reached.cross, reached.id, reached.published_at, RateState::Fresh);
+            rates.insert(reached.quote, (document, reached.valid_until));
+        }
+        // What the Writer publishes for the pair itself goes before any way found here, and a
+        // pair that has run out there is left out here.
+        for slot in self.slots().iter().filter(|slot| slot.pair.base == canonical) {
+            let Some(held) = slot.load() else { continue };
+            let quote = slot.pair.quote;
+            match held.document(Pair::new(base, quote), now.mono) {
+                Some(document) if held.is_fresh(now.mono) => {
+                    rates.insert(quote, (document, held.valid_until));
+                }
+                _ => {
+                    rates.remove(&quote);
+                }
+            }
+        }
+        if rates.is_empty() {
+            return Err(self.why_no_list(base, now));
+        }
+        let ids: Vec<(Asset, u64, u64)> =
+            rates.iter().map(|(quote, (rate, _))| (*quote, rate.epoch, rate.seq)).collect();
+        let etag = etag_of((base, ids));
+        let valid_until = rates.values().map(|(_, until)| *until).min().unwrap_or(now.mono);
+        let rates = rates.into_values().map(|(rate, _)| rate).collect();
+        let document = ListDocument { base: base.to_string(), rates };
+        Ok(Rendered::new(json_of(&document), etag, valid_until, RateState::Fresh))
+    }
+
+    fn why_no_list(&self, base: Asset, now: Now) -> Missing {
+        if !self.is_known(base) {
+            return Missing::UnknownAsset(base);
+        }
+        let canonical = base.canonical();
+        for slot in self.slots() {
+            if slot.pair.base == canonical
+                && let Some(held) = slot.load()
+            {
+                return self.expired(Pair::new(base, slot.pair.quote), &held, now);
+            }
+        }
+        let expected = self.directions().iter().find(|pair| pair.base.canonical() == canonical);
+        match expected {
+            Some(pair) => Missing::NoRateYet(*pair),
+            None => Missing::UnknownAsset(base),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A pair's place in the view, and what it holds at the moment.
+
+use crate::document::RateDocument;
+use crate::rendered::{Rendered, json_of};
+use arc_swap::ArcSwapOption;
+use kurs_bus::{Body, SourcePrice, Update};
+use kurs_core::{Mono, Now, Pair, Rate, RateState, SourceState, UpdateId};
+use kurs_pricing::Market;
+use std::sync::{Arc, OnceLock};
+
+/// A pair's place: exists as long as the process, so that it can be kept by whoever uses it.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) pair: Pair,
+    held: ArcSwapOption<Held>,
+}
+
+impl Slot {
+    pub(crate) fn new(pair: Pair) -> Self {
+        Self { pair, held: ArcSwapOption::empty() }
+    }
+
+    pub(crate) fn load(&self) -> Option<Arc<Held>> {
+        self.held.load_full()
+    }
+
+    pub(crate) fn store(&self, held: Option<Arc<Held>>) {
+        self.held.store(held);
+    }
+
+    /// The finished body, if the rate is fresh at `now`. No more than two pointer reads when it
+    /// was rendered before.
+    pub(crate) fn hot(&self, now: Mono) -> Option<Arc<Rendered>> {
+        let held = self.held.load();
+        let held = held.as_ref()?;
+        if !held.is_fresh(now) {
+            return None;
+        }
+        Some(Arc::clone(held.rendered()))
+    }
+}
+
+/// A rate as held by this Reader: immutable but for its body, which is rendered on first use.
+#[derive(Debug)]
+pub(crate) struct Held {
+    update: Arc<Update>,
+    /// Until when it may be used as fresh, on this machine's clock.
+    pub(crate) valid_until: Mono,
+    rendered: OnceLock<Arc<Rendered>>,
+}
+
+impl Held {
+    /// Takes a rate off the bus: its validity is counted from receipt.
+    pub(crate) fn from_bus(update: Arc<Update>, now: Now) -> Option<Self> {
+        let Body::Rate(rate) = &update.body else { return None };
+        let valid_until = now.mono.plus(rate.valid_for);
+        Some(Self { valid_until, update, rendered: OnceLock::new() })
+    }
+
+    /// Takes a rate out of the store: what is left of its validity by the wall clock, and never
+    /// more than it had when it was published.
+    pub(crate) fn from_store(id: UpdateId, rate: Rate, now: Now) -> Self {
+        let left = rate.expires_at().since(now.wall).min(rate.valid_for);
+        let update = Arc::new(Update { id, body: Body::Rate(rate) });
+        Self { valid_until: now.mono.plus(left), update, rendered: OnceLock::new() }
+    }
+
+    pub(crate) fn id(&self) -> UpdateId {
+        self.update.id
+    }
+
+    /// The rate. A slot holds nothing else, see the constructors.
+    pub(crate) fn rate(&self) -> Option<&Rate> {
+        match &self.update.body {
+            Body::Rate(rate) => Some(rate),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_fresh(&self, now: Mono) -> bool {
+        now < self.valid_until && self.state() == RateState::Fresh
+    }
+
+    fn state(&self) -> RateState {
+        self.rate().map_or(RateState::Halted, |rate| rate.state)
+    }
+
+    /// State at a moment: a fresh rate turns stale by itself.
+    pub(crate) fn state_at(&self, now: Mono) -> RateState {
+        match self.state() {
+            RateState::Fresh if now >= self.valid_until => RateState::Stale,
+            state => state,
+        }
+    }
+
+    pub(crate) fn document(&self, asked: Pair, now: Mono) -> Option<RateDocument> {
+        Some(RateDocument::of(asked, self.id(), self.rate()?, self.state_at(now)))
+    }
+
+    /// The body as long as it is fresh.
+    fn rendered(&self) -> &Arc<Rendered> {
+        self.rendered.get_or_init(|| {
+            let (body, state) = match self.rate() {
+                Some(rate) => (json_of(&RateDocument::of(rate.pair, self.id(), rate, rate.state)), rate.state),
+                None => (Vec::new(), RateState::Halted),
+            };
+            Arc::new(Rendered::new(body, format!("\"{}\"", self.id()), self.valid_until, state))
+        })
+    }
+
+    /// The rate as an edge of the graph, if it is one source's own price.
+    pub(crate) fn market(&self) -> Option<Market> {
+        let rate = self.rate()?;
+        rate.is_direct().then(|| Market {
+            pair: rate.pair,
+            value: rate.value,
+            bid: rate.bid,
+            ask: rate.ask,
+            confidence: rate.confidence,
+            source: rate.source,
+            observed_at: rate.observed_at,
+            expires_at: rate.expires_at(),
+        })
+    }
+}
+
+/// One source's own price as held by this Reader.
+#[derive(Debug)]
+pub(crate) struct HeldPrice {
+    pub(crate) id: UpdateId,
+    pub(crate) price: SourcePrice,
+    received: Mono,
+    pub(crate) valid_until: Mono,
+}
+
+impl HeldPrice {
+    pub(crate) fn new(id: UpdateId, price: SourcePrice, now: Now) -> Self {
+        Self { id, valid_until: now.mono.plus(price.valid_for), received: now.mono, price }
+    }
+
+    pub(crate) fn is_live(&self, now: Mono) -> bool {
+        self.price.state == SourceState::Live && now < self.valid_until
+    }
+
+    pub(crate) fn state_at(&self, now: Mono) -> SourceState {
+        match self.price.state {
+            SourceState::Live if now >= self.valid_until => SourceState::Stale,
+            state => state,
+        }
+    }
+
+    /// Age: what it was when published, by the Writer's one clock, plus the time since receipt
+    /// by ours. Two machines' clocks are never compared.
+    pub(crate) fn age_ms(&self, now: Mono) -> u64 {
+        let before = self.price.published_at.since(self.price.observed_at);
+        u64::try_from((before + now.since(self.received)).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn market(&self) -> Market {
+        Market {
+            pair: self.price.pair,
+            value: self.price.value,
+            bid: self.price.bid,
+            ask: self.price.ask,
+            confidence: None,
+            source: self.price.source,
+            observed_at: self.price.observed_at,
+            expires_at: self.price.published_at.plus(self.price.valid_for),
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The Reader's picture of all rates.
+
+use crate::derive::Derived;
+use crate::document::RateDocument;
+use crate::list::ListEntry;
+use crate::rendered::Rendered;
+use crate::slot::{Held, HeldPrice, Slot};
+use arc_swap::ArcSwap;
+use kurs_bus::{Body, SourceStatus, Update};
+use kurs_core::{
+    Asset, Clock, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
+};
+use kurs_store::StoredRate;
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Derived answers kept ready; beyond it the cache starts anew.
+const DERIVED_MAX: usize = 4_096;
+
+/// What the view must know at start.
+#[derive(Debug, Clone, Default)]
+pub struct ViewConfig {
+    /// The configured directions under the names they are asked for, such as `USDTTRC-RUB`.
+    pub directions: Vec<Pair>,
+}
+
+/// Why there is no fresh rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// No source knows this asset.
+    UnknownAsset(Asset),
+    /// The assets are known, but no markets connect them.
+    NoPath(Pair),
+    /// No such source, or it gives nothing for this pair.
+    UnknownSource(SourceId),
+    /// The pair is followed, but no source has given a price yet.
+    NoRateYet(Pair),
+    /// The rate has run out; the last one known.
+    Expired(Box<RateDocument>),
+}
+
+/// An answer: the document, and its finished body.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The rate.
+    pub document: Arc<RateDocument>,
+    /// The rate as sent.
+    pub rendered: Arc<Rendered>,
+}
+
+/// Derived answers by what was asked.
+type DerivedCache = HashMap<(Pair, Option<SourceId>), Arc<Derived>>;
+
+/// The picture of all rates: written by the follower of the bus, read by every request.
+#[derive(Debug)]
+pub struct RateView {
+    pub(crate) clock: Arc<dyn Clock>,
+    config: ViewConfig,
+    index: ArcSwap<HashMap<Pair, Arc<Slot>>>,
+    prices: RwLock<HashMap<(SourceId, Pair), Arc<HeldPrice>>>,
+    statuses: RwLock<BTreeMap<SourceId, SourceStatus>>,
+    tracked: ArcSwap<Vec<TrackedSymbol>>,
+    parser: RwLock<PairParser>,
+    pub(crate) derived: Mutex<DerivedCache>,
+    pub(crate) lists: Mutex<HashMap<Asset, Arc<ListEntry>>>,
+    pub(crate) graph: Mutex<Option<Arc<crate::derive::Snapshot>>>,
+    /// Grows with every update.
+    pub(crate) revision: AtomicU64,
+    /// Grows when a market appears, disappears or becomes usable again.
+    pub(crate) topology: AtomicU64,
+    loaded: AtomicBool,
+}
+
+impl RateView {
+    /// An empty view.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, config: ViewConfig) -> Self {
+        let assets = config.directions.iter().flat_map(|pair| [pair.base, pair.quote]);
+        let parser = PairParser::new(assets);
+        Self {
+            clock,
+            config,
+            index: ArcSwap::default(),
+            prices: RwLock::default(),
+            statuses: RwLock::default(),
+            tracked: ArcSwap::default(),
+            parser: RwLock::new(parser),
+            derived: Mutex::default(),
+            lists: Mutex::default(),
+            graph: Mutex::default(),
+            revision: AtomicU64::new(0),
+            topology: AtomicU64::new(0),
+            loaded: AtomicBool::new(false),
+        }
+    }
+
+    /// The present moment, by the view's clock.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// The finished body of a published pair's fresh rate, if the names are canonical and in
+    /// upper case. `None` sends the caller to [`Self::rate`].
+    #[must_use]
+    pub fn hot(&self, base: &str, quote: &str) -> Option<Arc<Rendered>> {
+        let pair = Pair::new(Asset::parse(base).ok()?, Asset::parse(quote).ok()?);
+        let index = self.index.load();
+        index.get(&pair)?.hot(self.clock.now().mono)
+    }
+
+    /// The rate of a pair under the names it was asked for, served by one source only when
+    /// `pin` says so.
+    ///
+    /// # Errors
+    /// [`Missing`] says why there is no fresh one.
+    pub fn rate(&self, asked: Pair, pin: Option<SourceId>) -> Result<Answer, Missing> {
+        let now = self.clock.now();
+        let pair = asked.canonical();
+        if pin.is_none() && let Some(held) = self.held(pair) {
+            if held.is_fresh(now.mono) {
+                return self.published(asked, pair, &held);
+            }
+            // Its own policy says it has run out: a way around it would only hide that.
+            return Err(self.expired(asked, &held, now));
+        }
+        self.derive(asked, pin, now)
+    }
+
+    fn published(&self, asked: Pair, pair: Pair, held: &Arc<Held>) -> Result<Answer, Missing> {
+        if asked == pair
+            && let Some(slot) = self.slot(pair)
+            && let Some(rendered) = slot.hot(self.clock.now().mono)
+        {
+            // Read again: the slot may have moved on since, and body and document must agree.
+            if rendered.etag == format!("\"{}\"", held.id()).as_bytes()
+                && let Some(document) = held.document(asked, self.clock.now().mono)
+            {
+                return Ok(Answer { document: Arc::new(document), rendered });
+            }
+        }
+        self.render_held(asked, held).ok_or(Missing::NoRateYet(asked))
+    }
+
+    fn render_held(&self, asked: Pair, held: &Held) -> Option<Answer> {
+        let document = held.document(asked, self.clock.now().mono)?;
+        let etag = format!("\"{}:{}\"", asked, held.id());
+        let rendered = Rendered::new(
+            crate::rendered::json_of(&document), etag, held.valid_until, document.state,
+        );
+        Some(Answer { document: Arc::new(document), rendered: Arc::new(rendered) })
+    }
+
+    pub(crate) fn expired(&self, asked: Pair, held: &Held, now: Now) -> Missing {
+        match held.document(asked, now.mono) {
+            Some(document) => Missing::Expired(Box::new(document)),
+            None => Missing::NoRateYet(asked),
+        }
+    }
+
+    /// Takes an update off the bus. False when it is not newer than what is held.
+    pub fn apply(&self, update: &Arc<Update>) -> bool {
+        let now = self.clock.now();
+        let taken = match &update.body {
+            Body::Rate(rate) => {
+                let slot = self.slot_or_new(rate.pair);
+                Held::from_bus(Arc::clone(update), now)
+                    .is_some_and(|held| self.replace(&slot, held, now))
+            }
+            Body::Withdrawn(pair) => {
+                let slot = self.slot_or_new(*pair);
+                let newer = slot.load().is_some_and(|held| update.id > held.id());
+                if newer {
+                    slot.store(None);
+                    self.topology.fetch_add(1, Ordering::Relaxed);
+                }
+                newer
+            }
+            Body::SourcePrice(price) => {
+                let key = (price.source, price.pair);
+                let mut prices = self.prices.write();
+                let newer = prices.get(&key).is_none_or(|held| update.id > held.id);
+                if newer {
+                    prices.insert(key, Arc::new(HeldPrice::new(update.id, price.clone(), now)));
+                }
+                newer
+            }
+            Body::SourceStatus(status) => {
+                self.statuses.write().insert(status.source, status.clone());
+                true
+            }
+            Body::Tracked(symbols) => {
+                self.parser.write().learn(symbols.iter().flat_map(|s| [s.pair.base, s.pair.quote]));
+                self.tracked.store(Arc::new(symbols.to_vec()));
+                true
+            }
+        };
+        if taken {
+            self.revision.fetch_add(1, Ordering::Release);
+        }
+        taken
+    }
+
+    /// Takes a rate out of the store, unless a newer one is held.
+    pub fn restore(&self, stored: StoredRate) {
+        let now = self.clock.now();
+        let slot = self.slot_or_new(stored.rate.pair);
+        self.replace(&slot, Held::from_store(stored.id, stored.rate, now), now);
+        self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    fn replace(&self, slot: &Slot, held: Held, now: Now) -> bool {
+        let old = slot.load();
+        if old.as_ref().is_some_and(|old| held.id() <= old.id()) {
+            return false;
+        }
+        let was_edge = old.is_some_and(|old| old.is_fresh(now.mono) && old.market().is_some());
+        let is_edge = held.is_fresh(now.mono) && held.market().is_some();
+        slot.store(Some(Arc::new(held)));
+        if was_edge != is_edge {
+            self.topology.fetch_add(1, Ordering::Relaxed);
+        }
+        true
+    }
+
+    pub(crate) fn slot(&self, pair: Pair) -> Option<Arc<Slot>> {
+        self.index.load().get(&pair).cloned()
+    }
+
+    pub(crate) fn held(&self, pair: Pair) -> Option<Arc<Held>> {
+        self.slot(pair)?.load()
+    }
+
+    /// All slots.
+    pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
+        let mut slots: Vec<Arc<Slot>> = self.index.load().values().cloned().collect();
+        slots.sort_unstable_by_key(|slot| slot.pair);
+        slots
+    }
+
+    fn slot_or_new(&self, pair: Pair) -> Arc<Slot> {
+        if let Some(slot) = self.slot(pair) {
+            return slot;
+        }
+        self.parser.write().learn([pair.base, pair.quote]);
+        self.index.rcu(|index| {
+            let mut index = HashMap::clone(index);
+            index.entry(pair).or_insert_with(|| Arc::new(Slot::new(pair)));
+            index
+        });
+        self.slot(pair).unwrap_or_else(|| Arc::new(Slot::new(pair)))
+    }
+
+    /// The last price of a source for a pair. A source is found by its full name, or by its
+    /// plain name when it is simulated.
+    pub(crate) fn source_price(&self, source: SourceId, pair: Pair) -> Option<Arc<HeldPrice>> {
+        self.prices.read().get(&(source, pair)).cloned()
+    }
+
+    /// All prices of one market, or of one source.
+    pub(crate) fn source_prices(
+        &self,
+        wanted: impl Fn(SourceId, Pair) -> bool,
+    ) -> Vec<Arc<HeldPrice>> {
+        let prices = self.prices.read();
+        let mut found: Vec<Arc<HeldPrice>> = prices
+            .iter()
+            .filter(|((source, pair), _)| wanted(*source, *pair))
+            .map(|(_, held)| Arc::clone(held))
+            .collect();
+        found.sort_unstable_by_key(|held| (held.price.source, held.price.pair));
+        found
+    }
+
+    /// The source a user means by this name: `binance` finds `sim:binance` where that is what
+    /// runs.
+    #[must_use]
+    pub fn find_source(&self, name: SourceId) -> Option<SourceId> {
+        let statuses = self.statuses.read();
+        if statuses.contains_key(&name) {
+            return Some(name);
+        }
+        statuses.keys().find(|source| source.plain() == name.as_str()).copied()
+    }
+
+    /// State and counters of every source.
+    #[must_use]
+    pub fn sources(&self) -> Vec<SourceStatus> {
+        self.statuses.read().values().cloned().collect()
+    }
+
+    /// The best of these sources by its order of preference.
+    #[must_use]
+    pub fn best_source(&self, of: impl IntoIterator<Item = SourceId>) -> Option<SourceId> {
+        let statuses = self.statuses.read();
+        of.into_iter().min_by_key(|source| {
+            (statuses.get(source).map_or(u16::MAX, |status| status.priority), *source)
+        })
+    }
+
+    /// The tracked symbols.
+    #[must_use]
+    pub fn tracked(&self) -> Arc<Vec<TrackedSymbol>> {
+        self.tracked.load_full()
+    }
+
+    /// The configured directions under the names they are asked for.
+    #[must_use]
+    pub fn directions(&self) -> &[Pair] {
+        &self.config.directions
+    }
+
+    /// Published pairs, in order.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<Pair> {
+        let slots = self.slots();
+        slots.iter().filter(|slot| slot.load().is_some()).map(|slot| slot.pair).collect()
+    }
+
+    /// Grows with every change; equal values mean that nothing changed in between.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Understands every accepted spelling of a pair.
+    ///
+    /// # Errors
+    /// [`PairError`] says what is wrong with it.
+    pub fn parse_pair(&self, text: &str) -> Result<Pair, PairError> {
+        self.parser.read().parse(text)
+    }
+
+    pub(crate) fn is_known(&self, asset: Asset) -> bool {
+        self.parser.read().knows(asset)
+    }
+
+    /// True when the pair is configured or tracked, so that a rate is to be expected.
+    pub(crate) fn is_expected(&self, asked: Pair) -> bool {
+        let pair = asked.canonical();
+        self.config.directions.iter().any(|direction| direction.canonical() == pair)
+            || self.tracked.load().iter().any(|symbol| symbol.pair == pair)
+            || self.slot(pair).is_some()
+    }
+
+    /// Marks the first picture complete.
+    pub fn set_loaded(&self) {
+        self.loaded.store(true, Ordering::Release);
+    }
+
+    /// True once the first picture is complete.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
+    /// Keeps a derived answer ready for the next request.
+    pub(crate) fn keep_derived(&self, key: (Pair, Option<SourceId>), derived: Arc<Derived>) {
+        let mut cache = self.derived.lock();
+        if cache.len() >= DERIVED_MAX {
+            cache.clear();
+        }
+        cache.insert(key, derived);
+    }
+
+    /// The greatest id held, for telling how far this Reader is.
+    #[must_use]
+    pub fn last_id(&self) -> Option<UpdateId> {
+        self.slots().iter().filter_map(|slot| slot.load().map(|held| held.id())).max()
+    }
+}
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;
