@@ -1,2 +1,136 @@
-//! Benchmarks.
-fn main() {}
+//! Benchmarks of kurs, each beside a baseline that runs in the same minutes on the same cores.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `http` | (a) CPU per request and requests per second against nginx and bare hyper |
+//! | `steady` | (b) latency at a constant rate, counted from the moment a request was due |
+//! | `pipeline` | (c) frames per second through decoding, pricing and the view, on one core |
+//! | `latency` | (d) from the venue's write to the new body, through sockets and threads |
+//! | `footprint` | (e) time to readiness and memory with a thousand pairs |
+//! | `section`, `report`, `plot` | what was measured, as JSON, Markdown and SVG |
+//! | `process`, `client`, `machine`, `statistics`, `frames`, `options`, `console` | what they share |
+//!
+//! Everything stays on the loopback interface and has an end; child processes die with this one.
+
+#![expect(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    reason = "these are measurements, not money"
+)]
+
+mod client;
+mod console;
+mod footprint;
+mod frames;
+mod http;
+mod latency;
+mod machine;
+mod options;
+mod pipeline;
+mod plot;
+mod process;
+mod report;
+mod section;
+mod statistics;
+mod steady;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use options::Options;
+use section::Section;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Benchmarks of kurs.
+#[derive(Debug, Parser)]
+#[command(name = "kurs-bench", max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// (a) One rate and its 304 against nginx and a bare hyper server
+    Http,
+    /// (b) 1,500 requests per second, constant
+    Steady,
+    /// (c) Frames per second on one core, in process
+    Pipeline,
+    /// (d) From the venue's write to the new body
+    Latency,
+    /// (e) Start to ready, and memory with 1,000 pairs
+    Footprint,
+    /// All of them, then the page
+    All {
+        /// Where the page goes; its pictures go into `images/` beside it
+        #[arg(long, default_value = "docs/benchmarks.md")]
+        out: PathBuf,
+    },
+    /// The page again, from the results that are there
+    Report {
+        /// Where the page goes; its pictures go into `images/` beside it
+        #[arg(long, default_value = "docs/benchmarks.md")]
+        out: PathBuf,
+    },
+    /// Serve one rate that stays, with everything the API of kurs does per request
+    #[command(hide = true)]
+    ServeKurs {
+        address: SocketAddr,
+    },
+    /// Serve one body as plainly as hyper can
+    #[command(hide = true)]
+    ServeHyper {
+        address: SocketAddr,
+        body: PathBuf,
+    },
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let options = &arguments.options;
+    match arguments.command {
+        Command::Http => finish(options, &http::run(options)?),
+        Command::Steady => finish(options, &steady::run(options)?),
+        Command::Pipeline => finish(options, &pipeline::run(options)?),
+        Command::Latency => finish(options, &latency::run(options)?),
+        Command::Footprint => finish(options, &footprint::run(options)?),
+        Command::All { out } => {
+            all(options)?;
+            report::write(options, &out)
+        }
+        Command::Report { out } => report::write(options, &out),
+        Command::ServeKurs { address } => http::kurs::serve(address),
+        Command::ServeHyper { address, body } => http::hyper::serve(address, &body),
+    }
+}
+
+/// Shows what was measured and keeps it for the page.
+fn finish(options: &Options, section: &Section) -> Result<()> {
+    console::line(&report::text_of(section));
+    section.save(&options.results)
+}
+
+/// One after the other, so that none disturbs another. One that fails does not keep the others
+/// from running, but the whole fails then.
+fn all(options: &Options) -> Result<()> {
+    let mut failed = Vec::new();
+    let parts: [(&str, fn(&Options) -> Result<Section>); 5] = [
+        ("http", http::run),
+        ("steady", steady::run),
+        ("pipeline", pipeline::run),
+        ("latency", latency::run),
+        ("footprint", footprint::run),
+    ];
+    for (name, run) in parts {
+        console::line(&format!("== {name}"));
+        if let Err(error) = run(options).and_then(|section| finish(options, &section)) {
+            console::line(&format!("{name} failed: {error:#}"));
+            failed.push(name);
+        }
+    }
+    anyhow::ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
+    Ok(())
+}

@@ -1,1 +1,59 @@
-//! HTTP API of kurs.
+//! HTTP API of kurs: sees the view of all rates, the history, and the way to the Writer; nothing
+//! below.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `router` | the whole HTTP surface on one page |
+//! | `v1/`, `ops`, `docs` | what each route answers |
+//! | [`server`] | [`serve`]: the accept loop with caps, deadlines and drain |
+//! | `connection`, `io` | which wait is running on a connection, noted by a wrapper of its socket |
+//! | `service`, `hot` | from a request to an answer; the short way for one rate |
+//! | `route`, `table`, `parameter`, `pattern` | declarations of routes, and how requests are checked by them |
+//! | `call`, `incoming` | a checked request; its JSON body |
+//! | `answer`, `accept`, `compress`, `conditional`, `cors` | forms, codings, validators and headers of answers |
+//! | [`problem`] | [`Problem`]: the body of every 4xx and 5xx |
+//! | `openapi` | `/openapi.json` from the same table |
+//! | `exposition` | the two text forms of metrics |
+//! | [`config`] | [`ApiConfig`] and [`Limits`] |
+//! | [`state`] | [`ApiState`]: what all requests share |
+
+mod accept;
+mod answer;
+mod body;
+mod call;
+mod compress;
+mod conditional;
+pub mod config;
+mod connection;
+mod cors;
+mod docs;
+mod exposition;
+mod hot;
+mod incoming;
+mod io;
+mod openapi;
+mod ops;
+mod parameter;
+mod pattern;
+pub mod problem;
+mod request_id;
+mod route;
+mod router;
+pub mod server;
+mod service;
+pub mod state;
+mod table;
+mod v1;
+
+pub use config::{ApiConfig, Limits};
+pub use problem::Problem;
+pub use server::{serve, serve_surface};
+pub use service::Surface;
+pub use state::{ApiParts, ApiState, MetricsText, RouteConflict};
+
+/// The OpenAPI 3.1 document of this version, for `kurs openapi`.
+#[must_use]
+pub fn openapi(version: &str) -> serde_json::Value {
+    let routes: Vec<_> = router::routes().into_iter().map(std::sync::Arc::new).collect();
+    openapi::document(&routes, version)
+}

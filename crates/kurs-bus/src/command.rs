@@ -4,7 +4,6 @@ use kurs_core::{Pair, TrackedSymbol};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-
 /// Asks for a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]

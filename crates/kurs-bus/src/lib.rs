@@ -5,12 +5,16 @@
 //! | [`update`] | [`Update`] and everything that can travel in one |
 //! | [`command`] | [`Command`] and [`Reply`]: what Readers ask of the Writer |
 //! | [`memory`] | [`memory::MemoryBus`], the default: everything in one process |
+//! | `conformance` | what every [`Bus`] must do, as a suite (feature `conformance`) |
 //!
 //! The bus is a hint, the store is the truth: a Reader applies an update only if its
 //! [`kurs_core::UpdateId`] is greater than the last one of that pair, and takes the last values
-//! again after a gap.
+//! again after a gap. A Reader subscribes first and takes the last values then: every update is
+//! in one of the two. A pair that is absent from the last values was withdrawn.
 
 pub mod command;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod memory;
 pub mod update;
 
@@ -67,7 +71,8 @@ pub struct Request {
 /// Carries updates and commands. One suite of conformance tests holds for every implementation.
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// Hands an update to all subscribers and keeps it as the last value of its key.
+    /// Hands an update to all subscribers and keeps it as the last value of its key. A
+    /// withdrawal is handed on, and takes the last values of its pair away.
     /// Never waits for a subscriber.
     ///
     /// # Errors
@@ -77,15 +82,18 @@ pub trait Bus: Send + Sync {
     /// Joins the flow: every update published from now on.
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError>;
 
-    /// The last update of every key.
+    /// The last update of every key, in no order.
     async fn last_values(&self) -> Result<Vec<Arc<Update>>, BusError>;
 
-    /// Asks the active Writer.
+    /// Asks the active Writer. A command that no Writer took within `patience` is never carried
+    /// out; one that a Writer is still working on when patience ends may be.
     ///
     /// # Errors
-    /// [`BusError::NoAnswer`] when no Writer answers within `patience`.
+    /// [`BusError::NoAnswer`] when no Writer answers within `patience`,
+    /// [`BusError::Unavailable`] when the Writer that took it went away.
     async fn request(&self, command: Command, patience: Duration) -> Result<Reply, BusError>;
 
-    /// The next command for the Writer, `None` when the bus has ended.
+    /// The next command for the Writer, `None` when the bus has ended. Each command goes to one
+    /// caller; a caller that stops waiting takes none with it.
     async fn next_request(&self) -> Option<Request>;
 }

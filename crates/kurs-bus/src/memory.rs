@@ -27,7 +27,14 @@ impl MemoryBus {
     /// An empty bus.
     #[must_use]
     pub fn new() -> Self {
-        let (updates, _) = broadcast::channel(CAPACITY);
+        Self::with_capacity(CAPACITY)
+    }
+
+    /// An empty bus whose subscribers may lie `capacity` updates behind (at least one, rounded
+    /// up to a power of two).
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        let (updates, _) = broadcast::channel(capacity.max(1));
         let (commands, waiting) = mpsc::channel(COMMANDS);
         Self {
             updates,
@@ -50,9 +57,11 @@ impl Bus for MemoryBus {
         // Under one lock with the send, so that the last values never lag behind the flow.
         let mut last = self.last.lock();
         match &update.body {
-            Body::Withdrawn(pair) => {
-                last.remove(&Key::Rate(*pair));
-            }
+            // What its sources said goes too, or pairs that come and go would pile up.
+            Body::Withdrawn(withdrawn) => last.retain(|key, _| match key {
+                Key::Rate(pair) | Key::SourcePrice(_, pair) => pair != withdrawn,
+                Key::SourceStatus(_) | Key::Tracked => true,
+            }),
             body => {
                 last.insert(body.key(), Arc::clone(&update));
             }
@@ -63,7 +72,9 @@ impl Bus for MemoryBus {
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
-        Ok(Box::new(MemorySubscription { updates: self.updates.subscribe() }))
+        Ok(Box::new(MemorySubscription {
+            updates: self.updates.subscribe(),
+        }))
     }
 
     async fn last_values(&self) -> Result<Vec<Arc<Update>>, BusError> {
@@ -85,7 +96,14 @@ impl Bus for MemoryBus {
     }
 
     async fn next_request(&self) -> Option<Request> {
-        self.waiting.lock().await.recv().await
+        let mut waiting = self.waiting.lock().await;
+        loop {
+            let request = waiting.recv().await?;
+            // Whoever asked was told that nobody answered, so it must not happen after all.
+            if !request.reply.is_closed() {
+                return Some(request);
+            }
+        }
     }
 }
 
@@ -100,6 +118,36 @@ impl Subscription for MemorySubscription {
             Ok(update) => Ok(BusEvent::Update(update)),
             Err(broadcast::error::RecvError::Lagged(lost)) => Ok(BusEvent::Gap { lost }),
             Err(broadcast::error::RecvError::Closed) => Err(BusError::Unavailable),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn it_is_a_bus() {
+        conformance::run(
+            || async { Arc::new(MemoryBus::with_capacity(64)) as Arc<dyn Bus> },
+            1_000,
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn more_requests_than_may_wait_are_told_that_nobody_answered() {
+        let bus = Arc::new(MemoryBus::new());
+        let mut tasks = tokio::task::JoinSet::new();
+        let patience = Duration::from_millis(20);
+        for _ in 0..COMMANDS * 2 {
+            let bus = Arc::clone(&bus);
+            tasks
+                .spawn(async move { bus.request(conformance::untrack("BTCUSDT"), patience).await });
+        }
+        while let Some(answer) = tasks.join_next().await {
+            assert_eq!(answer.unwrap(), Err(BusError::NoAnswer(patience)));
         }
     }
 }

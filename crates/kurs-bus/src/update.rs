@@ -1,6 +1,8 @@
 //! What travels on the bus.
 
-use kurs_core::{Pair, Price, Rate, SourceId, SourceKind, SourceState, TrackedSymbol, UpdateId, Wall};
+use kurs_core::{
+    Pair, Price, Rate, SourceId, SourceKind, SourceState, TrackedSymbol, UpdateId, Wall,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;

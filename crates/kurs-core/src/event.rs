@@ -27,7 +27,11 @@ impl Quote {
     /// # Errors
     /// [`CrossedQuote`] when the bid is not below the ask: such a book has no price.
     pub fn sides(bid: Price, ask: Price) -> Result<Self, CrossedQuote> {
-        if bid < ask { Ok(Self::Sides { bid, ask }) } else { Err(CrossedQuote) }
+        if bid < ask {
+            Ok(Self::Sides { bid, ask })
+        } else {
+            Err(CrossedQuote)
+        }
     }
 
     /// The fair price: the middle of the sides, or the one number.
@@ -137,7 +141,10 @@ mod tests {
     fn a_crossed_or_touching_quote_is_refused() {
         let price = |text| Price::parse(text).unwrap();
         assert_eq!(Quote::sides(price("101"), price("100")), Err(CrossedQuote));
-        assert_eq!(Quote::sides(price("100"), price("100.00")), Err(CrossedQuote));
+        assert_eq!(
+            Quote::sides(price("100"), price("100.00")),
+            Err(CrossedQuote)
+        );
         let quote = Quote::sides(price("100.00"), price("100.10")).unwrap();
         assert_eq!(quote.value().unwrap().to_string(), "100.05");
     }

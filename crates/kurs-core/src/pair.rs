@@ -41,7 +41,9 @@ impl Pair {
     /// # Errors
     /// [`PairError::Malformed`] for anything else, [`PairError::SameAsset`] for `BTC-BTC`.
     pub fn parse(text: &str) -> Result<Self, PairError> {
-        let (base, quote) = text.split_once(['-', '/', '_']).ok_or(PairError::Malformed)?;
+        let (base, quote) = text
+            .split_once(['-', '/', '_'])
+            .ok_or(PairError::Malformed)?;
         Self::of(
             Asset::parse(base).map_err(|_| PairError::Malformed)?,
             Asset::parse(quote).map_err(|_| PairError::Malformed)?,
@@ -62,13 +64,19 @@ impl Pair {
     /// `USD-BTC` for `BTC-USD`.
     #[must_use]
     pub const fn inverse(self) -> Self {
-        Self { base: self.quote, quote: self.base }
+        Self {
+            base: self.quote,
+            quote: self.base,
+        }
     }
 
     /// The pair it is priced as: network aliases replaced by their asset.
     #[must_use]
     pub fn canonical(self) -> Self {
-        Self { base: self.base.canonical(), quote: self.quote.canonical() }
+        Self {
+            base: self.base.canonical(),
+            quote: self.quote.canonical(),
+        }
     }
 }
 
@@ -154,8 +162,10 @@ impl Default for PairParser {
 impl PairParser {
     /// A parser that knows the common assets, the network aliases and `more`.
     pub fn new(more: impl IntoIterator<Item = Asset>) -> Self {
-        let mut assets: BTreeSet<Asset> =
-            FIRST_ASSETS.iter().filter_map(|name| Asset::parse(name).ok()).collect();
+        let mut assets: BTreeSet<Asset> = FIRST_ASSETS
+            .iter()
+            .filter_map(|name| Asset::parse(name).ok())
+            .collect();
         assets.extend(Asset::network_aliases().map(|(alias, _)| alias));
         assets.extend(more);
         Self { assets }
@@ -192,8 +202,9 @@ impl PairParser {
     /// `the-open-network-usd`: the id itself may hold dashes, so the last one separates.
     fn parse_coingecko(text: &str) -> Option<Result<Pair, PairError>> {
         let (id, quote) = text.rsplit_once(['-', '/', '_'])?;
-        let (_, asset) =
-            COINGECKO_IDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(id))?;
+        let (_, asset) = COINGECKO_IDS
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(id))?;
         let base = Asset::parse(asset).ok()?;
         Some(match Asset::parse(quote) {
             Ok(quote) => Pair::of(base, quote),
@@ -224,12 +235,23 @@ mod tests {
 
     fn check(text: &str, expect: &str) {
         let parsed = PairParser::default().parse(text);
-        assert_eq!(parsed.map(|pair| pair.to_string()), Ok(expect.to_owned()), "{text}");
+        assert_eq!(
+            parsed.map(|pair| pair.to_string()),
+            Ok(expect.to_owned()),
+            "{text}"
+        );
     }
 
     #[test]
     fn every_documented_spelling_gives_base_dash_quote() {
-        for text in ["BTC-USD", "btc-usd", "BTC/USD", "BTC_USD", "BTCUSD", "bitcoin-usd"] {
+        for text in [
+            "BTC-USD",
+            "btc-usd",
+            "BTC/USD",
+            "BTC_USD",
+            "BTCUSD",
+            "bitcoin-usd",
+        ] {
             check(text, "BTC-USD");
         }
         check("BTCUSDT", "BTC-USDT");
@@ -242,11 +264,24 @@ mod tests {
     #[test]
     fn malformed_pairs_are_refused() {
         let parser = PairParser::default();
-        for text in ["", "-", "BTC-", "-USD", "BTC--USD", "BTC-USD-X", "BTC USD", "bitcoin-", "a/b/c"] {
+        for text in [
+            "",
+            "-",
+            "BTC-",
+            "-USD",
+            "BTC--USD",
+            "BTC-USD-X",
+            "BTC USD",
+            "bitcoin-",
+            "a/b/c",
+        ] {
             assert!(parser.parse(text).is_err(), "{text:?} was accepted");
         }
         assert_eq!(parser.parse("BTC-BTC"), Err(PairError::SameAsset));
-        assert_eq!(parser.parse("QQQWWW"), Err(PairError::Unsplittable("QQQWWW".into())));
+        assert_eq!(
+            parser.parse("QQQWWW"),
+            Err(PairError::Unsplittable("QQQWWW".into()))
+        );
     }
 
     #[test]

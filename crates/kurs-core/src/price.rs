@@ -64,7 +64,9 @@ impl Price {
     /// [`PriceError::OutOfRange`] when the sum cannot be held.
     pub fn mid(bid: Self, ask: Self) -> Result<Self, PriceError> {
         let sum = bid.0.checked_add(ask.0).ok_or(PriceError::OutOfRange)?;
-        let half = sum.checked_div(Decimal::TWO).ok_or(PriceError::OutOfRange)?;
+        let half = sum
+            .checked_div(Decimal::TWO)
+            .ok_or(PriceError::OutOfRange)?;
         Self::new(half.normalize())
     }
 
@@ -82,7 +84,9 @@ impl Price {
     /// # Errors
     /// [`PriceError::OutOfRange`] when it cannot be held or vanishes.
     pub fn inverse(self) -> Result<Self, PriceError> {
-        let quotient = Decimal::ONE.checked_div(self.0).ok_or(PriceError::OutOfRange)?;
+        let quotient = Decimal::ONE
+            .checked_div(self.0)
+            .ok_or(PriceError::OutOfRange)?;
         Self::new(quotient).map_err(|_| PriceError::OutOfRange)
     }
 
@@ -124,7 +128,9 @@ pub fn parse_decimal(text: &str) -> Result<Decimal, PriceError> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let well_formed = digits.starts_with(|first: char| first.is_ascii_digit())
         && digits.ends_with(|last: char| last.is_ascii_digit())
-        && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        && digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
     if !well_formed {
         return Err(PriceError::Malformed);
     }
@@ -154,7 +160,9 @@ fn parse_scientific(text: &str) -> Result<Decimal, PriceError> {
     let mut result = value;
     result.set_scale(0).map_err(|_| PriceError::Malformed)?;
     for _ in 0..-moved {
-        result = result.checked_mul(Decimal::TEN).ok_or(PriceError::Malformed)?;
+        result = result
+            .checked_mul(Decimal::TEN)
+            .ok_or(PriceError::Malformed)?;
     }
     Ok(result)
 }
@@ -236,9 +244,25 @@ mod tests {
 
     #[test]
     fn what_is_not_a_positive_exact_number_is_refused() {
-        for text in ["", ".", "1.", ".5", "abc", "NaN", "inf", "1_000", "+1", "0x10", "1e308",
-            "1e-300", "1e1e1", "1,5", " 1", "12345678901234567890123456789012345",
-            "0.00000000000000000000000000001"] {
+        for text in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "abc",
+            "NaN",
+            "inf",
+            "1_000",
+            "+1",
+            "0x10",
+            "1e308",
+            "1e-300",
+            "1e1e1",
+            "1,5",
+            " 1",
+            "12345678901234567890123456789012345",
+            "0.00000000000000000000000000001",
+        ] {
             assert_eq!(Price::parse(text), Err(PriceError::Malformed), "{text:?}");
         }
         for text in ["0", "0.00", "-1", "-0.5", "0e5", "-1e2"] {
@@ -248,8 +272,18 @@ mod tests {
 
     #[test]
     fn mid_is_the_middle_of_the_best_levels() {
-        assert_eq!(Price::mid(price("100.00"), price("100.10")).unwrap().to_string(), "100.05");
-        assert_eq!(Price::mid(price("100"), price("100.01")).unwrap().to_string(), "100.005");
+        assert_eq!(
+            Price::mid(price("100.00"), price("100.10"))
+                .unwrap()
+                .to_string(),
+            "100.05"
+        );
+        assert_eq!(
+            Price::mid(price("100"), price("100.01"))
+                .unwrap()
+                .to_string(),
+            "100.005"
+        );
     }
 
     #[test]
@@ -261,9 +295,15 @@ mod tests {
 
     #[test]
     fn published_prices_have_fifteen_digits_rounded_half_even() {
-        assert_eq!(price("3").inverse().unwrap().published().to_string(), "0.333333333333333");
+        assert_eq!(
+            price("3").inverse().unwrap().published().to_string(),
+            "0.333333333333333"
+        );
         assert_eq!(price("100.0000000000005").published().to_string(), "100");
-        assert_eq!(price("100.0000000000015").published().to_string(), "100.000000000002");
+        assert_eq!(
+            price("100.0000000000015").published().to_string(),
+            "100.000000000002"
+        );
     }
 
     proptest! {

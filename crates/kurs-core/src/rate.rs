@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// May this rate be used? Only `fresh` may be used blindly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RateState {
     /// Within its validity.

@@ -30,9 +30,11 @@ impl SourceId {
             None if lower == "coingeko" => "coingecko",
             _ => &lower,
         };
-        ShortText::new(name, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':'))
-            .map(Self)
-            .ok_or(SourceIdError)
+        ShortText::new(name, |byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':')
+        })
+        .map(Self)
+        .ok_or(SourceIdError)
     }
 
     /// The name.
@@ -59,7 +61,9 @@ impl SourceId {
     /// The name without the mark of a simulated venue.
     #[must_use]
     pub fn plain(&self) -> &str {
-        self.as_str().strip_prefix(SIMULATED_PREFIX).unwrap_or(self.as_str())
+        self.as_str()
+            .strip_prefix(SIMULATED_PREFIX)
+            .unwrap_or(self.as_str())
     }
 }
 
@@ -74,7 +78,9 @@ impl FromStr for SourceId {
 crate::short_text_traits!(SourceId, "^[a-z0-9_:-]{1,31}$");
 
 /// What a source is, which decides how far its numbers can be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceKind {
     /// Trades happen there; prices stream.
@@ -86,7 +92,9 @@ pub enum SourceKind {
 }
 
 /// State of a source, or of one source's price for one pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceState {
     /// Speaks, and what it says is within its limit of age.
@@ -119,7 +127,10 @@ mod tests {
     #[test]
     fn the_old_spelling_of_coingecko_is_accepted() {
         assert_eq!(SourceId::parse("coingeko").unwrap().as_str(), "coingecko");
-        assert_eq!(SourceId::parse("sim:coingeko").unwrap().as_str(), "sim:coingecko");
+        assert_eq!(
+            SourceId::parse("sim:coingeko").unwrap().as_str(),
+            "sim:coingecko"
+        );
     }
 
     #[test]

@@ -6,12 +6,38 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Grows with every change of the active Writer; a lower epoch is always refused.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 
 /// Grows by one with every update of a shard within an epoch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Seq(pub u64);
 
@@ -76,8 +102,16 @@ mod tests {
 
     #[test]
     fn an_id_survives_its_text_and_orders_by_epoch_then_seq() {
-        let early = UpdateId { shard: 0, epoch: Epoch(1), seq: Seq(900) };
-        let late = UpdateId { shard: 0, epoch: Epoch(2), seq: Seq(1) };
+        let early = UpdateId {
+            shard: 0,
+            epoch: Epoch(1),
+            seq: Seq(900),
+        };
+        let late = UpdateId {
+            shard: 0,
+            epoch: Epoch(2),
+            seq: Seq(1),
+        };
         assert!(early < late);
         assert_eq!(late.to_string(), "0.2-1");
         assert_eq!("0.2-1".parse(), Ok(late));

@@ -81,7 +81,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_index = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let month = if month_index < 10 {
+        month_index + 3
+    } else {
+        month_index - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -155,11 +159,19 @@ fn parse_rfc3339(text: &str) -> Option<Wall> {
     if !shape {
         return None;
     }
-    let (year, month, day) = (digits(text, 0, 4)?, digits(text, 5, 7)?, digits(text, 8, 10)?);
-    let (hour, minute, second) =
-        (digits(text, 11, 13)?, digits(text, 14, 16)?, digits(text, 17, 19)?);
+    let (year, month, day) = (
+        digits(text, 0, 4)?,
+        digits(text, 5, 7)?,
+        digits(text, 8, 10)?,
+    );
+    let (hour, minute, second) = (
+        digits(text, 11, 13)?,
+        digits(text, 14, 16)?,
+        digits(text, 17, 19)?,
+    );
     let days = days_from_civil(year, month, day);
-    let real_day = year >= 1 && (1..=12).contains(&month) && civil_from_days(days) == (year, month, day);
+    let real_day =
+        year >= 1 && (1..=12).contains(&month) && civil_from_days(days) == (year, month, day);
     if !real_day || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -240,7 +252,10 @@ impl Now {
     /// Both clocks moved on by a duration.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self { mono: self.mono.plus(duration), wall: self.wall.plus(duration) }
+        Self {
+            mono: self.mono.plus(duration),
+            wall: self.wall.plus(duration),
+        }
     }
 }
 
@@ -260,7 +275,9 @@ impl SystemClock {
     /// A clock whose monotonic time starts now.
     #[must_use]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 
@@ -277,7 +294,10 @@ impl Clock for SystemClock {
             Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |m| -m),
         };
         let mono = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Now { mono: Mono(mono), wall: Wall(wall) }
+        Now {
+            mono: Mono(mono),
+            wall: Wall(wall),
+        }
     }
 }
 
@@ -291,7 +311,9 @@ impl ManualClock {
     /// A clock that shows `now`.
     #[must_use]
     pub const fn new(now: Now) -> Self {
-        Self { now: Mutex::new(now) }
+        Self {
+            now: Mutex::new(now),
+        }
     }
 
     /// Moves both clocks on.
@@ -306,7 +328,9 @@ impl ManualClock {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.now
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -323,22 +347,37 @@ mod tests {
 
     #[test]
     fn times_print_as_rfc3339_with_milliseconds() {
-        assert_eq!(Wall::from_unix_ms(1_723_161_255_208).to_string(), "2024-08-08T23:54:15.208Z");
+        assert_eq!(
+            Wall::from_unix_ms(1_723_161_255_208).to_string(),
+            "2024-08-08T23:54:15.208Z"
+        );
         assert_eq!(Wall(-1).to_string(), "1969-12-31T23:59:59.999Z");
     }
 
     #[test]
     fn offsets_and_fractions_are_understood() {
         let expect = Wall::from_unix_seconds(1_693_645_800);
-        assert_eq!("2023-09-02T12:10:00+03:00".parse(), Ok(Wall::from_unix_seconds(1_693_645_800)));
+        assert_eq!(
+            "2023-09-02T12:10:00+03:00".parse(),
+            Ok(Wall::from_unix_seconds(1_693_645_800))
+        );
         assert_eq!("2023-09-02T09:10:00.000000123Z".parse(), Ok(expect));
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01",
-            "2026-01-01T24:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z",
-            "0000-01-01T00:00:00Z", "2026-01-01T00:00:00+0300", "2026/01/01T00:00:00Z"] {
+        for text in [
+            "",
+            "2026-02-30T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00.Z",
+            "0000-01-01T00:00:00Z",
+            "2026-01-01T00:00:00+0300",
+            "2026/01/01T00:00:00Z",
+        ] {
             assert_eq!(text.parse::<Wall>(), Err(WallError), "{text:?}");
         }
     }

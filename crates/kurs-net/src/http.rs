@@ -1,13 +1,20 @@
 //! The HTTP client: one GET with a deadline, a size limit, validators, and the server's word on
 //! when to come back.
 
+mod client;
+mod roots;
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
+pub use client::HttpClient;
+pub use roots::tls_config;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
 /// What to get.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fetch {
     /// Absolute URL, query included, without secrets where a header will do.
     pub url: String,
@@ -19,6 +26,19 @@ pub struct Fetch {
     pub timeout: Duration,
     /// A longer body is refused.
     pub max_body_bytes: usize,
+}
+
+impl std::fmt::Debug for Fetch {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Some services want the key in the query.
+        let shown = self.url.split('?').next().unwrap_or_default();
+        formatter
+            .debug_struct("Fetch")
+            .field("url", &shown)
+            .field("headers", &self.headers)
+            .field("validators", &self.validators)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One request header.

@@ -81,7 +81,11 @@ pub fn candidate_for(
         if !starts_here {
             return None;
         }
-        Some(Conversion { from: market.quote, steps: None, version: 0 })
+        Some(Conversion {
+            from: market.quote,
+            steps: None,
+            version: 0,
+        })
     };
     let listed = config
         .policies
@@ -99,5 +103,9 @@ pub fn candidate_for(
         source,
         price,
     };
-    Some(Candidate { price, conversion, rank })
+    Some(Candidate {
+        price,
+        conversion,
+        rank,
+    })
 }

@@ -70,7 +70,10 @@ impl EngineConfig {
             sources,
             directions,
             policies: BTreeMap::new(),
-            money: money.iter().filter_map(|name| Asset::parse(name).ok()).collect(),
+            money: money
+                .iter()
+                .filter_map(|name| Asset::parse(name).ok())
+                .collect(),
             refresh: Duration::from_secs(1),
             conflate: Duration::from_millis(100),
         }

@@ -56,7 +56,11 @@ pub struct Path {
 
 impl Path {
     fn empty() -> Self {
-        Self { steps: Vec::new(), oldest: Wall::MAX, spread: Decimal::ZERO }
+        Self {
+            steps: Vec::new(),
+            oldest: Wall::MAX,
+            spread: Decimal::ZERO,
+        }
     }
 
     fn extended(&self, market: usize, inverted: bool, what: &Market) -> Self {
@@ -66,7 +70,10 @@ impl Path {
         Self {
             steps,
             oldest: self.oldest.min(what.observed_at),
-            spread: self.spread.checked_add(what.relative_spread()).unwrap_or(Decimal::MAX),
+            spread: self
+                .spread
+                .checked_add(what.relative_spread())
+                .unwrap_or(Decimal::MAX),
         }
     }
 
@@ -122,8 +129,14 @@ impl Graph {
     fn insert(&mut self, market: Market) {
         let index = self.markets.len();
         let Pair { base, quote } = market.pair;
-        self.neighbours.entry(base).or_default().push((quote, index, false));
-        self.neighbours.entry(quote).or_default().push((base, index, true));
+        self.neighbours
+            .entry(base)
+            .or_default()
+            .push((quote, index, false));
+        self.neighbours
+            .entry(quote)
+            .or_default()
+            .push((base, index, true));
         self.markets.push(market);
     }
 
@@ -160,7 +173,9 @@ impl Graph {
         for _ in 0..MAX_LEGS {
             let mut next: HashMap<Asset, Vec<Path>> = HashMap::new();
             for (asset, paths) in &layer {
-                for (neighbour, market, inverted) in self.neighbours.get(asset).into_iter().flatten() {
+                for (neighbour, market, inverted) in
+                    self.neighbours.get(asset).into_iter().flatten()
+                {
                     if *neighbour == base || settled.contains_key(neighbour) {
                         continue;
                     }
@@ -192,14 +207,19 @@ impl Graph {
     /// # Errors
     /// [`PriceError::OutOfRange`] when a product cannot be held.
     pub fn rate(&self, path: &Path) -> Result<CrossRate, PriceError> {
-        multiply(path.steps.iter().map(|(market, inverted)| (&self.markets[*market], *inverted)))
+        multiply(
+            path.steps
+                .iter()
+                .map(|(market, inverted)| (&self.markets[*market], *inverted)),
+        )
     }
 }
 
 fn keep_undominated(paths: &mut Vec<Path>, path: Path) {
-    if let Some(same) = paths.iter_mut().find(|other| {
-        other.oldest == path.oldest && other.spread == path.spread
-    }) {
+    if let Some(same) = paths
+        .iter_mut()
+        .find(|other| other.oldest == path.oldest && other.spread == path.spread)
+    {
         if path.better_than(same) {
             *same = path;
         }
@@ -245,8 +265,12 @@ pub fn multiply<'a>(
             (value, bid, ask) = (Some(leg_value), leg_bid, leg_ask);
         }
         if let Some(confidence) = market.confidence {
-            let relative = confidence.checked_div(market.value.value()).ok_or(PriceError::OutOfRange)?;
-            let sum = relative_confidence.unwrap_or(Decimal::ZERO).checked_add(relative);
+            let relative = confidence
+                .checked_div(market.value.value())
+                .ok_or(PriceError::OutOfRange)?;
+            let sum = relative_confidence
+                .unwrap_or(Decimal::ZERO)
+                .checked_add(relative);
             relative_confidence = Some(sum.ok_or(PriceError::OutOfRange)?);
         }
         observed_at = observed_at.min(market.observed_at);

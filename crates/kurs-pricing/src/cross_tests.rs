@@ -22,7 +22,13 @@ fn sided(pair: &str, bid: &str, ask: &str) -> Market {
     let (bid, ask) = (Price::parse(bid).unwrap(), Price::parse(ask).unwrap());
     let value = Price::mid(bid, ask).unwrap();
     let confidence = Some((ask.value() - bid.value()) / Decimal::TWO);
-    Market { value, bid: Some(bid), ask: Some(ask), confidence, ..market(pair, "1", 100) }
+    Market {
+        value,
+        bid: Some(bid),
+        ask: Some(ask),
+        confidence,
+        ..market(pair, "1", 100)
+    }
 }
 
 fn cross(graph: &Graph, base: &str, quote: &str) -> CrossRate {
@@ -31,9 +37,11 @@ fn cross(graph: &Graph, base: &str, quote: &str) -> CrossRate {
 }
 
 fn way(rate: &CrossRate) -> String {
-    let legs: Vec<String> = rate.legs.iter().map(|leg| {
-        format!("{}{}", if leg.inverted { "1/" } else { "" }, leg.pair)
-    }).collect();
+    let legs: Vec<String> = rate
+        .legs
+        .iter()
+        .map(|leg| format!("{}{}", if leg.inverted { "1/" } else { "" }, leg.pair))
+        .collect();
     legs.join(" ")
 }
 
@@ -47,8 +55,16 @@ fn the_golden_path_product_is_exact() {
     let rate = cross(&graph, "BTC", "RUB");
     assert_eq!(rate.value.to_string(), "5424570");
     assert_eq!(way(&rate), "BTC-USDT USDT-USD USD-RUB");
-    assert_eq!(rate.observed_at, Wall::from_unix_seconds(80), "age is the oldest leg's");
-    assert_eq!(rate.expires_at, Wall::from_unix_seconds(140), "expiry is the first leg's to expire");
+    assert_eq!(
+        rate.observed_at,
+        Wall::from_unix_seconds(80),
+        "age is the oldest leg's"
+    );
+    assert_eq!(
+        rate.expires_at,
+        Wall::from_unix_seconds(140),
+        "expiry is the first leg's to expire"
+    );
 }
 
 #[test]
@@ -63,7 +79,10 @@ fn an_inverse_leg_swaps_the_sides() {
 #[test]
 fn a_single_market_keeps_its_venues_digits() {
     let graph = Graph::new([market("BTC-USDT", "54000.01000000", 1)]);
-    assert_eq!(cross(&graph, "BTC", "USDT").value.to_string(), "54000.01000000");
+    assert_eq!(
+        cross(&graph, "BTC", "USDT").value.to_string(),
+        "54000.01000000"
+    );
 }
 
 #[test]
@@ -76,7 +95,10 @@ fn fewest_legs_win_over_age_and_age_over_spread() {
     assert_eq!(way(&cross(&direct, "BTC", "USD")), "BTC-USD");
     let by_age = Graph::new([
         sided("BTC-USDT", "100", "101"),
-        Market { observed_at: Wall::from_unix_seconds(50), ..sided("USDT-EUR", "1", "1.0001") },
+        Market {
+            observed_at: Wall::from_unix_seconds(50),
+            ..sided("USDT-EUR", "1", "1.0001")
+        },
         sided("BTC-USD", "100", "120"),
         sided("USD-EUR", "1", "1.2"),
     ]);
@@ -113,7 +135,14 @@ fn overflow_is_an_error_and_not_a_wrong_number() {
 }
 
 /// All simple paths, by brute force.
-fn every_path(graph: &Graph, at: Asset, goal: Asset, seen: &[Asset], path: &Path, found: &mut Vec<Path>) {
+fn every_path(
+    graph: &Graph,
+    at: Asset,
+    goal: Asset,
+    seen: &[Asset],
+    path: &Path,
+    found: &mut Vec<Path>,
+) {
     if at == goal {
         found.push(path.clone());
         return;
@@ -129,7 +158,14 @@ fn every_path(graph: &Graph, at: Asset, goal: Asset, seen: &[Asset], path: &Path
             if from == at && !seen.contains(&to) {
                 let mut seen = seen.to_vec();
                 seen.push(to);
-                every_path(graph, to, goal, &seen, &path.extended(index, inverted, market), found);
+                every_path(
+                    graph,
+                    to,
+                    goal,
+                    &seen,
+                    &path.extended(index, inverted, market),
+                    found,
+                );
             }
         }
     }

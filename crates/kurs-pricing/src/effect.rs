@@ -54,6 +54,8 @@ pub struct Failover {
     pub from: Option<SourceId>,
     /// Serves now; `None` when no source is left.
     pub to: Option<SourceId>,
+    /// True when the pair had no live source for a time before this.
+    pub recovered: bool,
     /// One sentence for people.
     pub reason: Arc<str>,
 }

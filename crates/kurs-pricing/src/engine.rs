@@ -56,8 +56,12 @@ impl Engine {
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
         let sources: Vec<SourceSlot> = config.sources.iter().map(|_| SourceSlot::new()).collect();
-        let source_index =
-            config.sources.iter().enumerate().map(|(index, info)| (info.id, index)).collect();
+        let source_index = config
+            .sources
+            .iter()
+            .enumerate()
+            .map(|(index, info)| (info.id, index))
+            .collect();
         let directions = config.directions.clone();
         let mut engine = Self {
             config,
@@ -172,7 +176,10 @@ impl Engine {
                 let taken = slot.quoted.take(tick, value, received, streamed);
                 (*price, if was_gone { Taken::Changed } else { taken })
             }
-            None => (self.add_price(source, Quoted::new(tick, value, received, streamed)), Taken::Changed),
+            None => (
+                self.add_price(source, Quoted::new(tick, value, received, streamed)),
+                Taken::Changed,
+            ),
         };
         if taken == Taken::Repeated {
             return;
@@ -246,7 +253,9 @@ impl Engine {
         why: &Arc<str>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(price) = self.price_index.get(&(source, pair)).copied() else { return };
+        let Some(price) = self.price_index.get(&(source, pair)).copied() else {
+            return;
+        };
         let mark = (state != SourceState::Live).then(|| (state, Arc::clone(why)));
         self.prices[price].quoted.mark = mark;
         self.refresh_state(now, price, effects);
@@ -275,7 +284,9 @@ impl Engine {
     }
 
     fn untrack(&mut self, now: Now, source: usize, pair: Pair, effects: &mut Vec<Effect>) {
-        let Some(price) = self.price_index.get(&(source, pair)).copied() else { return };
+        let Some(price) = self.price_index.get(&(source, pair)).copied() else {
+            return;
+        };
         self.prices[price].untracked = true;
         self.prices[price].quoted.valid_until = now.mono;
         self.prices[price].quoted.mark = Some((SourceState::Down, "not tracked any more".into()));

@@ -36,7 +36,10 @@ impl Priority {
     /// A policy for this many candidates.
     #[must_use]
     pub fn new(candidates: usize) -> Self {
-        Self { memory: vec![Memory::default(); candidates], current: None }
+        Self {
+            memory: vec![Memory::default(); candidates],
+            current: None,
+        }
     }
 
     /// The candidates were reordered or became more: `from[i]` is where the new candidate `i`
@@ -45,7 +48,11 @@ impl Priority {
         let old = std::mem::take(&mut self.memory);
         self.memory = from
             .iter()
-            .map(|place| place.and_then(|index| old.get(index).copied()).unwrap_or_default())
+            .map(|place| {
+                place
+                    .and_then(|index| old.get(index).copied())
+                    .unwrap_or_default()
+            })
             .collect();
         self.current = self
             .current
@@ -77,7 +84,9 @@ impl Priority {
         let mut chosen = still_live;
         let better_than = still_live.unwrap_or(self.memory.len());
         for (index, memory) in self.memory.iter().enumerate().take(better_than) {
-            let Some(live_since) = memory.live_since else { continue };
+            let Some(live_since) = memory.live_since else {
+                continue;
+            };
             let back_at = live_since.plus(hold(index));
             // With nothing else to serve, a returning source is used at once.
             if still_live.is_none() || !memory.was_lost || now >= back_at {
@@ -97,7 +106,11 @@ impl Priority {
         if outcome.is_none() {
             self.current = None;
         }
-        Chosen { candidate: outcome, changed: outcome != before, next_change }
+        Chosen {
+            candidate: outcome,
+            changed: outcome != before,
+            next_change,
+        }
     }
 }
 
@@ -163,8 +176,14 @@ mod tests {
             }
         }
         for start in &switches {
-            let within = switches.iter().filter(|at| (*start..start + 60_000).contains(at)).count();
-            assert!(within <= 2, "{within} switches in the minute after {start} ms");
+            let within = switches
+                .iter()
+                .filter(|at| (*start..start + 60_000).contains(at))
+                .count();
+            assert!(
+                within <= 2,
+                "{within} switches in the minute after {start} ms"
+            );
         }
     }
 

@@ -65,7 +65,11 @@ impl Quoted {
         let changed = self.quote != tick.quote;
         let mark_lifted = self.mark.is_some();
         *self = Self::new(tick, value, received, streamed);
-        if changed || mark_lifted { Taken::Changed } else { Taken::Confirmed }
+        if changed || mark_lifted {
+            Taken::Changed
+        } else {
+            Taken::Confirmed
+        }
     }
 
     /// State at a moment, given the state of its source.
@@ -99,7 +103,13 @@ impl Quoted {
 
     /// The price as it is published or recorded.
     #[must_use]
-    pub fn to_source_rate(&self, source: SourceId, now: Mono, state: SourceState, why: Arc<str>) -> SourceRate {
+    pub fn to_source_rate(
+        &self,
+        source: SourceId,
+        now: Mono,
+        state: SourceState,
+        why: Arc<str>,
+    ) -> SourceRate {
         SourceRate {
             source,
             pair: self.pair,

@@ -68,7 +68,9 @@ impl RateView {
         let key = (asked, pin);
         let snapshot = self.snapshot(now);
         let kept = self.derived.lock().get(&key).cloned();
-        if let Some(kept) = kept && self.still_holds(&kept, &snapshot, now.mono) {
+        if let Some(kept) = kept
+            && self.still_holds(&kept, &snapshot, now.mono)
+        {
             return Ok(kept.answer.clone());
         }
         let (start, steps) = match pin {
@@ -102,7 +104,12 @@ impl RateView {
             document.state = RateState::Stale;
             return Err(Missing::Expired(Box::new(document)));
         }
-        let derived = Derived { snapshot, start, legs, answer: answer.clone() };
+        let derived = Derived {
+            snapshot,
+            start,
+            legs,
+            answer: answer.clone(),
+        };
         self.keep_derived(key, Arc::new(derived));
         Ok(answer)
     }
@@ -115,7 +122,10 @@ impl RateView {
         now < kept.answer.rendered.valid_until
             && Arc::ptr_eq(&kept.snapshot, snapshot)
             && start_holds
-            && kept.legs.iter().all(|(slot, id)| slot.load().is_some_and(|held| held.id() == *id))
+            && kept
+                .legs
+                .iter()
+                .all(|(slot, id)| slot.load().is_some_and(|held| held.id() == *id))
     }
 
     /// The graph of fresh markets; made anew when a market came or went, or after a second.
@@ -145,7 +155,12 @@ impl RateView {
                 markets.push(market);
             }
         }
-        Snapshot { topology, made: now.mono, graph: Graph::new(markets), slots }
+        Snapshot {
+            topology,
+            made: now.mono,
+            graph: Graph::new(markets),
+            slots,
+        }
     }
 
     /// The way of a cross rate over fresh markets.
@@ -171,8 +186,11 @@ impl RateView {
                 .iter()
                 .map(|(node, inverted)| take_leg(&*last_known.slots[*node].load()?, *inverted))
                 .collect();
-            if let Some(answer) = taken.and_then(|taken| answer_of(asked, &taken, RateState::Stale)) {
-                return Err(Missing::Expired(Box::new(RateDocument::clone(&answer.document))));
+            if let Some(answer) = taken.and_then(|taken| answer_of(asked, &taken, RateState::Stale))
+            {
+                return Err(Missing::Expired(Box::new(RateDocument::clone(
+                    &answer.document,
+                ))));
             }
         }
         if self.is_expected(asked) || !self.is_loaded() {
@@ -206,7 +224,10 @@ impl RateView {
                 last_known = Some((price, steps));
                 continue;
             }
-            if best.as_ref().is_none_or(|(_, other)| steps.len() < other.len()) {
+            if best
+                .as_ref()
+                .is_none_or(|(_, other)| steps.len() < other.len())
+            {
                 best = Some((price, steps));
             }
         }
@@ -229,11 +250,25 @@ impl RateView {
             let Ok(cross) = multiply(taken.iter().map(|leg| (&leg.market, leg.inverted))) else {
                 continue;
             };
-            let valid_until = taken.iter().map(|leg| leg.valid_until).min().unwrap_or_default();
+            let valid_until = taken
+                .iter()
+                .map(|leg| leg.valid_until)
+                .min()
+                .unwrap_or_default();
             let id = taken.iter().map(|leg| leg.id).max().unwrap_or_default();
-            let published_at = taken.iter().map(|leg| leg.published_at).max().unwrap_or_default();
+            let published_at = taken
+                .iter()
+                .map(|leg| leg.published_at)
+                .max()
+                .unwrap_or_default();
             if now.mono < valid_until {
-                found.push(Reached { quote, cross, id, valid_until, published_at });
+                found.push(Reached {
+                    quote,
+                    cross,
+                    id,
+                    valid_until,
+                    published_at,
+                });
             }
         }
         found.sort_unstable_by_key(|reached| reached.quote);
@@ -260,7 +295,10 @@ fn answer_of(asked: Pair, taken: &[Taken], state: RateState) -> Option<Answer> {
     let ids: Vec<(UpdateId, bool)> = taken.iter().map(|leg| (leg.id, leg.inverted)).collect();
     let etag = etag_of((asked, ids));
     let rendered = Arc::new(Rendered::new(json_of(&document), etag, valid_until, state));
-    Some(Answer { document: Arc::new(document), rendered })
+    Some(Answer {
+        document: Arc::new(document),
+        rendered,
+    })
 }
 
 /// The document of a cross rate: `seq` is the greatest of its legs.
@@ -278,10 +316,17 @@ pub(crate) fn document_of(
         bid: cross.bid,
         ask: cross.ask,
         confidence: cross.confidence,
-        source: cross.legs.first().map_or_else(unknown_source, |leg| leg.source),
+        source: cross
+            .legs
+            .first()
+            .map_or_else(unknown_source, |leg| leg.source),
         state,
         path: cross.legs.iter().map(|leg| leg.pair).collect(),
-        legs: if is_direct { Vec::new() } else { cross.legs.iter().map(Into::into).collect() },
+        legs: if is_direct {
+            Vec::new()
+        } else {
+            cross.legs.iter().map(Into::into).collect()
+        },
         observed_at: cross.observed_at,
         published_at,
         expires_at: cross.expires_at,
@@ -291,7 +336,10 @@ pub(crate) fn document_of(
 }
 
 /// A cross rate always has legs; this keeps the type total.
-#[expect(clippy::expect_used, reason = "a constant that parses, see the test of SourceId")]
+#[expect(
+    clippy::expect_used,
+    reason = "a constant that parses, see the test of SourceId"
+)]
 fn unknown_source() -> SourceId {
     SourceId::parse("unknown").expect("a valid source name")
 }

@@ -1,6 +1,8 @@
 //! The JSON documents that answers are made of. Names and fields: conventions 2 to 6.
 
-use kurs_core::{Leg, Pair, Price, Rate, RateState, Skipped, SourceId, SourceState, UpdateId, Wall};
+use kurs_core::{
+    Leg, Pair, Price, Rate, RateState, Skipped, SourceId, SourceState, UpdateId, Wall,
+};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -128,7 +130,11 @@ pub struct RejectionDocument {
 
 impl From<&Skipped> for RejectionDocument {
     fn from(skipped: &Skipped) -> Self {
-        Self { source: skipped.source, state: skipped.state, why: Arc::clone(&skipped.why) }
+        Self {
+            source: skipped.source,
+            state: skipped.state,
+            why: Arc::clone(&skipped.why),
+        }
     }
 }
 
@@ -149,8 +155,11 @@ impl RateDocument {
     /// The document of a published rate, under the name it was asked for.
     #[must_use]
     pub fn of(asked: Pair, id: UpdateId, rate: &Rate, state: RateState) -> Self {
-        let legs: Vec<LegDocument> =
-            rate.legs.iter().flat_map(|legs| legs.iter().map(LegDocument::from)).collect();
+        let legs: Vec<LegDocument> = rate
+            .legs
+            .iter()
+            .flat_map(|legs| legs.iter().map(LegDocument::from))
+            .collect();
         let path = if legs.is_empty() {
             vec![rate.pair]
         } else {

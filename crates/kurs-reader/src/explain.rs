@@ -50,7 +50,10 @@ impl RateView {
         for leg in &rate.legs {
             for held in self.source_prices(|_, pair| pair == leg.pair) {
                 let price = &held.price;
-                if constituents.iter().any(|seen| (seen.source, seen.pair) == (price.source, price.pair)) {
+                if constituents
+                    .iter()
+                    .any(|seen| (seen.source, seen.pair) == (price.source, price.pair))
+                {
                     continue;
                 }
                 constituents.push(ConstituentDocument {
@@ -89,17 +92,29 @@ impl RateView {
     fn choice(&self, rate: &RateDocument, pin: Option<SourceId>) -> Arc<Choice> {
         if let Some(source) = pin {
             let reason = format!("{source}: asked for by the caller").into();
-            return Arc::new(Choice { source, since: rate.published_at, reason, skipped: Vec::new() });
+            return Arc::new(Choice {
+                source,
+                since: rate.published_at,
+                reason,
+                skipped: Vec::new(),
+            });
         }
         let own = self.held(rate.pair.canonical());
         let first_leg = rate.path.first().and_then(|pair| self.held(*pair));
-        let own_choice = own.as_ref().and_then(|held| held.rate().map(|rate| Arc::clone(&rate.choice)));
+        let own_choice = own
+            .as_ref()
+            .and_then(|held| held.rate().map(|rate| Arc::clone(&rate.choice)));
         if let Some(choice) = own_choice {
             return choice;
         }
         match first_leg.as_ref().and_then(|held| held.rate()) {
             Some(leg) => Arc::new(Choice {
-                reason: format!("cross rate over {} markets; {}", rate.path.len(), leg.choice.reason).into(),
+                reason: format!(
+                    "cross rate over {} markets; {}",
+                    rate.path.len(),
+                    leg.choice.reason
+                )
+                .into(),
                 ..Choice::clone(&leg.choice)
             }),
             None => Arc::new(Choice {

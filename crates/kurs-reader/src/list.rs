@@ -38,7 +38,11 @@ impl RateView {
             }
         }
         let rendered = Arc::new(self.make_list(base, now)?);
-        let entry = ListEntry { made: now.mono, revision, rendered: Arc::clone(&rendered) };
+        let entry = ListEntry {
+            made: now.mono,
+            revision,
+            rendered: Arc::clone(&rendered),
+        };
         let mut lists = self.lists.lock();
         if lists.len() >= LISTS_MAX {
             lists.clear();
@@ -52,12 +56,22 @@ impl RateView {
         let mut rates: BTreeMap<Asset, (RateDocument, Mono)> = BTreeMap::new();
         for reached in self.derive_all(canonical, now) {
             let asked = Pair::new(base, reached.quote);
-            let document = document_of(asked, &reached.cross, reached.id, reached.published_at, RateState::Fresh);
+            let document = document_of(
+                asked,
+                &reached.cross,
+                reached.id,
+                reached.published_at,
+                RateState::Fresh,
+            );
             rates.insert(reached.quote, (document, reached.valid_until));
         }
         // What the Writer publishes for the pair itself goes before any way found here, and a
         // pair that has run out there is left out here.
-        for slot in self.slots().iter().filter(|slot| slot.pair.base == canonical) {
+        for slot in self
+            .slots()
+            .iter()
+            .filter(|slot| slot.pair.base == canonical)
+        {
             let Some(held) = slot.load() else { continue };
             let quote = slot.pair.quote;
             match held.document(Pair::new(base, quote), now.mono) {
@@ -72,13 +86,27 @@ impl RateView {
         if rates.is_empty() {
             return Err(self.why_no_list(base, now));
         }
-        let ids: Vec<(Asset, u64, u64)> =
-            rates.iter().map(|(quote, (rate, _))| (*quote, rate.epoch, rate.seq)).collect();
+        let ids: Vec<(Asset, u64, u64)> = rates
+            .iter()
+            .map(|(quote, (rate, _))| (*quote, rate.epoch, rate.seq))
+            .collect();
         let etag = etag_of((base, ids));
-        let valid_until = rates.values().map(|(_, until)| *until).min().unwrap_or(now.mono);
+        let valid_until = rates
+            .values()
+            .map(|(_, until)| *until)
+            .min()
+            .unwrap_or(now.mono);
         let rates = rates.into_values().map(|(rate, _)| rate).collect();
-        let document = ListDocument { base: base.to_string(), rates };
-        Ok(Rendered::new(json_of(&document), etag, valid_until, RateState::Fresh))
+        let document = ListDocument {
+            base: base.to_string(),
+            rates,
+        };
+        Ok(Rendered::new(
+            json_of(&document),
+            etag,
+            valid_until,
+            RateState::Fresh,
+        ))
     }
 
     fn why_no_list(&self, base: Asset, now: Now) -> Missing {
@@ -93,7 +121,10 @@ impl RateView {
                 return self.expired(Pair::new(base, slot.pair.quote), &held, now);
             }
         }
-        let expected = self.directions().iter().find(|pair| pair.base.canonical() == canonical);
+        let expected = self
+            .directions()
+            .iter()
+            .find(|pair| pair.base.canonical() == canonical);
         match expected {
             Some(pair) => Missing::NoRateYet(*pair),
             None => Missing::UnknownAsset(base),

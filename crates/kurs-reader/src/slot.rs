@@ -17,7 +17,10 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn new(pair: Pair) -> Self {
-        Self { pair, held: ArcSwapOption::empty() }
+        Self {
+            pair,
+            held: ArcSwapOption::empty(),
+        }
     }
 
     pub(crate) fn load(&self) -> Option<Arc<Held>> {
@@ -52,17 +55,30 @@ pub(crate) struct Held {
 impl Held {
     /// Takes a rate off the bus: its validity is counted from receipt.
     pub(crate) fn from_bus(update: Arc<Update>, now: Now) -> Option<Self> {
-        let Body::Rate(rate) = &update.body else { return None };
+        let Body::Rate(rate) = &update.body else {
+            return None;
+        };
         let valid_until = now.mono.plus(rate.valid_for);
-        Some(Self { valid_until, update, rendered: OnceLock::new() })
+        Some(Self {
+            valid_until,
+            update,
+            rendered: OnceLock::new(),
+        })
     }
 
     /// Takes a rate out of the store: what is left of its validity by the wall clock, and never
     /// more than it had when it was published.
     pub(crate) fn from_store(id: UpdateId, rate: Rate, now: Now) -> Self {
         let left = rate.expires_at().since(now.wall).min(rate.valid_for);
-        let update = Arc::new(Update { id, body: Body::Rate(rate) });
-        Self { valid_until: now.mono.plus(left), update, rendered: OnceLock::new() }
+        let update = Arc::new(Update {
+            id,
+            body: Body::Rate(rate),
+        });
+        Self {
+            valid_until: now.mono.plus(left),
+            update,
+            rendered: OnceLock::new(),
+        }
     }
 
     pub(crate) fn id(&self) -> UpdateId {
@@ -94,17 +110,30 @@ impl Held {
     }
 
     pub(crate) fn document(&self, asked: Pair, now: Mono) -> Option<RateDocument> {
-        Some(RateDocument::of(asked, self.id(), self.rate()?, self.state_at(now)))
+        Some(RateDocument::of(
+            asked,
+            self.id(),
+            self.rate()?,
+            self.state_at(now),
+        ))
     }
 
     /// The body as long as it is fresh.
     fn rendered(&self) -> &Arc<Rendered> {
         self.rendered.get_or_init(|| {
             let (body, state) = match self.rate() {
-                Some(rate) => (json_of(&RateDocument::of(rate.pair, self.id(), rate, rate.state)), rate.state),
+                Some(rate) => (
+                    json_of(&RateDocument::of(rate.pair, self.id(), rate, rate.state)),
+                    rate.state,
+                ),
                 None => (Vec::new(), RateState::Halted),
             };
-            Arc::new(Rendered::new(body, format!("\"{}\"", self.id()), self.valid_until, state))
+            Arc::new(Rendered::new(
+                body,
+                format!("\"{}\"", self.id()),
+                self.valid_until,
+                state,
+            ))
         })
     }
 
@@ -135,7 +164,12 @@ pub(crate) struct HeldPrice {
 
 impl HeldPrice {
     pub(crate) fn new(id: UpdateId, price: SourcePrice, now: Now) -> Self {
-        Self { id, valid_until: now.mono.plus(price.valid_for), received: now.mono, price }
+        Self {
+            id,
+            valid_until: now.mono.plus(price.valid_for),
+            received: now.mono,
+            price,
+        }
     }
 
     pub(crate) fn is_live(&self, now: Mono) -> bool {

@@ -77,7 +77,10 @@ impl RateView {
     /// An empty view.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, config: ViewConfig) -> Self {
-        let assets = config.directions.iter().flat_map(|pair| [pair.base, pair.quote]);
+        let assets = config
+            .directions
+            .iter()
+            .flat_map(|pair| [pair.base, pair.quote]);
         let parser = PairParser::new(assets);
         Self {
             clock,
@@ -119,7 +122,9 @@ impl RateView {
     pub fn rate(&self, asked: Pair, pin: Option<SourceId>) -> Result<Answer, Missing> {
         let now = self.clock.now();
         let pair = asked.canonical();
-        if pin.is_none() && let Some(held) = self.held(pair) {
+        if pin.is_none()
+            && let Some(held) = self.held(pair)
+        {
             if held.is_fresh(now.mono) {
                 return self.published(asked, pair, &held);
             }
@@ -138,19 +143,29 @@ impl RateView {
             if rendered.etag == format!("\"{}\"", held.id()).as_bytes()
                 && let Some(document) = held.document(asked, self.clock.now().mono)
             {
-                return Ok(Answer { document: Arc::new(document), rendered });
+                return Ok(Answer {
+                    document: Arc::new(document),
+                    rendered,
+                });
             }
         }
-        self.render_held(asked, held).ok_or(Missing::NoRateYet(asked))
+        self.render_held(asked, held)
+            .ok_or(Missing::NoRateYet(asked))
     }
 
     fn render_held(&self, asked: Pair, held: &Held) -> Option<Answer> {
         let document = held.document(asked, self.clock.now().mono)?;
         let etag = format!("\"{}:{}\"", asked, held.id());
         let rendered = Rendered::new(
-            crate::rendered::json_of(&document), etag, held.valid_until, document.state,
+            crate::rendered::json_of(&document),
+            etag,
+            held.valid_until,
+            document.state,
         );
-        Some(Answer { document: Arc::new(document), rendered: Arc::new(rendered) })
+        Some(Answer {
+            document: Arc::new(document),
+            rendered: Arc::new(rendered),
+        })
     }
 
     pub(crate) fn expired(&self, asked: Pair, held: &Held, now: Now) -> Missing {
@@ -192,7 +207,9 @@ impl RateView {
                 true
             }
             Body::Tracked(symbols) => {
-                self.parser.write().learn(symbols.iter().flat_map(|s| [s.pair.base, s.pair.quote]));
+                self.parser
+                    .write()
+                    .learn(symbols.iter().flat_map(|s| [s.pair.base, s.pair.quote]));
                 self.tracked.store(Arc::new(symbols.to_vec()));
                 true
             }
@@ -247,7 +264,9 @@ impl RateView {
         self.parser.write().learn([pair.base, pair.quote]);
         self.index.rcu(|index| {
             let mut index = HashMap::clone(index);
-            index.entry(pair).or_insert_with(|| Arc::new(Slot::new(pair)));
+            index
+                .entry(pair)
+                .or_insert_with(|| Arc::new(Slot::new(pair)));
             index
         });
         self.slot(pair).unwrap_or_else(|| Arc::new(Slot::new(pair)))
@@ -282,7 +301,10 @@ impl RateView {
         if statuses.contains_key(&name) {
             return Some(name);
         }
-        statuses.keys().find(|source| source.plain() == name.as_str()).copied()
+        statuses
+            .keys()
+            .find(|source| source.plain() == name.as_str())
+            .copied()
     }
 
     /// State and counters of every source.
@@ -296,7 +318,12 @@ impl RateView {
     pub fn best_source(&self, of: impl IntoIterator<Item = SourceId>) -> Option<SourceId> {
         let statuses = self.statuses.read();
         of.into_iter().min_by_key(|source| {
-            (statuses.get(source).map_or(u16::MAX, |status| status.priority), *source)
+            (
+                statuses
+                    .get(source)
+                    .map_or(u16::MAX, |status| status.priority),
+                *source,
+            )
         })
     }
 
@@ -316,7 +343,11 @@ impl RateView {
     #[must_use]
     pub fn pairs(&self) -> Vec<Pair> {
         let slots = self.slots();
-        slots.iter().filter(|slot| slot.load().is_some()).map(|slot| slot.pair).collect()
+        slots
+            .iter()
+            .filter(|slot| slot.load().is_some())
+            .map(|slot| slot.pair)
+            .collect()
     }
 
     /// Grows with every change; equal values mean that nothing changed in between.
@@ -340,7 +371,10 @@ impl RateView {
     /// True when the pair is configured or tracked, so that a rate is to be expected.
     pub(crate) fn is_expected(&self, asked: Pair) -> bool {
         let pair = asked.canonical();
-        self.config.directions.iter().any(|direction| direction.canonical() == pair)
+        self.config
+            .directions
+            .iter()
+            .any(|direction| direction.canonical() == pair)
             || self.tracked.load().iter().any(|symbol| symbol.pair == pair)
             || self.slot(pair).is_some()
     }
@@ -368,7 +402,10 @@ impl RateView {
     /// The greatest id held, for telling how far this Reader is.
     #[must_use]
     pub fn last_id(&self) -> Option<UpdateId> {
-        self.slots().iter().filter_map(|slot| slot.load().map(|held| held.id())).max()
+        self.slots()
+            .iter()
+            .filter_map(|slot| slot.load().map(|held| held.id()))
+            .max()
     }
 }
 

@@ -23,11 +23,21 @@ fn source(text: &str) -> SourceId {
 
 impl Desk {
     fn new() -> Self {
-        let start = Now { mono: Mono(5_000_000_000), wall: Wall::from_unix_seconds(1_800_000_000) };
+        let start = Now {
+            mono: Mono(5_000_000_000),
+            wall: Wall::from_unix_seconds(1_800_000_000),
+        };
         let clock = Arc::new(ManualClock::new(start));
         let directions = vec![pair("BTC-USD"), pair("USDTTRC-RUB")];
-        let view = RateView::new(Arc::clone(&clock) as Arc<dyn Clock>, ViewConfig { directions });
-        Self { view, clock, seq: 0 }
+        let view = RateView::new(
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            ViewConfig { directions },
+        );
+        Self {
+            view,
+            clock,
+            seq: 0,
+        }
     }
 
     fn rate(&self, market: &str, value: &str, by: &str, valid_for: Duration) -> Rate {
@@ -45,13 +55,22 @@ impl Desk {
             observed_at: now,
             published_at: now,
             valid_for,
-            choice: Arc::new(Choice { source: source(by), since: now, reason, skipped: Vec::new() }),
+            choice: Arc::new(Choice {
+                source: source(by),
+                since: now,
+                reason,
+                skipped: Vec::new(),
+            }),
         }
     }
 
     fn id(&mut self) -> UpdateId {
         self.seq += 1;
-        UpdateId { shard: 0, epoch: Epoch(3), seq: Seq(self.seq) }
+        UpdateId {
+            shard: 0,
+            epoch: Epoch(3),
+            seq: Seq(self.seq),
+        }
     }
 
     fn send(&mut self, body: Body) -> bool {
@@ -90,7 +109,12 @@ impl Desk {
     }
 
     fn value(&self, asked: &str) -> String {
-        self.view.rate(pair(asked), None).unwrap().document.value.to_string()
+        self.view
+            .rate(pair(asked), None)
+            .unwrap()
+            .document
+            .value
+            .to_string()
     }
 }
 
@@ -102,7 +126,12 @@ fn a_published_rate_is_rendered_once_and_shared() {
     let second = desk.view.hot("BTC", "USDT").unwrap();
     assert!(Arc::ptr_eq(&first, &second));
     let body = String::from_utf8(first.body.to_vec()).unwrap();
-    assert!(body.starts_with(r#"{"pair":"BTC-USDT","value":"54000.01000000","source":"binance","state":"fresh""#), "{body}");
+    assert!(
+        body.starts_with(
+            r#"{"pair":"BTC-USDT","value":"54000.01000000","source":"binance","state":"fresh""#
+        ),
+        "{body}"
+    );
     assert_eq!(&first.etag[..], b"\"0.3-1\"");
     desk.publish("BTC-USDT", "54000.02000000", "binance", MAX_AGE);
     assert_ne!(desk.view.hot("BTC", "USDT").unwrap().etag, first.etag);
@@ -117,10 +146,20 @@ fn a_rate_that_ran_out_is_never_served_as_fresh_whoever_is_silent() {
     assert_eq!(desk.value("BTC-RUB"), "5424570");
     desk.clock.advance(Duration::from_millis(1));
     assert!(desk.view.hot("BTC", "USDT").is_none());
-    let Err(Missing::Expired(last)) = desk.view.rate(pair("BTC-USDT"), None) else { panic!("served") };
-    assert_eq!((last.state, last.value.to_string().as_str()), (RateState::Stale, "60000.00"));
-    let Err(Missing::Expired(last)) = desk.view.rate(pair("BTC-RUB"), None) else { panic!("served") };
-    assert_eq!((last.state, last.value.to_string().as_str()), (RateState::Stale, "5424570"));
+    let Err(Missing::Expired(last)) = desk.view.rate(pair("BTC-USDT"), None) else {
+        panic!("served")
+    };
+    assert_eq!(
+        (last.state, last.value.to_string().as_str()),
+        (RateState::Stale, "60000.00")
+    );
+    let Err(Missing::Expired(last)) = desk.view.rate(pair("BTC-RUB"), None) else {
+        panic!("served")
+    };
+    assert_eq!(
+        (last.state, last.value.to_string().as_str()),
+        (RateState::Stale, "5424570")
+    );
 }
 
 #[test]
@@ -140,13 +179,31 @@ fn older_updates_and_older_epochs_are_refused() {
     desk.publish("BTC-USDT", "2", "binance", MAX_AGE);
     let rate = desk.rate("BTC-USDT", "1", "binance", MAX_AGE);
     for id in [
-        UpdateId { shard: 0, epoch: Epoch(3), seq: Seq(1) },
-        UpdateId { shard: 0, epoch: Epoch(2), seq: Seq(999) },
+        UpdateId {
+            shard: 0,
+            epoch: Epoch(3),
+            seq: Seq(1),
+        },
+        UpdateId {
+            shard: 0,
+            epoch: Epoch(2),
+            seq: Seq(999),
+        },
     ] {
-        assert!(!desk.view.apply(&Arc::new(Update { id, body: Body::Rate(rate.clone()) })));
+        assert!(!desk.view.apply(&Arc::new(Update {
+            id,
+            body: Body::Rate(rate.clone())
+        })));
     }
-    let id = UpdateId { shard: 0, epoch: Epoch(4), seq: Seq(1) };
-    assert!(desk.view.apply(&Arc::new(Update { id, body: Body::Rate(rate) })));
+    let id = UpdateId {
+        shard: 0,
+        epoch: Epoch(4),
+        seq: Seq(1),
+    };
+    assert!(desk.view.apply(&Arc::new(Update {
+        id,
+        body: Body::Rate(rate)
+    })));
     assert_eq!(desk.value("BTC-USDT"), "1");
 }
 
@@ -157,7 +214,10 @@ fn a_cross_rate_follows_its_legs_and_is_kept_while_they_stand() {
     let first = desk.view.rate(pair("BTC-RUB"), None).unwrap();
     assert_eq!(first.document.value.to_string(), "5424570");
     assert_eq!(first.document.seq, 5, "the greatest of its legs");
-    assert_eq!(first.document.path, [pair("BTC-USDT"), pair("USDT-USD"), pair("USD-RUB")]);
+    assert_eq!(
+        first.document.path,
+        [pair("BTC-USDT"), pair("USDT-USD"), pair("USD-RUB")]
+    );
     let again = desk.view.rate(pair("BTC-RUB"), None).unwrap();
     assert!(Arc::ptr_eq(&first.rendered, &again.rendered));
     desk.publish("BTC-USDT", "70000", "binance", MAX_AGE);
@@ -170,8 +230,15 @@ fn network_names_are_echoed_and_priced_as_their_asset() {
     let mut desk = Desk::new();
     desk.markets();
     let body = desk.get("USDTTRC-RUB").unwrap();
-    assert!(body.starts_with(r#"{"pair":"USDTTRC-RUB","value":"90.4095""#), "{body}");
-    assert!(desk.get("USDTERC-USD").unwrap().contains(r#""value":"0.9990""#));
+    assert!(
+        body.starts_with(r#"{"pair":"USDTTRC-RUB","value":"90.4095""#),
+        "{body}"
+    );
+    assert!(
+        desk.get("USDTERC-USD")
+            .unwrap()
+            .contains(r#""value":"0.9990""#)
+    );
 }
 
 #[test]
@@ -194,10 +261,18 @@ fn the_list_holds_every_reachable_quote_and_changes_with_any_of_them() {
     let btc = Asset::parse("BTC").unwrap();
     let list = desk.view.list(btc).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&list.body).unwrap();
-    let pairs: Vec<&str> = json["rates"].as_array().unwrap().iter().map(|rate| rate["pair"].as_str().unwrap()).collect();
+    let pairs: Vec<&str> = json["rates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rate| rate["pair"].as_str().unwrap())
+        .collect();
     assert_eq!(pairs, ["BTC-RUB", "BTC-USD", "BTC-USDT"]);
     desk.publish("USD-RUB", "91", "cbr", Duration::from_secs(86_400));
-    assert!(Arc::ptr_eq(&list, &desk.view.list(btc).unwrap()), "at most twenty times a second");
+    assert!(
+        Arc::ptr_eq(&list, &desk.view.list(btc).unwrap()),
+        "at most twenty times a second"
+    );
     desk.clock.advance(Duration::from_millis(51));
     assert_ne!(desk.view.list(btc).unwrap().etag, list.etag);
     desk.clock.advance(MAX_AGE);
@@ -209,7 +284,11 @@ fn a_pinned_source_answers_with_its_own_market_carried_on() {
     let mut desk = Desk::new();
     desk.markets();
     desk.publish("BTC-USD", "61000", "coingecko", Duration::from_secs(70));
-    let pinned = |by: &str| desk.view.rate(pair("BTC-USD"), Some(source(by))).map(|answer| answer.document.value.to_string());
+    let pinned = |by: &str| {
+        desk.view
+            .rate(pair("BTC-USD"), Some(source(by)))
+            .map(|answer| answer.document.value.to_string())
+    };
     assert_eq!(pinned("binance"), Ok("59940".into()));
     assert_eq!(pinned("coingecko"), Ok("61000".into()));
     assert_eq!(pinned("cbr"), Err(Missing::UnknownSource(source("cbr"))));
@@ -223,17 +302,30 @@ fn a_stored_rate_comes_back_with_what_is_left_of_its_validity() {
     let desk = Desk::new();
     let rate = desk.rate("BTC-USDT", "60000", "binance", MAX_AGE);
     desk.clock.advance(Duration::from_secs(2));
-    desk.view.restore(StoredRate { id: UpdateId { shard: 0, epoch: Epoch(2), seq: Seq(9) }, rate: rate.clone() });
+    desk.view.restore(StoredRate {
+        id: UpdateId {
+            shard: 0,
+            epoch: Epoch(2),
+            seq: Seq(9),
+        },
+        rate: rate.clone(),
+    });
     assert_eq!(desk.value("BTC-USDT"), "60000");
     desk.clock.advance(Duration::from_secs(3));
-    assert!(matches!(desk.view.rate(pair("BTC-USDT"), None), Err(Missing::Expired(_))));
+    assert!(matches!(
+        desk.view.rate(pair("BTC-USDT"), None),
+        Err(Missing::Expired(_))
+    ));
     // A clock that went back gives no rate a longer life than it was published with.
     let mut desk = Desk::new();
     desk.clock.set_wall(Wall::from_unix_seconds(1_700_000_000));
     let id = desk.id();
     desk.view.restore(StoredRate { id, rate });
     desk.clock.advance(MAX_AGE);
-    assert!(matches!(desk.view.rate(pair("BTC-USDT"), None), Err(Missing::Expired(_))));
+    assert!(matches!(
+        desk.view.rate(pair("BTC-USDT"), None),
+        Err(Missing::Expired(_))
+    ));
 }
 
 #[test]
@@ -244,8 +336,17 @@ fn explain_shows_legs_constituents_ages_and_the_reason() {
     let explained = desk.view.explain(pair("BTC-RUB"), None, false).unwrap();
     assert_eq!(explained.rate.legs.len(), 3);
     assert_eq!(explained.age_ms, 1_500);
-    assert!(explained.constituents.iter().all(|constituent| constituent.used));
-    assert!(explained.reason.starts_with("cross rate over 3 markets"), "{}", explained.reason);
+    assert!(
+        explained
+            .constituents
+            .iter()
+            .all(|constituent| constituent.used)
+    );
+    assert!(
+        explained.reason.starts_with("cross rate over 3 markets"),
+        "{}",
+        explained.reason
+    );
 }
 
 #[test]
@@ -279,6 +380,9 @@ fn a_simulated_source_is_found_by_its_plain_name() {
         lag_ms: None,
     };
     desk.send(Body::SourceStatus(status));
-    assert_eq!(desk.view.find_source(source("binance")), Some(source("sim:binance")));
+    assert_eq!(
+        desk.view.find_source(source("binance")),
+        Some(source("sim:binance"))
+    );
     assert_eq!(desk.view.find_source(source("kraken")), None);
 }

@@ -4,11 +4,17 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`model`] | rows and queries |
+//! | [`config`] | [`StoreConfig`], [`open`], [`prepare`] |
 //! | [`sqlite`] | [`sqlite::SqliteStore`], the embedded default |
+//! | `conformance` | what every [`Store`] must do, as a suite (feature `conformance`) |
 
+pub mod config;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod model;
 pub mod sqlite;
 
+pub use config::{StoreConfig, StoreUrl, StoreUrlError, open, prepare};
 pub use model::{Cursor, HistoryPage, HistoryQuery, HistoryRow, SchemaState, StoredRate};
 
 use async_trait::async_trait;
@@ -53,9 +59,11 @@ pub trait Store: Send + Sync {
     /// Removes a tracked symbol. False when it was not there.
     async fn untrack(&self, symbol: &str) -> Result<bool, StoreError>;
 
-    /// True once the configured pairs were put in on the first start; a second call returns
-    /// what the first one left. Lets a symbol that was removed by hand stay removed.
-    async fn mark_seeded(&self) -> Result<bool, StoreError>;
+    /// Tracks the configured symbols, once in the life of the store: the first call puts them in
+    /// and returns true, every later call changes nothing and returns false. Symbols and mark are
+    /// written together, so a crash cannot lose them, and a symbol that was removed by hand stays
+    /// removed.
+    async fn seed(&self, symbols: Vec<TrackedSymbol>) -> Result<bool, StoreError>;
 
     /// Cheap question whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -24,10 +24,13 @@ pub struct HistoryRow {
     pub received_at: Wall,
 }
 
-/// A place in the history of a pair: everything up to and including this row was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A place in the history of a pair: everything up to and including this row was seen. Ordered
+/// as pages are: by receive time, name of the source, id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Receive time of the last row seen.
+    /// Receive time of the last row seen. Written to the microsecond: printed as a time it would
+    /// be cut to milliseconds, and the next page would repeat rows.
+    #[serde(with = "microseconds")]
     pub received_at: Wall,
     /// Source of the last row seen.
     pub source: SourceId,
@@ -46,13 +49,14 @@ pub struct HistoryQuery {
     pub start: Wall,
     /// Received before.
     pub end: Wall,
-    /// At most this many rows.
+    /// At most this many rows; from 1 to 10,000, anything else is taken as the nearer of these.
     pub limit: u32,
     /// Go on after this row.
     pub after: Option<Cursor>,
 }
 
-/// One page of history.
+/// One page of history, as of one moment. Following `next` gives every row that was stored when
+/// the first page was read exactly once, however many rows arrive meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryPage {
     /// The rows, oldest first, ordered by receive time, source, id.
@@ -61,7 +65,7 @@ pub struct HistoryPage {
     pub next: Option<Cursor>,
 }
 
-/// A published rate as kept for cold starts.
+/// A published rate as kept for cold starts. Times inside the rate are kept to the millisecond.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRate {
     /// Identity of the update.
@@ -77,4 +81,41 @@ pub struct SchemaState {
     pub found: u32,
     /// Version this program needs (and has after a migration).
     pub needed: u32,
+}
+
+/// A time as a number, exact.
+mod microseconds {
+    use kurs_core::Wall;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Wall, serializer: S) -> Result<S::Ok, S::Error> {
+        time.0.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Wall, D::Error> {
+        i64::deserialize(deserializer).map(Wall)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kurs_core::{Epoch, Seq};
+
+    #[test]
+    fn a_cursor_survives_its_text_to_the_microsecond() {
+        let cursor = Cursor {
+            received_at: Wall(1_723_161_255_208_123),
+            source: SourceId::parse("binance").unwrap(),
+            id: UpdateId {
+                shard: 0,
+                epoch: Epoch(3),
+                seq: Seq(9),
+            },
+        };
+        let text = serde_json::to_string(&cursor).unwrap();
+        assert_eq!(serde_json::from_str::<Cursor>(&text).unwrap(), cursor);
+    }
 }

@@ -1,1 +1,281 @@
-//! The embedded store.
+//! [`SqliteStore`]: the embedded default, one file, nothing to set up.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `connection` | opening, pragmas, whose file it is |
+//! | `writer` | the one writing thread: group commit, answers after the commit |
+//! | `readers` | connections that only read |
+//! | `migrate` | the schema, version by version |
+//! | `history`, `facts`, `names` | the statements |
+//! | `codec` | prices as bytes, exact |
+//! | `fault` | what SQLite says, in the words of the caller |
+//!
+//! A second process on the same file works: write-ahead logging lets one write while others
+//! read, writers take turns for up to [`SqliteOptions::busy_timeout`], numbers of names never
+//! change, and the epoch decides whose current rate stays.
+
+mod codec;
+mod connection;
+mod facts;
+mod fault;
+mod history;
+mod migrate;
+mod names;
+mod readers;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{HistoryPage, HistoryQuery, HistoryRow, SchemaState, Store, StoreError, StoredRate};
+use async_trait::async_trait;
+use connection::Place;
+use fault::Fault;
+use kurs_core::{Epoch, TrackedSymbol, Wall};
+use readers::Readers;
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use writer::Writer;
+
+/// Rows that one step of a deletion takes, so that appends are not held up.
+const PRUNE_STEP_ROWS: usize = 5_000;
+/// Free pages that one step gives back to the file system.
+const VACUUM_STEP_PAGES: u32 = 1_000;
+/// Free pages that stay in the file for the next rows (1 MiB).
+const FREE_PAGES_KEPT: i64 = 256;
+
+/// Limits of a [`SqliteStore`].
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// How long a writer waits while another process writes.
+    pub busy_timeout: Duration,
+    /// After how long a query is ended.
+    pub statement_limit: Duration,
+    /// Queries that run at the same time.
+    pub readers_max: usize,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            busy_timeout: Duration::from_secs(5),
+            statement_limit: Duration::from_secs(5),
+            readers_max: 4,
+        }
+    }
+}
+
+/// The store in one SQLite file, or in memory.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+    /// `None` in memory, where the one connection is all there is.
+    readers: Option<Readers>,
+    options: SqliteOptions,
+    schema_is_right: Arc<AtomicBool>,
+}
+
+impl SqliteStore {
+    /// Opens a file, which is made (readable by its owner only) if there is none, or
+    /// `:memory:`. Blocks for as long as the disk takes. The schema is left as it is: see
+    /// [`Store::migrate`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it cannot be opened, [`StoreError::Corrupt`] when it is
+    /// no database or that of another program.
+    pub fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
+        let place = Place::of(path.as_ref());
+        let opened = connection::create(&place, &options).map_err(|fault| fault.tell())?;
+        let schema_is_right = Arc::new(AtomicBool::new(false));
+        let readers = match place {
+            Place::Memory => None,
+            Place::File(_) => Some(Readers::new(
+                place.clone(),
+                options.clone(),
+                Arc::clone(&schema_is_right),
+            )),
+        };
+        let writer = Writer::start(opened, place, options.clone(), Arc::clone(&schema_is_right))?;
+        Ok(Self {
+            writer,
+            readers,
+            options,
+            schema_is_right,
+        })
+    }
+
+    async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        match &self.readers {
+            Some(readers) => readers.run(false, query).await,
+            None => self.writer.alone(query).await,
+        }
+    }
+
+    async fn read_any_schema<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        match &self.readers {
+            Some(readers) => readers.run(true, query).await,
+            None => self.writer.maintenance(query).await,
+        }
+    }
+
+    /// Gives free pages back to the file system, some at a time.
+    async fn shrink(&self) -> Result<(), StoreError> {
+        let mut before = i64::MAX;
+        loop {
+            let free = self.writer.alone(shrink_step).await?;
+            // A file that was not made by this program may not be able to shrink.
+            if free <= FREE_PAGES_KEPT || free >= before {
+                return Ok(());
+            }
+            before = free;
+        }
+    }
+}
+
+/// Gives some free pages back; returns how many are left.
+fn shrink_step(connection: &Connection) -> Result<i64, Fault> {
+    let free = || connection.pragma_query_value(None, "freelist_count", |row| row.get(0));
+    if free()? > FREE_PAGES_KEPT {
+        let mut statement = connection
+            .prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_STEP_PAGES})"))?;
+        let mut steps = statement.query([])?;
+        // The pragma moves one page per step.
+        while steps.next()?.is_some() {}
+    }
+    Ok(free()?)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn migrate(&self) -> Result<SchemaState, StoreError> {
+        let timeout = self.options.busy_timeout;
+        let state = self
+            .writer
+            .maintenance(move |connection| {
+                migrate::migrate(connection, migrate::MIGRATIONS, timeout)
+            })
+            .await?;
+        self.schema_is_right
+            .store(true, std::sync::atomic::Ordering::Release);
+        Ok(state)
+    }
+
+    async fn schema(&self) -> Result<SchemaState, StoreError> {
+        self.read_any_schema(|connection| {
+            let needed = migrate::needed(migrate::MIGRATIONS);
+            Ok(SchemaState {
+                found: migrate::found(connection)?,
+                needed,
+            })
+        })
+        .await
+    }
+
+    async fn begin_epoch(&self, shard: u16) -> Result<Epoch, StoreError> {
+        self.writer
+            .grouped(1, move |connection, _| {
+                facts::begin_epoch(connection, shard)
+            })
+            .await
+    }
+
+    async fn append(&self, rows: Vec<HistoryRow>) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.writer
+            .grouped(rows.len(), move |connection, names| {
+                history::append(connection, names, &rows)
+            })
+            .await
+    }
+
+    async fn save_current(&self, rates: Vec<StoredRate>) -> Result<(), StoreError> {
+        if rates.is_empty() {
+            return Ok(());
+        }
+        self.writer
+            .grouped(rates.len(), move |connection, names| {
+                facts::save_current(connection, names, &rates)
+            })
+            .await
+    }
+
+    async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError> {
+        self.read(facts::load_current).await
+    }
+
+    async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
+        self.read(move |connection| history::page(connection, &query))
+            .await
+    }
+
+    async fn prune(&self, before: Wall) -> Result<u64, StoreError> {
+        let outdated = self
+            .read(move |connection| history::outdated(connection, before))
+            .await?;
+        let mut gone: u64 = 0;
+        for rows in outdated {
+            loop {
+                // Weighs as much as a full group, so each step is a commit of its own.
+                let step = self
+                    .writer
+                    .grouped(PRUNE_STEP_ROWS, move |connection, _| {
+                        history::prune_step(connection, rows, before, PRUNE_STEP_ROWS)
+                    })
+                    .await?;
+                gone = gone.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
+                if step < PRUNE_STEP_ROWS {
+                    break;
+                }
+            }
+        }
+        if gone > 0 {
+            self.shrink().await?;
+        }
+        Ok(gone)
+    }
+
+    async fn tracked(&self) -> Result<Vec<TrackedSymbol>, StoreError> {
+        self.read(facts::tracked).await
+    }
+
+    async fn track(&self, symbol: TrackedSymbol) -> Result<bool, StoreError> {
+        self.writer
+            .grouped(1, move |connection, _| facts::track(connection, &symbol))
+            .await
+    }
+
+    async fn untrack(&self, symbol: &str) -> Result<bool, StoreError> {
+        let symbol = symbol.to_owned();
+        self.writer
+            .grouped(1, move |connection, _| facts::untrack(connection, &symbol))
+            .await
+    }
+
+    async fn seed(&self, symbols: Vec<TrackedSymbol>) -> Result<bool, StoreError> {
+        self.writer
+            .grouped(1, move |connection, _| facts::seed(connection, &symbols))
+            .await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|connection| {
+            // Reads the first page of the file, unlike `SELECT 1`.
+            connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0))?;
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,1 +1,25 @@
-//! Writer role: sources to pricing to bus, and the recorder to the store.
+//! Writer role: what sources say becomes rates on the bus and rows in the store.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`writer`] | [`Writer`]: starts all parts under a new epoch, and ends them in order |
+//! | [`inbox`] | [`Inbox`]: the bounded way from the sources' tasks to the engine's thread |
+//! | [`desk`] | the engine's thread: events in; updates, rows and reports out |
+//! | [`recorder`] | the way from the engine's thread to the store |
+//! | [`tracking`] | tracked symbols, and the commands that change them |
+//! | `housekeeping` | old history goes, the recorder's state is told |
+//! | [`status`] | state and counters of the sources, told once a second |
+//!
+//! The engine's thread never waits for the bus, the store or a source. What arrives faster than
+//! it can be priced is merged: of several prices of one market only the newest is kept.
+
+pub mod desk;
+mod housekeeping;
+pub mod inbox;
+pub mod recorder;
+pub mod status;
+pub mod tracking;
+pub mod writer;
+
+pub use inbox::Inbox;
+pub use writer::{Parts, Writer};

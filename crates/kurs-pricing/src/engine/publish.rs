@@ -135,13 +135,18 @@ impl Engine {
         if self.conversions.version == self.version {
             return;
         }
-        let pairs: Vec<usize> =
-            (0..self.pairs.len()).filter(|index| self.is_open(*index, now)).collect();
+        let pairs: Vec<usize> = (0..self.pairs.len())
+            .filter(|index| self.is_open(*index, now))
+            .collect();
         let markets = pairs
             .iter()
             .filter_map(|index| Some(self.pairs[*index].published.as_ref()?.market));
         let graph = Graph::new(markets);
-        self.conversions = Conversions { version: self.version, graph, pairs };
+        self.conversions = Conversions {
+            version: self.version,
+            graph,
+            pairs,
+        };
     }
 
     fn compute(&self, index: usize, candidate: usize) -> Option<Priced> {
@@ -157,11 +162,18 @@ impl Engine {
             confidence: half_spread(bid, ask),
             source: self.config.sources[slot.source].id,
             observed_at: quoted.as_of(),
-            expires_at: quoted.received.wall.plus(quoted.valid_until.since(quoted.received.mono)),
+            expires_at: quoted
+                .received
+                .wall
+                .plus(quoted.valid_until.since(quoted.received.mono)),
         };
         let mut valid_until = quoted.valid_until;
         let Some(conversion) = &candidate.conversion else {
-            return Some(Priced { market: first, cross: None, valid_until });
+            return Some(Priced {
+                market: first,
+                cross: None,
+                valid_until,
+            });
         };
         let steps = conversion.steps.as_ref()?;
         let mut legs = Vec::with_capacity(steps.len());
@@ -181,7 +193,11 @@ impl Engine {
             observed_at: cross.observed_at,
             expires_at: cross.expires_at,
         };
-        Some(Priced { market, cross: Some(cross), valid_until })
+        Some(Priced {
+            market,
+            cross: Some(cross),
+            valid_until,
+        })
     }
 
     fn publish(
@@ -193,16 +209,14 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let before = self.pairs[index].published.as_ref();
-        let switched = before.is_none_or(|before| {
-            before.candidate != candidate || before.state != RateState::Fresh
-        });
+        let switched = before
+            .is_none_or(|before| before.candidate != candidate || before.state != RateState::Fresh);
         let market = &priced.market;
         let same_price = before.is_some_and(|before| {
             (before.market.value, before.market.bid, before.market.ask)
                 == (market.value, market.bid, market.ask)
         });
-        let recent = before
-            .is_some_and(|before| now.mono.since(before.at) < self.config.refresh);
+        let recent = before.is_some_and(|before| now.mono.since(before.at) < self.config.refresh);
         let worse_choice = self.skipped_changed(index, candidate);
         if same_price && recent && !switched && !worse_choice {
             return;
@@ -211,7 +225,9 @@ impl Engine {
             self.explain(now, index, candidate, switched, effects);
         }
         let slot = &mut self.pairs[index];
-        let Some(choice) = slot.choice.clone() else { return };
+        let Some(choice) = slot.choice.clone() else {
+            return;
+        };
         let legs: Option<Arc<[Leg]>> = priced.cross.map(|cross| Arc::from(cross.legs));
         slot.published = Some(Published {
             market: priced.market,
@@ -221,7 +237,14 @@ impl Engine {
             at: now.mono,
             valid_until: priced.valid_until,
         });
-        let rate = rate_of(&priced.market, RateState::Fresh, legs, now, priced.valid_until, choice);
+        let rate = rate_of(
+            &priced.market,
+            RateState::Fresh,
+            legs,
+            now,
+            priced.valid_until,
+            choice,
+        );
         effects.push(Effect::Publish(rate));
         self.next_scan = self.next_scan.min(priced.valid_until);
         for position in 0..self.pairs[index].used_by.len() {
@@ -233,14 +256,21 @@ impl Engine {
     /// Nothing is live. What was published stays valid to its end, then it is said to be stale.
     fn expire(&mut self, now: Now, index: usize, effects: &mut Vec<Effect>) {
         let slot = &self.pairs[index];
-        let Some(published) = &slot.published else { return };
+        let Some(published) = &slot.published else {
+            return;
+        };
         if published.state != RateState::Fresh || now.mono < published.valid_until {
             return;
         }
         let skipped = self.skipped(index, slot.candidates.len());
         let source = published.market.source;
         let reason: Arc<str> = format!("no source is live: {}", phrase(&skipped)).into();
-        let choice = Arc::new(Choice { source, since: now.wall, reason: Arc::clone(&reason), skipped });
+        let choice = Arc::new(Choice {
+            source,
+            since: now.wall,
+            reason: Arc::clone(&reason),
+            skipped,
+        });
         let (market, legs) = (published.market, published.legs.clone());
         let pair = slot.pair;
         let slot = &mut self.pairs[index];
@@ -248,8 +278,21 @@ impl Engine {
         if let Some(published) = &mut slot.published {
             published.state = RateState::Stale;
         }
-        effects.push(Effect::Publish(rate_of(&market, RateState::Stale, legs, now, now.mono, choice)));
-        effects.push(Effect::Report(Failover { pair, from: Some(source), to: None, reason }));
+        effects.push(Effect::Publish(rate_of(
+            &market,
+            RateState::Stale,
+            legs,
+            now,
+            now.mono,
+            choice,
+        )));
+        effects.push(Effect::Report(Failover {
+            pair,
+            from: Some(source),
+            to: None,
+            recovered: false,
+            reason,
+        }));
     }
 
     /// Keeps the set of conversion markets right; when it changes, derived pairs look again.
@@ -259,7 +302,10 @@ impl Engine {
             published.legs.is_none()
                 && published.state == RateState::Fresh
                 && now.mono < published.valid_until
-                && self.is_conversion(self.prices[slot.candidates[published.candidate].price].source, slot.pair)
+                && self.is_conversion(
+                    self.prices[slot.candidates[published.candidate].price].source,
+                    slot.pair,
+                )
         });
         if is_conversion != slot.was_conversion {
             self.pairs[index].was_conversion = is_conversion;
@@ -278,7 +324,9 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let slot = &self.pairs[index];
-        let source = self.info(self.prices[slot.candidates[candidate].price].source).id;
+        let source = self
+            .info(self.prices[slot.candidates[candidate].price].source)
+            .id;
         let skipped = self.skipped(index, candidate);
         let since = match (&slot.choice, switched) {
             (Some(choice), false) => choice.since,
@@ -295,10 +343,25 @@ impl Engine {
             .filter(|published| published.state == RateState::Fresh)
             .map(|published| published.market.source);
         if switched && from != Some(source) {
-            let report = Failover { pair: slot.pair, from, to: Some(source), reason: Arc::clone(&reason) };
+            let recovered = slot
+                .published
+                .as_ref()
+                .is_some_and(|before| before.state != RateState::Fresh);
+            let report = Failover {
+                pair: slot.pair,
+                from,
+                to: Some(source),
+                recovered,
+                reason: Arc::clone(&reason),
+            };
             effects.push(Effect::Report(report));
         }
-        self.pairs[index].choice = Some(Arc::new(Choice { source, since, reason, skipped }));
+        self.pairs[index].choice = Some(Arc::new(Choice {
+            source,
+            since,
+            reason,
+            skipped,
+        }));
     }
 
     /// Candidates better than `candidate`, with the reason each is not used.
@@ -313,18 +376,28 @@ impl Engine {
                 let why: Arc<str> = if live {
                     "live again, waiting for its hold time".into()
                 } else if state == SourceState::Live {
-                    format!("no live way from {} to {}", price.quoted.pair.quote, slot.pair.quote).into()
+                    format!(
+                        "no live way from {} to {}",
+                        price.quoted.pair.quote, slot.pair.quote
+                    )
+                    .into()
                 } else {
                     self.why(better.price)
                 };
-                Skipped { source: self.info(price.source).id, state, why }
+                Skipped {
+                    source: self.info(price.source).id,
+                    state,
+                    why,
+                }
             })
             .collect()
     }
 
     fn skipped_changed(&self, index: usize, candidate: usize) -> bool {
         let slot = &self.pairs[index];
-        let Some(choice) = &slot.choice else { return true };
+        let Some(choice) = &slot.choice else {
+            return true;
+        };
         if choice.skipped.len() != candidate {
             return true;
         }
@@ -341,9 +414,11 @@ impl Engine {
         let source = &self.sources[slot.source];
         match slot.state {
             SourceState::Live => "".into(),
-            _ if slot.quoted.mark.is_some() => {
-                slot.quoted.mark.as_ref().map_or_else(|| "".into(), |(_, why)| Arc::clone(why))
-            }
+            _ if slot.quoted.mark.is_some() => slot
+                .quoted
+                .mark
+                .as_ref()
+                .map_or_else(|| "".into(), |(_, why)| Arc::clone(why)),
             SourceState::Down => Arc::clone(&source.why),
             SourceState::Stale => "its last price is too old".into(),
             SourceState::Syncing => "not in sync yet".into(),
@@ -352,7 +427,12 @@ impl Engine {
 
     pub(super) fn source_rate(&self, now: Now, price: usize) -> SourceRate {
         let slot = &self.prices[price];
-        slot.quoted.to_source_rate(self.info(slot.source).id, now.mono, slot.state, self.why(price))
+        slot.quoted.to_source_rate(
+            self.info(slot.source).id,
+            now.mono,
+            slot.state,
+            self.why(price),
+        )
     }
 
     /// Publishes a source's own price, at most once per conflation time.
@@ -420,7 +500,18 @@ fn rate_of(
 fn phrase(skipped: &[Skipped]) -> String {
     let parts: Vec<String> = skipped
         .iter()
-        .map(|skipped| format!("{} {} ({})", skipped.source, skipped.state.as_str(), skipped.why))
+        .map(|skipped| {
+            format!(
+                "{} {} ({})",
+                skipped.source,
+                skipped.state.as_str(),
+                skipped.why
+            )
+        })
         .collect();
-    if parts.is_empty() { "no source has spoken yet".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() {
+        "no source has spoken yet".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }

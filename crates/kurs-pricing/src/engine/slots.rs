@@ -16,7 +16,10 @@ pub(super) struct SourceSlot {
 
 impl SourceSlot {
     pub(super) fn new() -> Self {
-        Self { state: SourceState::Syncing, why: "starting".into() }
+        Self {
+            state: SourceState::Syncing,
+            why: "starting".into(),
+        }
     }
 
     pub(super) fn set(&mut self, state: SourceState, why: &Arc<str>) {
@@ -112,10 +115,16 @@ impl PairSlot {
     /// Adds a candidate at its place; what the policy remembers moves along. False when it was
     /// there already.
     pub(super) fn add(&mut self, candidate: Candidate) -> bool {
-        if self.candidates.iter().any(|other| other.price == candidate.price) {
+        if self
+            .candidates
+            .iter()
+            .any(|other| other.price == candidate.price)
+        {
             return false;
         }
-        let at = self.candidates.partition_point(|other| other.rank < candidate.rank);
+        let at = self
+            .candidates
+            .partition_point(|other| other.rank < candidate.rank);
         self.candidates.insert(at, candidate);
         let from: Vec<Option<usize>> = (0..self.candidates.len())
             .map(|index| match index.cmp(&at) {

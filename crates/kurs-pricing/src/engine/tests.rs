@@ -27,11 +27,22 @@ fn price(text: &str) -> Price {
 }
 
 fn info(name: &str, kind: SourceKind, priority: u16) -> SourceInfo {
-    SourceInfo { id: source(name), kind, priority, hold: HOLD }
+    SourceInfo {
+        id: source(name),
+        kind,
+        priority,
+        hold: HOLD,
+    }
 }
 
 fn tick(market: &str, quote: Quote, valid_for: Duration) -> Tick {
-    Tick { pair: pair(market), quote, observed_at: None, valid_for, event_id: None }
+    Tick {
+        pair: pair(market),
+        quote,
+        observed_at: None,
+        valid_for,
+        event_id: None,
+    }
 }
 
 impl Desk {
@@ -44,12 +55,23 @@ impl Desk {
         ];
         let directions = directions.iter().map(|text| pair(text)).collect();
         let config = EngineConfig::new(sources, directions);
-        let now = Now { mono: Mono(1_000_000_000), wall: Wall::from_unix_seconds(1_800_000_000) };
-        Self { engine: Engine::new(config), now, effects: Vec::new() }
+        let now = Now {
+            mono: Mono(1_000_000_000),
+            wall: Wall::from_unix_seconds(1_800_000_000),
+        };
+        Self {
+            engine: Engine::new(config),
+            now,
+            effects: Vec::new(),
+        }
     }
 
     fn say(&mut self, name: &str, kind: EventKind) -> &mut Self {
-        let event = SourceEvent { source: source(name), received: self.now, kind };
+        let event = SourceEvent {
+            source: source(name),
+            received: self.now,
+            kind,
+        };
         self.engine.handle(self.now, &event, &mut self.effects);
         self
     }
@@ -68,7 +90,13 @@ impl Desk {
     }
 
     fn state(&mut self, name: &str, state: SourceState, why: &str) -> &mut Self {
-        self.say(name, EventKind::State { state, why: why.into() })
+        self.say(
+            name,
+            EventKind::State {
+                state,
+                why: why.into(),
+            },
+        )
     }
 
     /// Lets time pass in small steps, as the engine's thread does.
@@ -92,9 +120,9 @@ impl Desk {
     }
 
     fn check(&self, market: &str, expect: &str) {
-        let found = self.last(market).map(|rate| {
-            format!("{} {} {}", rate.value, rate.source, rate.state.as_str())
-        });
+        let found = self
+            .last(market)
+            .map(|rate| format!("{} {} {}", rate.value, rate.source, rate.state.as_str()));
         assert_eq!(found.as_deref(), Some(expect), "{market}");
     }
 }
@@ -104,15 +132,27 @@ fn the_default_directions_are_priced_over_the_best_source_and_the_bank() {
     let mut desk = Desk::new(&["BTC-USD", "BTC-RUB", "USDT-USD", "USDT-RUB"]);
     desk.stream("binance", "BTC-USDT", "59999.00", "60001.00");
     assert!(desk.last("BTC-USD").is_none(), "USDT is not USD");
-    desk.table("coingecko", TABLE, &[("USDT-USD", "0.9990"), ("BTC-USD", "1"), ("BTC-RUB", "2")]);
+    desk.table(
+        "coingecko",
+        TABLE,
+        &[("USDT-USD", "0.9990"), ("BTC-USD", "1"), ("BTC-RUB", "2")],
+    );
     desk.check("BTC-USD", "59940 binance fresh");
     desk.check("BTC-RUB", "2 coingecko fresh");
     desk.table("cbr", DAY, &[("USD-RUB", "90.50")]);
     desk.check("BTC-RUB", "5424570 binance fresh");
     desk.check("USDT-RUB", "90.4095 coingecko fresh");
-    let legs: Vec<String> =
-        desk.last("BTC-RUB").unwrap().legs().iter().map(|leg| format!("{}@{}", leg.pair, leg.source)).collect();
-    assert_eq!(legs, ["BTC-USDT@binance", "USDT-USD@coingecko", "USD-RUB@cbr"]);
+    let legs: Vec<String> = desk
+        .last("BTC-RUB")
+        .unwrap()
+        .legs()
+        .iter()
+        .map(|leg| format!("{}@{}", leg.pair, leg.source))
+        .collect();
+    assert_eq!(
+        legs,
+        ["BTC-USDT@binance", "USDT-USD@coingecko", "USD-RUB@cbr"]
+    );
 }
 
 #[test]
@@ -129,26 +169,34 @@ fn a_direct_price_keeps_its_venues_digits() {
 #[test]
 fn a_lost_connection_moves_the_rate_to_the_next_source_in_the_same_call() {
     let mut desk = Desk::new(&[]);
-    desk.stream("binance", "BTC-USDT", "100", "102").stream("kraken", "BTC-USDT", "101", "103");
+    desk.stream("binance", "BTC-USDT", "100", "102")
+        .stream("kraken", "BTC-USDT", "101", "103");
     desk.check("BTC-USDT", "101 binance fresh");
     desk.state("binance", SourceState::Down, "connection reset");
     desk.check("BTC-USDT", "102 kraken fresh");
     let reason = &desk.last("BTC-USDT").unwrap().choice.reason;
-    assert!(reason.contains("binance down (connection reset)"), "{reason}");
+    assert!(
+        reason.contains("binance down (connection reset)"),
+        "{reason}"
+    );
 }
 
 #[test]
 fn the_better_source_is_used_again_after_its_hold_time_and_not_before() {
     let mut desk = Desk::new(&[]);
-    desk.stream("binance", "BTC-USDT", "100", "102").stream("kraken", "BTC-USDT", "101", "103");
+    desk.stream("binance", "BTC-USDT", "100", "102")
+        .stream("kraken", "BTC-USDT", "101", "103");
     desk.state("binance", SourceState::Down, "connection reset");
-    desk.wait(Duration::from_millis(300)).state("binance", SourceState::Live, "");
+    desk.wait(Duration::from_millis(300))
+        .state("binance", SourceState::Live, "");
     for _ in 0..9 {
-        desk.stream("binance", "BTC-USDT", "100", "102").stream("kraken", "BTC-USDT", "101", "103");
+        desk.stream("binance", "BTC-USDT", "100", "102")
+            .stream("kraken", "BTC-USDT", "101", "103");
         desk.wait(Duration::from_secs(1));
         desk.check("BTC-USDT", "102 kraken fresh");
     }
-    desk.stream("binance", "BTC-USDT", "100", "102").stream("kraken", "BTC-USDT", "101", "103");
+    desk.stream("binance", "BTC-USDT", "100", "102")
+        .stream("kraken", "BTC-USDT", "101", "103");
     desk.wait(Duration::from_millis(1_100));
     desk.check("BTC-USDT", "101 binance fresh");
 }
@@ -157,7 +205,8 @@ fn the_better_source_is_used_again_after_its_hold_time_and_not_before() {
 fn what_was_true_before_a_loss_is_not_used_after_it() {
     let mut desk = Desk::new(&[]);
     desk.stream("binance", "BTC-USDT", "100", "102");
-    desk.state("binance", SourceState::Down, "reset").state("binance", SourceState::Live, "");
+    desk.state("binance", SourceState::Down, "reset")
+        .state("binance", SourceState::Live, "");
     desk.stream("kraken", "BTC-USDT", "101", "103");
     desk.check("BTC-USDT", "102 kraken fresh");
 }
@@ -165,7 +214,8 @@ fn what_was_true_before_a_loss_is_not_used_after_it() {
 #[test]
 fn a_valid_rate_survives_the_loss_of_its_only_source_until_it_expires() {
     let mut desk = Desk::new(&[]);
-    desk.stream("binance", "BTC-USDT", "100", "102").state("binance", SourceState::Down, "reset");
+    desk.stream("binance", "BTC-USDT", "100", "102")
+        .state("binance", SourceState::Down, "reset");
     desk.wait(Duration::from_millis(4_900));
     desk.check("BTC-USDT", "101 binance fresh");
     desk.wait(Duration::from_millis(200));
@@ -175,8 +225,13 @@ fn a_valid_rate_survives_the_loss_of_its_only_source_until_it_expires() {
 #[test]
 fn a_silent_stream_gives_way_before_its_price_expires() {
     let mut desk = Desk::new(&[]);
-    desk.stream("binance", "BTC-USDT", "100", "102").stream("kraken", "BTC-USDT", "101", "103");
-    let silent = |state, why: &str| EventKind::PairState { pair: pair("BTC-USDT"), state, why: why.into() };
+    desk.stream("binance", "BTC-USDT", "100", "102")
+        .stream("kraken", "BTC-USDT", "101", "103");
+    let silent = |state, why: &str| EventKind::PairState {
+        pair: pair("BTC-USDT"),
+        state,
+        why: why.into(),
+    };
     desk.say("binance", silent(SourceState::Stale, "silent for 3 s"));
     desk.check("BTC-USDT", "102 kraken fresh");
 }
@@ -191,7 +246,11 @@ fn when_all_sources_are_dead_every_rate_is_said_to_be_stale() {
     desk.wait(Duration::from_secs(6));
     desk.check("BTC-RUB", "5424570 binance stale");
     desk.check("USDT-USD", "0.9990 coingecko fresh");
-    assert_eq!(desk.last("BTC-RUB").unwrap().legs().len(), 3, "the stale rate still shows its way");
+    assert_eq!(
+        desk.last("BTC-RUB").unwrap().legs().len(),
+        3,
+        "the stale rate still shows its way"
+    );
     desk.wait(DAY);
     desk.check("USD-RUB", "90.5 cbr stale");
 }
@@ -199,11 +258,16 @@ fn when_all_sources_are_dead_every_rate_is_said_to_be_stale() {
 #[test]
 fn a_lost_leg_takes_the_derived_rates_to_the_next_way_at_once() {
     let mut desk = Desk::new(&["BTC-USD"]);
-    desk.table("coingecko", STREAM, &[("USDT-USD", "1.001"), ("BTC-USD", "60300")]);
+    desk.table(
+        "coingecko",
+        STREAM,
+        &[("USDT-USD", "1.001"), ("BTC-USD", "60300")],
+    );
     desk.stream("binance", "BTC-USDT", "59999", "60001");
     desk.check("BTC-USD", "60060 binance fresh");
     for _ in 0..3 {
-        desk.wait(Duration::from_secs(2)).stream("binance", "BTC-USDT", "59999", "60001");
+        desk.wait(Duration::from_secs(2))
+            .stream("binance", "BTC-USDT", "59999", "60001");
     }
     desk.check("BTC-USD", "60060 binance stale");
     desk.table("coingecko", STREAM, &[("USDT-USD", "1.002")]);
@@ -223,13 +287,20 @@ fn a_withdrawn_symbol_is_withdrawn_and_comes_back_when_tracked_again() {
 #[test]
 fn an_unchanged_price_is_published_again_only_after_the_refresh_time() {
     let mut desk = Desk::new(&[]);
-    let count = |desk: &Desk| desk.effects.iter().filter(|effect| matches!(effect, Effect::Publish(_))).count();
+    let count = |desk: &Desk| {
+        desk.effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Publish(_)))
+            .count()
+    };
     desk.stream("binance", "BTC-USDT", "100", "102");
     for _ in 0..9 {
-        desk.wait(Duration::from_millis(100)).stream("binance", "BTC-USDT", "100", "102");
+        desk.wait(Duration::from_millis(100))
+            .stream("binance", "BTC-USDT", "100", "102");
     }
     assert_eq!(count(&desk), 1);
-    desk.wait(Duration::from_millis(200)).stream("binance", "BTC-USDT", "100", "102");
+    desk.wait(Duration::from_millis(200))
+        .stream("binance", "BTC-USDT", "100", "102");
     assert_eq!(count(&desk), 2);
     desk.stream("binance", "BTC-USDT", "100", "103");
     assert_eq!(count(&desk), 3);
@@ -243,23 +314,46 @@ fn every_changed_price_is_recorded_and_own_prices_are_published_conflated() {
         desk.wait(Duration::from_millis(10));
     }
     desk.wait(Duration::from_millis(200));
-    let recorded = desk.effects.iter().filter(|effect| matches!(effect, Effect::Record(_))).count();
-    let published: Vec<_> = desk.effects.iter().filter_map(|effect| match effect {
-        Effect::PublishSource(rate) => Some(rate.bid.unwrap().to_string()),
-        _ => None,
-    }).collect();
+    let recorded = desk
+        .effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Record(_)))
+        .count();
+    let published: Vec<_> = desk
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::PublishSource(rate) => Some(rate.bid.unwrap().to_string()),
+            _ => None,
+        })
+        .collect();
     assert_eq!(recorded, 50);
-    assert!((5..=8).contains(&published.len()), "{} messages in half a second", published.len());
-    assert_eq!(published.last().map(String::as_str), Some("149"), "the last price is never lost");
+    assert!(
+        (5..=8).contains(&published.len()),
+        "{} messages in half a second",
+        published.len()
+    );
+    assert_eq!(
+        published.last().map(String::as_str),
+        Some("149"),
+        "the last price is never lost"
+    );
 }
 
 #[test]
 fn a_policy_can_prefer_another_order_of_sources() {
     let mut desk = Desk::new(&["BTC-USD"]);
-    let policy = crate::Policy { sources: vec![source("coingecko")], ..crate::Policy::default() };
+    let policy = crate::Policy {
+        sources: vec![source("coingecko")],
+        ..crate::Policy::default()
+    };
     desk.engine.config.policies.insert(pair("BTC-USD"), policy);
     desk.stream("binance", "BTC-USDT", "59999", "60001");
-    desk.table("coingecko", TABLE, &[("USDT-USD", "0.9990"), ("BTC-USD", "60500")]);
+    desk.table(
+        "coingecko",
+        TABLE,
+        &[("USDT-USD", "0.9990"), ("BTC-USD", "60500")],
+    );
     desk.check("BTC-USD", "60500 coingecko fresh");
 }
 
@@ -299,17 +393,27 @@ fn run(steps: &[Step]) -> Desk {
             }
             Step::Table(0, p) => {
                 let value = format!("0.{p:04}1");
-                desk.table("coingecko", TABLE, &[("USDT-USD", &value), ("BTC-USD", "9"), ("BTC-RUB", "7")])
+                desk.table(
+                    "coingecko",
+                    TABLE,
+                    &[("USDT-USD", &value), ("BTC-USD", "9"), ("BTC-RUB", "7")],
+                )
             }
             Step::Table(_, p) => desk.table("cbr", DAY, &[("USD-RUB", &p.to_string())]),
             Step::Down(s) => desk.state(names[usize::from(*s)], SourceState::Down, "cut"),
             Step::Up(s) => desk.state(names[usize::from(*s)], SourceState::Live, ""),
-            Step::Silent(s, m) => desk.say(names[usize::from(*s)], EventKind::PairState {
-                pair: pair(markets[usize::from(*m)]), state: SourceState::Stale, why: "silent".into(),
-            }),
-            Step::Untrack(s, m) => {
-                desk.say(names[usize::from(*s)], EventKind::Untracked(pair(markets[usize::from(*m)])))
-            }
+            Step::Silent(s, m) => desk.say(
+                names[usize::from(*s)],
+                EventKind::PairState {
+                    pair: pair(markets[usize::from(*m)]),
+                    state: SourceState::Stale,
+                    why: "silent".into(),
+                },
+            ),
+            Step::Untrack(s, m) => desk.say(
+                names[usize::from(*s)],
+                EventKind::Untracked(pair(markets[usize::from(*m)])),
+            ),
             Step::Wait(ms) => desk.wait(Duration::from_millis(u64::from(*ms))),
         };
         assert!(desk.now.mono >= now.mono);

@@ -1,0 +1,2 @@
+//! Small parts alone.
+fn main() {}

@@ -1,0 +1,170 @@
+//! Child processes: bound to a core, never outliving this program, with their use of CPU and
+//! memory read from `/proc`.
+
+use crate::client;
+use anyhow::{Context as _, Result, bail, ensure};
+use std::ffi::OsStr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Clock ticks of `/proc/PID/stat` per second: fixed on Linux, whatever the kernel's own rate.
+const TICKS_PER_SECOND: f64 = 100.0;
+/// A server that is not there after this long does not come.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// The file of a program: from the search path, or from where only root looks.
+pub(crate) fn find(program: &str) -> PathBuf {
+    let system = Path::new("/usr/sbin").join(program);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
+    found.unwrap_or(system)
+}
+
+/// Fails with the way to get it when a program is not there.
+pub(crate) fn need(program: &str, package: &str) -> Result<PathBuf> {
+    let path = find(program);
+    ensure!(
+        path.is_file(),
+        "{program} is missing: `cargo xtask bench` installs it, as does `apt-get install {package}`"
+    );
+    Ok(path)
+}
+
+/// A command bound to a core, if one is named, that the kernel kills when this program ends.
+///
+/// Must be started from the main thread: the kernel looks at the thread that started it.
+pub(crate) fn command(core: Option<usize>, program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(find("setpriv"));
+    command.args(["--pdeathsig", "KILL", "--"]);
+    if let Some(core) = core {
+        command.arg(find("taskset")).args(["-c", &core.to_string()]);
+    }
+    command.arg(program.as_ref()).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// A free port of the loopback interface.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    listener.local_addr().context("no free port")
+}
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server that is known to be there when `path` is answered by 200.
+    pub(crate) fn start(mut command: Command, address: SocketAddr, path: &str) -> Result<Self> {
+        let server = Self::spawn(&mut command, address)?;
+        server.wait_for(path)
+    }
+
+    /// Starts a server without waiting for it.
+    pub(crate) fn spawn(command: &mut Command, address: SocketAddr) -> Result<Self> {
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        Ok(Self { child, address })
+    }
+
+    /// Waits until `path` is answered by 200.
+    pub(crate) fn wait_for(mut self, path: &str) -> Result<Self> {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            let answer = client::get(self.address, path, "");
+            if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
+                return Ok(self);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended at once: {status}");
+            }
+            if Instant::now() > deadline {
+                let why = answer.map_or_else(|error| format!("{error:#}"), |answer| answer.status.to_string());
+                bail!("{path} was not answered by 200 within {START_LIMIT:?}, at last: {why}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// CPU time used so far by all its threads, microseconds.
+    pub(crate) fn cpu_us(&self) -> Result<f64> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        cpu_us_of(&text).with_context(|| format!("{path} is not understood"))
+    }
+
+    /// A line of `/proc/PID/status` in kilobytes, such as `VmRSS`.
+    pub(crate) fn kilobytes(&self, name: &str) -> Result<f64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
+        number.with_context(|| format!("{path} has no {name}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing is left of it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Fields 14 and 15, counted after the name, which may hold blanks and brackets.
+fn cpu_us_of(stat: &str) -> Option<f64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let system: f64 = fields.next()?.parse().ok()?;
+    Some((user + system) / TICKS_PER_SECOND * 1e6)
+}
+
+/// Binds the calling thread to a core, and with it every thread that it starts from now on.
+/// Dropping the guard lets it run on all cores again.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    cores: usize,
+}
+
+impl Pinned {
+    pub(crate) fn to(core: usize) -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        bind(&core.to_string())?;
+        Ok(Self { cores })
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // A thread that cannot be let loose only makes the next measurement slower.
+        let _ = bind(&format!("0-{}", self.cores.max(1) - 1));
+    }
+}
+
+fn bind(cores: &str) -> Result<()> {
+    let thread = std::fs::read_link("/proc/thread-self").context("cannot find this thread")?;
+    let thread = thread.file_name().context("cannot find this thread")?;
+    let output = Command::new(find("taskset")).args(["-p", "-c", cores]).arg(thread).output();
+    let output = output.context("cannot start taskset")?;
+    ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_read_behind_a_name_with_blanks_and_brackets() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 1 0 5 1 1";
+        assert_eq!(cpu_us_of(stat), Some(2_000_000.0));
+    }
+}

@@ -1,0 +1,146 @@
+//! `/openapi.json`, made from the table of routes.
+
+use crate::problem::{Kind, PROBLEM_JSON, ProblemSchema};
+use crate::route::{Route, Success};
+use http::Method;
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Problems that any route may answer with.
+const ALWAYS: [Kind; 5] =
+    [Kind::InvalidParameter, Kind::MalformedRequest, Kind::UriTooLong, Kind::HeadTooLarge, Kind::Internal];
+
+/// The document of these routes, OpenAPI 3.1.
+pub(crate) fn document(routes: &[Arc<Route>], version: &str) -> Value {
+    let mut settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.definitions_path = "/components/schemas".into();
+    let mut generator = settings.into_generator();
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for route in routes {
+        for path in route.paths() {
+            let operation = operation(route, path, &mut generator);
+            let methods = paths.entry(path).or_default();
+            methods.insert(route.method.as_str().to_ascii_lowercase(), operation);
+        }
+    }
+    generator.subschema_for::<ProblemSchema>();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "kurs",
+            "version": version,
+            "description": "Exchange rates that can be trusted and explained. Prices are exact decimals, \
+                written as strings. HEAD works wherever GET does; clients must ignore members they do not know.",
+            "license": {"name": "MIT OR Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "headers": {
+                "x-request-id": {
+                    "description": "Id of the request: the client's own if it was of this form.",
+                    "schema": {"type": "string", "pattern": "^[A-Za-z0-9-]{8,64}$"},
+                },
+                "api-supported-versions": {
+                    "description": "Versions of the API that this server has.",
+                    "schema": {"type": "string"},
+                },
+            },
+        },
+    })
+}
+
+fn operation(route: &Route, path: &str, generator: &mut SchemaGenerator) -> Value {
+    let alias = route.aliases.iter().position(|alias| *alias == path);
+    let name = match alias {
+        None => route.name.to_owned(),
+        Some(place) => format!("{}Alias{}", route.name, place + 1),
+    };
+    let mut operation = json!({
+        "operationId": name,
+        "tags": [if alias.is_some() { "aliases" } else { route.tag }],
+        "summary": route.summary,
+        "parameters": route.parameters.iter().map(|parameter| parameter.document()).collect::<Vec<_>>(),
+        "responses": responses(route, generator),
+    });
+    if !route.about.is_empty() {
+        operation["description"] = json!(route.about);
+    }
+    if alias.is_some() {
+        operation["deprecated"] = json!(true);
+        operation["description"] = json!(format!("Answers as `{}` does.", route.path));
+    }
+    if let Some(schema) = route.body {
+        operation["requestBody"] = json!({
+            "required": true,
+            "content": {"application/json": {"schema": schema(generator)}},
+        });
+    }
+    operation
+}
+
+fn responses(route: &Route, generator: &mut SchemaGenerator) -> Map<String, Value> {
+    let mut responses = Map::new();
+    for success in &route.successes {
+        responses.insert(success.status.as_str().to_owned(), success_response(success, generator));
+    }
+    let has_body = route.successes.iter().any(|success| !success.forms.is_empty());
+    if route.method == Method::GET && has_body {
+        responses.insert("304".to_owned(), json!({
+            "description": "Unchanged since the `ETag` that was sent in `If-None-Match`.",
+            "headers": headers(),
+        }));
+    }
+    let mut kinds: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    let negotiated = has_body.then_some(Kind::NotAcceptable);
+    for kind in route.problems.iter().copied().chain(ALWAYS).chain(negotiated) {
+        let of_status = kinds.entry(kind.status().as_u16()).or_default();
+        if !of_status.contains(&kind) {
+            of_status.push(kind);
+        }
+    }
+    let schema = serde_json::to_value(generator.subschema_for::<ProblemSchema>()).unwrap_or_default();
+    for (status, kinds) in kinds {
+        let lines: Vec<String> =
+            kinds.iter().map(|kind| format!("`{}`: {}", kind.slug(), kind.about())).collect();
+        let mut response = json!({
+            "description": lines.join("\n\n"),
+            "headers": headers(),
+            "content": {PROBLEM_JSON: {"schema": schema}},
+        });
+        if status == 503 {
+            response["headers"]["retry-after"] = json!({
+                "description": "Seconds after which another attempt makes sense.",
+                "schema": {"type": "integer", "minimum": 1},
+            });
+        }
+        responses.insert(status.to_string(), response);
+    }
+    responses
+}
+
+fn headers() -> Value {
+    json!({
+        "x-request-id": {"$ref": "#/components/headers/x-request-id"},
+        "api-supported-versions": {"$ref": "#/components/headers/api-supported-versions"},
+    })
+}
+
+fn success_response(success: &Success, generator: &mut SchemaGenerator) -> Value {
+    let mut response = json!({"description": success.about, "headers": headers()});
+    if success.forms.is_empty() {
+        return response;
+    }
+    let mut content = Map::new();
+    for (media, schema) in &success.forms {
+        let plain = media.split(';').next().unwrap_or(media);
+        let schema = schema.map_or_else(|| json!({"type": "string"}), |schema| json!(schema(generator)));
+        content.insert(plain.to_owned(), json!({"schema": schema}));
+    }
+    response["content"] = Value::Object(content);
+    response
+}

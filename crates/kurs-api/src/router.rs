@@ -1,0 +1,204 @@
+//! The whole HTTP surface on one page. What is declared here is what is routed, checked and
+//! documented.
+
+use crate::answer::JSON;
+use crate::exposition::{OPENMETRICS, PROMETHEUS};
+use crate::parameter::Type;
+use crate::pattern::Form;
+use crate::problem::Kind;
+use crate::route::{Route, schema_of};
+use crate::state::HOT_PATH;
+use crate::v1::courses::{self, CoursesDocument};
+use crate::v1::currency::{self, CurrenciesDocument, TrackRequest};
+use crate::v1::history::{self, HistoryDocument, PointDocument};
+use crate::v1::rates::{self, BatchDocument, ConversionDocument, RATE_PROBLEMS};
+use crate::v1::sources::{self, PairsDocument, SourcesDocument, TrackedDocument};
+use crate::{docs, ops};
+use http::{Method, StatusCode};
+use kurs_reader::{ExplainDocument, ListDocument, RateDocument};
+
+const OK: StatusCode = StatusCode::OK;
+const STALE: &str = "Answer an expired rate with 200 and its state instead of 503.";
+const PAIR: &str = "A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`).";
+
+/// A rate in one of its three forms.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes answers in openapi.json")]
+enum RateAnswer {
+    /// With `explain`.
+    Explained(Box<ExplainDocument>),
+    /// With `amount`.
+    Converted(Box<ConversionDocument>),
+    /// The rate alone.
+    Rate(Box<RateDocument>),
+}
+
+/// Every route.
+pub(crate) fn routes() -> Vec<Route> {
+    let mut all = rate_routes();
+    all.extend(tracking_routes());
+    all.extend(operations_routes());
+    all.extend(documentation_routes());
+    all
+}
+
+fn rate_routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/courses", "getCourses", courses::courses)
+            .also_at(&["/courses", "/api/courses"])
+            .about("Rates as numbers", "The form of older clients: one JSON number per direction, with all digits of the exact decimal.")
+            .list("direction", Form::Pairs, PAIR)
+            .list("directions", Form::Pairs, "The same as `direction`. Without either: all configured directions.")
+            .query("exchanger", Form::Source, "Answer from this source; what it lacks is derived. Without it the best live one answers.")
+            .flag("allow_stale", STALE)
+            .gives::<CoursesDocument>(OK, "The rates, in the order asked for.")
+            .or(&RATE_PROBLEMS)
+            .or(&[Kind::UnknownSource]),
+        Route::get("/api/v1/currency_pair", "getCurrencyPair", courses::currency_pair)
+            .also_at(&["/currency_pair", "/api/currency_pair"])
+            .about("One rate as a number", "The same body as `/courses`, with one element.")
+            .required("currency_pair", Type::Text(Form::Pair), PAIR)
+            .query("exchanger", Form::Source, "Answer from this source.")
+            .flag("allow_stale", STALE)
+            .gives::<CoursesDocument>(OK, "The rate.")
+            .or(&RATE_PROBLEMS)
+            .or(&[Kind::UnknownSource]),
+        Route::get("/api/v1/rates", "getRates", rates::batch)
+            .also_at(&["/rates", "/api/rates"])
+            .about("A batch of rates", "One bad pair does not fail the others: it is named in `errors`.")
+            .required("pairs", Type::Repeated(Form::Pairs), PAIR)
+            .flag("allow_stale", STALE)
+            .gives::<BatchDocument>(OK, "The rates that are there, and why the others are not."),
+        Route::get("/api/v1/rates/{base}", "listRates", rates::list)
+            .also_at(&["/rates/{base}", "/api/rates/{base}"])
+            .about("All rates of one asset", "Every quote asset that can be reached from it with a fresh rate.")
+            .path("base", Form::Asset, "The asset that is priced.")
+            .gives::<ListDocument>(OK, "The rates, by quote asset.")
+            .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::RateExpired, Kind::NoRateYet]),
+        Route::get(HOT_PATH, "getRate", rates::one)
+            .also_at(&["/rates/{base}/{quote}", "/api/rates/{base}/{quote}"])
+            .about("One rate", "With its state, source, path and times; on request with a converted amount, or with everything behind it.")
+            .path("base", Form::Asset, "The asset that is priced.")
+            .path("quote", Form::Asset, "The asset the price is counted in.")
+            .query("amount", Form::Amount, "Convert this amount of the base asset.")
+            .flag("explain", "Add legs, constituents, rejections and the reason for the source in use.")
+            .flag("allow_stale", STALE)
+            .gives::<RateAnswer>(OK, "The rate.")
+            .or(&RATE_PROBLEMS),
+        Route::waiting(Method::GET, "/api/v1/history/{base}/{quote}", "getHistory", history::history)
+            .tag("history")
+            .about("Every stored rate of a pair", "Oldest first, page by page; `Link` with `rel=\"next\"` leads on. By `Accept` as JSON, NDJSON or CSV.")
+            .path("base", Form::Asset, "The asset that is priced.")
+            .path("quote", Form::Asset, "The asset the price is counted in.")
+            .query("start", Form::Time, "Received at or after; 24 hours before `end` unless given.")
+            .query("end", Form::Time, "Received before; now unless given.")
+            .query("source", Form::Source, "Only from this source.")
+            .whole("limit", history::LIMITS, "Rows per page.")
+            .query("cursor", Form::Cursor, "Go on where an earlier page ended.")
+            .gives_forms(OK, "A page.", history::FORMS.into_iter().zip([
+                Some(schema_of::<HistoryDocument> as _),
+                Some(schema_of::<PointDocument> as _),
+                None,
+            ]).collect())
+            .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::StoreUnavailable, Kind::TooBusy]),
+    ]
+}
+
+fn tracking_routes() -> Vec<Route> {
+    const SYMBOL: &str = "A symbol, such as `BTCUSDT`; any case, with or without a separator.";
+    vec![
+        Route::get("/api/v1/currencies", "listCurrencies", currency::list)
+            .tag("tracking")
+            .also_at(&["/currencies", "/api/currencies"])
+            .about("The tracked symbols", "")
+            .gives::<CurrenciesDocument>(OK, "The symbols, oldest first."),
+        Route::waiting(Method::POST, "/api/v1/currency", "addCurrency", currency::add)
+            .tag("tracking")
+            .also_at(&["/currency", "/api/currency"])
+            .about("Track a symbol", "On every enabled streaming venue that lists it, without restart, on every instance, for good. From the loopback address only.")
+            .takes::<TrackRequest>()
+            .gives::<TrackedDocument>(StatusCode::CREATED, "It is tracked from now on.")
+            .gives::<TrackedDocument>(OK, "It was tracked already.")
+            .or(&[Kind::Forbidden, Kind::NotListed, Kind::WriterUnavailable]),
+        Route::get("/api/v1/currency/{symbol}", "getCurrency", currency::get)
+            .tag("tracking")
+            .also_at(&["/currency/{symbol}", "/api/currency/{symbol}"])
+            .about("The rate of a tracked symbol", "")
+            .path("symbol", Form::Symbol, SYMBOL)
+            .flag("allow_stale", STALE)
+            .gives::<RateDocument>(OK, "The rate.")
+            .or(&RATE_PROBLEMS)
+            .or(&[Kind::UnknownSymbol]),
+        Route::waiting(Method::DELETE, "/api/v1/currency/{symbol}", "removeCurrency", currency::remove)
+            .tag("tracking")
+            .also_at(&["/currency/{symbol}", "/api/currency/{symbol}"])
+            .about("Stop tracking a symbol", "From the loopback address only.")
+            .path("symbol", Form::Symbol, SYMBOL)
+            .gives_forms(StatusCode::NO_CONTENT, "It is not tracked any more.", Vec::new())
+            .or(&[Kind::Forbidden, Kind::UnknownSymbol, Kind::WriterUnavailable]),
+        Route::get("/api/v1/sources", "listSources", sources::sources)
+            .tag("sources")
+            .about("The sources", "State, ages, reconnects, failures and limits of each.")
+            .gives::<SourcesDocument>(OK, "The sources, in order of preference."),
+        Route::get("/api/v1/pairs", "listPairs", sources::pairs)
+            .tag("sources")
+            .about("What is followed", "Configured directions, published pairs, tracked symbols.")
+            .gives::<PairsDocument>(OK, "The pairs."),
+    ]
+}
+
+fn operations_routes() -> Vec<Route> {
+    use ops::HealthDocument;
+    vec![
+        Route::get("/livez", "live", ops::live)
+            .operations()
+            .about("Is the process alive", "Looks at nothing else.")
+            .gives::<HealthDocument>(OK, "It is."),
+        Route::get("/readyz", "ready", ops::ready)
+            .operations()
+            .about("Can this instance serve", "")
+            .switch("verbose", "Show every check.")
+            .gives::<HealthDocument>(OK, "It can.")
+            .or(&[Kind::NotReady]),
+        Route::get("/startupz", "started", ops::started)
+            .operations()
+            .about("Has this instance started", "")
+            .gives::<HealthDocument>(OK, "It has.")
+            .or(&[Kind::NotReady]),
+        Route::get("/health", "health", ops::health)
+            .operations()
+            .about("Readiness with every check", "The same as `/readyz?verbose`.")
+            .gives::<HealthDocument>(OK, "It can serve.")
+            .or(&[Kind::NotReady]),
+        Route::get("/metrics", "metrics", ops::metrics)
+            .operations()
+            .about("Metrics", "Prometheus text 0.0.4, or OpenMetrics by `Accept`.")
+            .gives_forms(OK, "All metrics.", vec![(PROMETHEUS, None), (OPENMETRICS, None)]),
+    ]
+}
+
+fn documentation_routes() -> Vec<Route> {
+    let page = |path, name, handler, summary, media| {
+        Route::get(path, name, handler)
+            .tag("documentation")
+            .about(summary, "")
+            .gives_forms(OK, summary, vec![(media, None)])
+    };
+    let lead = |path, name| {
+        Route::get(path, name, docs::lead)
+            .tag("documentation")
+            .about("Leads to the API browser", "")
+            .gives_forms(StatusCode::FOUND, "See `/docs`.", Vec::new())
+    };
+    vec![
+        page("/openapi.json", "openapi", docs::openapi, "This document", JSON),
+        page("/docs", "docs", docs::page, "API browser", docs::HTML),
+        page("/docs/docs.js", "docsScript", docs::script, "Code of the API browser", docs::SCRIPT),
+        page("/docs/docs.css", "docsStyle", docs::style, "Look of the API browser", docs::STYLE),
+        page("/docs/problems", "docsProblems", docs::problems, "The kinds of problems", docs::HTML),
+        lead("/", "home"),
+        lead("/api", "api"),
+        lead("/swagger", "swagger"),
+    ]
+}

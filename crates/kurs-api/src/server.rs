@@ -1,0 +1,321 @@
+//! The accept loop: caps, deadlines, drain.
+
+use crate::config::Limits;
+use crate::connection::{CoarseClock, ConnectionState, Order, Overdue, tick_of};
+use crate::io::{WatchedIo, problem_answer};
+use crate::problem::{Kind, Problem};
+use crate::service::{ApiService, Surface};
+use crate::state::ApiState;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use kurs_telemetry::metrics::Counter;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Pause after an error of the listening socket, such as too many open files: time for
+/// connections to end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves everything. See [`serve_surface`].
+pub async fn serve(
+    listener: TcpListener,
+    api: Arc<ApiState>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
+    serve_surface(listener, api, Surface::All, limits, shutdown).await
+}
+
+/// Serves HTTP/1.1 until `shutdown` is done; then marks the instance as draining, accepts nothing
+/// more, lets requests in flight end for up to `limits.drain_ms`, and cuts what is left. Returns
+/// how many connections had to be cut.
+pub async fn serve_surface(
+    listener: TcpListener,
+    api: Arc<ApiState>,
+    surface: Surface,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
+    let server = Server::new(api, surface, limits);
+    let mut shutdown = pin!(shutdown);
+    let mut tick = tokio::time::interval(tick_of(&server.limits));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, peer)) => server.take(socket, peer),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    server.watch_deadlines();
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            _ = tick.tick() => server.watch_deadlines(),
+            () = &mut shutdown => break,
+        }
+    }
+    drop(listener);
+    server.drain(&mut tick).await
+}
+
+struct Server {
+    api: Arc<ApiState>,
+    surface: Surface,
+    limits: Limits,
+    http: http1::Builder,
+    clock: Arc<CoarseClock>,
+    open: Arc<Open>,
+    cut: Cuts,
+}
+
+/// Counters of connections that the server ended.
+struct Cuts {
+    capacity: Counter,
+    address: Counter,
+    head: Counter,
+    idle: Counter,
+    write: Counter,
+    drain: Counter,
+}
+
+/// The open connections.
+#[derive(Default)]
+struct Open {
+    book: Mutex<Book>,
+    emptied: Notify,
+}
+
+#[derive(Default)]
+struct Book {
+    next: u64,
+    connections: HashMap<u64, Arc<ConnectionState>>,
+    per_address: HashMap<IpAddr, usize>,
+}
+
+enum Refused {
+    Capacity,
+    Address,
+}
+
+impl Open {
+    /// Enters a connection, if there is room for it.
+    fn enter(
+        self: &Arc<Self>,
+        address: IpAddr,
+        limits: &Limits,
+        state: Arc<ConnectionState>,
+    ) -> Result<Entry, Refused> {
+        let mut book = self.book.lock();
+        if book.connections.len() >= limits.connections {
+            return Err(Refused::Capacity);
+        }
+        let same = book.per_address.entry(address).or_default();
+        if *same >= limits.connections_per_address {
+            return Err(Refused::Address);
+        }
+        *same += 1;
+        let number = book.next;
+        book.next += 1;
+        book.connections.insert(number, state);
+        Ok(Entry { open: Arc::clone(self), number, address })
+    }
+
+    fn all(&self) -> Vec<Arc<ConnectionState>> {
+        self.book.lock().connections.values().cloned().collect()
+    }
+}
+
+/// A connection's place among the open ones; gives it back when dropped.
+struct Entry {
+    open: Arc<Open>,
+    number: u64,
+    address: IpAddr,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut book = self.open.book.lock();
+        book.connections.remove(&self.number);
+        if let Some(same) = book.per_address.get_mut(&self.address) {
+            *same -= 1;
+            if *same == 0 {
+                book.per_address.remove(&self.address);
+            }
+        }
+        if book.connections.is_empty() {
+            self.open.emptied.notify_one();
+        }
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the /64 network that one IPv6 host has for
+/// itself.
+fn address_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from(network))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+impl Server {
+    fn new(api: Arc<ApiState>, surface: Surface, limits: Limits) -> Self {
+        let mut http = http1::Builder::new();
+        // No timer: the deadlines of `connection.rs` take the place of hyper's only one, which
+        // would also end idle connections. No `pipeline_flush`: with it hyper 1.12 writes nothing
+        // while unread bytes are left, so that an answer waits for the rest of the next head, and
+        // the answer to a broken head never leaves.
+        http.max_header_size(limits.head_bytes).header_read_timeout(None);
+        let metrics = &api.http_metrics;
+        let cut = Cuts {
+            capacity: metrics.cut("capacity"),
+            address: metrics.cut("address_capacity"),
+            head: metrics.cut("head_timeout"),
+            idle: metrics.cut("idle_timeout"),
+            write: metrics.cut("write_timeout"),
+            drain: metrics.cut("drain"),
+        };
+        Self {
+            api,
+            surface,
+            limits,
+            http,
+            clock: Arc::new(CoarseClock::new()),
+            open: Arc::default(),
+            cut,
+        }
+    }
+
+    /// Takes a connection, or turns it away with a problem.
+    fn take(&self, socket: TcpStream, peer: SocketAddr) {
+        let state = Arc::new(ConnectionState::new(Arc::clone(&self.clock), &self.limits));
+        match self.open.enter(address_of(peer.ip()), &self.limits, Arc::clone(&state)) {
+            Ok(entry) => self.start(socket, peer, state, entry),
+            Err(refused) => {
+                let (counter, detail) = match refused {
+                    Refused::Capacity => (&self.cut.capacity, "too many connections"),
+                    Refused::Address => (&self.cut.address, "too many connections from this address"),
+                };
+                counter.inc();
+                let problem = Problem::new(Kind::TooBusy, detail);
+                // Without waiting: a client that does not take this gets nothing.
+                let _ = socket.try_write(&problem_answer(&problem, self.api.ids.next().as_str()));
+            }
+        }
+    }
+
+    fn start(&self, socket: TcpStream, peer: SocketAddr, state: Arc<ConnectionState>, entry: Entry) {
+        let _ = socket.set_nodelay(true);
+        let open = self.api.http_metrics.connections_open.clone();
+        self.api.http_metrics.connections_accepted.inc();
+        open.inc();
+        let io = WatchedIo::new(socket, Arc::clone(&state), Arc::clone(&self.api.ids));
+        let service = ApiService {
+            api: Arc::clone(&self.api),
+            connection: Arc::clone(&state),
+            peer: peer.ip(),
+            surface: self.surface,
+        };
+        let connection = self.http.serve_connection(TokioIo::new(io), service);
+        tokio::spawn(async move {
+            let _leaving = Leaving { open, _entry: entry };
+            let mut connection = pin!(connection);
+            let mut known = false;
+            let mut draining = false;
+            let ended = poll_fn(|context| {
+                if !known {
+                    // The waker of a task stays the same, so once is enough.
+                    state.runs_in(context.waker());
+                    known = true;
+                }
+                match state.order() {
+                    Order::Serve => {}
+                    Order::Drain if draining => {}
+                    Order::Drain => {
+                        draining = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    Order::Close => return Poll::Ready(Ok(())),
+                }
+                connection.as_mut().poll(context)
+            });
+            if let Err(error) = ended.await {
+                tracing::debug!(%error, %peer, "a connection ended early");
+            }
+        });
+    }
+
+    /// Closes every connection whose client let a deadline pass.
+    fn watch_deadlines(&self) {
+        let now_ms = self.clock.tick();
+        for connection in self.open.all() {
+            let Some(overdue) = connection.overdue(now_ms) else { continue };
+            if connection.give(Order::Close) {
+                match overdue {
+                    Overdue::Head => self.cut.head.inc(),
+                    Overdue::Idle => self.cut.idle.inc(),
+                    Overdue::Write => self.cut.write.inc(),
+                };
+            }
+        }
+    }
+
+    async fn drain(&self, tick: &mut tokio::time::Interval) -> usize {
+        self.api.health.start_draining();
+        for connection in self.open.all() {
+            connection.give(Order::Drain);
+        }
+        let deadline = Instant::now() + self.limits.drain();
+        while !self.open.book.lock().connections.is_empty() {
+            tokio::select! {
+                () = self.open.emptied.notified() => {}
+                _ = tick.tick() => self.watch_deadlines(),
+                () = tokio::time::sleep_until(deadline) => break,
+            }
+        }
+        let left = self.open.all();
+        for connection in &left {
+            if connection.give(Order::Close) {
+                self.cut.drain.inc();
+            }
+        }
+        left.len()
+    }
+}
+
+/// Notes the end of a connection, however it came about.
+struct Leaving {
+    open: kurs_telemetry::metrics::Gauge,
+    _entry: Entry,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_host_counts_as_its_network() {
+        let one: IpAddr = "2001:db8::1".parse().unwrap();
+        let other: IpAddr = "2001:db8::ffff:1".parse().unwrap();
+        assert_eq!(address_of(one), address_of(other));
+        let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
+        assert_eq!(address_of(mapped), "10.0.0.1".parse::<IpAddr>().unwrap());
+    }
+}

@@ -1,0 +1,104 @@
+//! What all requests share.
+
+use crate::answer::Asset;
+use crate::config::ApiConfig;
+use crate::request_id::RequestIds;
+use crate::table::Table;
+use crate::{openapi, router};
+use http::{HeaderValue, Method};
+use kurs_bus::Bus;
+use kurs_reader::RateView;
+use kurs_store::Store;
+use kurs_telemetry::metrics::{HttpMetrics, RouteMetrics};
+use kurs_telemetry::{Health, Metrics};
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Gives all metrics of the process as OpenMetrics text.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the API is made from.
+#[derive(Clone)]
+pub struct ApiParts {
+    /// All rates.
+    pub view: Arc<RateView>,
+    /// The way to the Writer.
+    pub bus: Arc<dyn Bus>,
+    /// The history.
+    pub store: Arc<dyn Store>,
+    /// The checks behind the probes; draining is told here.
+    pub health: Arc<Health>,
+    /// Where requests are counted.
+    pub metrics: Arc<Metrics>,
+    /// What `/metrics` shows.
+    pub metrics_text: MetricsText,
+    /// Version of the program, shown in `/openapi.json`.
+    pub version: &'static str,
+    /// Random number for the prefix of request ids.
+    pub seed: u64,
+}
+
+/// What all requests share.
+pub struct ApiState {
+    pub(crate) view: Arc<RateView>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) http_metrics: HttpMetrics,
+    pub(crate) metrics_text: MetricsText,
+    pub(crate) config: ApiConfig,
+    pub(crate) ids: Arc<RequestIds>,
+    pub(crate) table: Table,
+    pub(crate) openapi: Arc<Asset>,
+    pub(crate) origins: Vec<HeaderValue>,
+    /// Bounds what history pages hold in memory.
+    pub(crate) history_reads: Semaphore,
+    /// Counts of the one route that has a way of its own, for GET and HEAD.
+    pub(crate) hot_metrics: (RouteMetrics, RouteMetrics),
+    pub(crate) panics: kurs_telemetry::metrics::Counter,
+}
+
+/// The table of routes contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the table of routes contradicts itself: {0}")]
+pub struct RouteConflict(String);
+
+/// The path of the route that has a way of its own.
+pub(crate) const HOT_PATH: &str = "/api/v1/rates/{base}/{quote}";
+
+impl ApiState {
+    /// The API over these parts.
+    ///
+    /// # Errors
+    /// [`RouteConflict`] when the program's own table of routes contradicts itself.
+    pub fn new(config: ApiConfig, parts: ApiParts) -> Result<Self, RouteConflict> {
+        let table = Table::new(router::routes(), &parts.metrics.http)
+            .map_err(|error| RouteConflict(error.to_string()))?;
+        let document = openapi::document(table.routes(), parts.version);
+        let origins =
+            config.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+        Ok(Self {
+            openapi: Asset::new(serde_json::to_vec(&document).unwrap_or_default(), crate::answer::JSON),
+            hot_metrics: table.counters(HOT_PATH, &Method::GET),
+            ids: Arc::new(RequestIds::new(parts.seed)),
+            history_reads: Semaphore::new(config.limits.history_reads),
+            http_metrics: parts.metrics.http.clone(),
+            panics: parts.metrics.process.panics("api"),
+            view: parts.view,
+            bus: parts.bus,
+            store: parts.store,
+            health: parts.health,
+            metrics_text: parts.metrics_text,
+            config,
+            table,
+            origins,
+        })
+    }
+}
+
+impl fmt::Debug for ApiState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ApiState").field("config", &self.config).finish_non_exhaustive()
+    }
+}

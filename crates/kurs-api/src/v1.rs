@@ -1,0 +1,8 @@
+//! Version 1 of the API: what each route answers.
+
+pub(crate) mod courses;
+pub(crate) mod currency;
+pub(crate) mod history;
+pub(crate) mod missing;
+pub(crate) mod rates;
+pub(crate) mod sources;

@@ -1,0 +1,189 @@
+//! One rate, a batch of rates, and the list of one asset.
+
+use super::missing::{pair_problem, problem};
+use crate::answer::{Answer, Outcome};
+use crate::call::Call;
+use crate::conditional::Caching;
+use crate::parameter::VALUES_MAX;
+use crate::problem::{Kind, Problem};
+use kurs_core::price::round_published;
+use kurs_core::{Pair, RateState};
+use kurs_reader::{Missing, RateDocument, Rendered};
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// A rate with an amount converted by it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ConversionDocument {
+    /// The rate.
+    #[serde(flatten)]
+    rate: RateDocument,
+    /// The amount of the base asset, as asked.
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
+    amount: String,
+    /// The amount of the quote asset: amount times value, to 15 significant digits, half-even.
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
+    result: String,
+}
+
+/// A batch of rates.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct BatchDocument {
+    /// The rates that are there, in the order asked for.
+    rates: Vec<RateDocument>,
+    /// The pairs that have none, each with its reason.
+    errors: Vec<BatchError>,
+}
+
+/// Why one pair of a batch has no rate.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct BatchError {
+    /// The pair as asked.
+    pair: String,
+    /// Kind of problem, as in a problem document.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status code it would have alone.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// What happened, for people.
+    detail: String,
+}
+
+/// How long caches may keep what is rendered.
+pub(crate) fn caching(call: &Call, rendered: &Rendered) -> Caching {
+    if rendered.state == RateState::Fresh {
+        Caching::For(rendered.valid_until.since(call.api.view.now().mono))
+    } else {
+        Caching::NoStore
+    }
+}
+
+/// `GET /api/v1/rates/{base}/{quote}`.
+pub(crate) fn one(call: &Call) -> Outcome {
+    let pair = call.path_pair()?;
+    let allow_stale = call.arguments.flag("allow_stale");
+    let amount = call.arguments.amount("amount");
+    let view = &call.api.view;
+    if call.arguments.flag("explain") {
+        let explained = view.explain(pair, None, allow_stale).map_err(|missing| problem(&missing))?;
+        let value = explained.rate.value.value();
+        return Ok(match amount {
+            None => Answer::json(&explained),
+            Some(amount) => {
+                let result = convert(amount, value)?;
+                Answer::json(&Converted { document: &explained, amount: amount.to_string(), result })
+            }
+        });
+    }
+    let (document, caching, rendered) = match view.rate(pair, None) {
+        Ok(answer) => {
+            let caching = caching(call, &answer.rendered);
+            (answer.document, caching, Some(answer.rendered))
+        }
+        Err(Missing::Expired(document)) if allow_stale => (Arc::from(document), Caching::NoStore, None),
+        Err(missing) => return Err(problem(&missing)),
+    };
+    match (amount, rendered) {
+        (None, Some(rendered)) => Ok(Answer::rendered(rendered, caching)),
+        (None, None) => Ok(Answer::json(&*document).cached(caching)),
+        (Some(amount), _) => {
+            let result = convert(amount, document.value.value())?;
+            let converted = Converted { document: &*document, amount: amount.to_string(), result };
+            Ok(Answer::json(&converted).cached(caching))
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Converted<'a, T> {
+    #[serde(flatten)]
+    document: &'a T,
+    amount: String,
+    result: String,
+}
+
+fn convert(amount: Decimal, value: Decimal) -> Result<String, Problem> {
+    let result = amount
+        .checked_mul(value)
+        .map(round_published)
+        .filter(|result| !result.is_zero())
+        .ok_or_else(|| Problem::parameter("amount", "the result cannot be held in 28 digits"))?;
+    Ok(result.to_string())
+}
+
+/// `GET /api/v1/rates/{base}`.
+pub(crate) fn list(call: &Call) -> Outcome {
+    let name = call.arguments.text("base").unwrap_or("");
+    // CoinGecko ids are understood here as everywhere, by way of any pair.
+    let base = match call.api.view.parse_pair(&format!("{name}-xxx")) {
+        Ok(pair) => pair.base,
+        Err(_) => call.arguments.asset("base").ok_or_else(|| Problem::parameter("base", "is required"))?,
+    };
+    let rendered = call.api.view.list(base).map_err(|missing| problem(&missing))?;
+    let caching = caching(call, &rendered);
+    Ok(Answer::rendered(rendered, caching))
+}
+
+/// `GET /api/v1/rates?pairs=`.
+pub(crate) fn batch(call: &Call) -> Outcome {
+    let asked: Vec<&str> = call.arguments.list(&["pairs"]).collect();
+    if asked.len() > VALUES_MAX {
+        return Err(Problem::parameter("pairs", format!("holds more than {VALUES_MAX} pairs")));
+    }
+    let allow_stale = call.arguments.flag("allow_stale");
+    let mut document = BatchDocument { rates: Vec::new(), errors: Vec::new() };
+    let mut caching = Caching::NoStore;
+    for text in asked {
+        let found = call
+            .api
+            .view
+            .parse_pair(text)
+            .map_err(|error| pair_problem("pairs", &error))
+            .and_then(|pair| rate_of(call, pair, allow_stale));
+        match found {
+            Ok((rate, valid)) => {
+                caching = shorter(document.rates.is_empty(), caching, valid);
+                document.rates.push(RateDocument::clone(&rate));
+            }
+            Err(problem) => document.errors.push(BatchError {
+                pair: text.to_owned(),
+                kind: problem.kind.type_uri(),
+                status: problem.kind.status().as_u16(),
+                detail: problem.detail,
+            }),
+        }
+    }
+    if !document.errors.is_empty() {
+        caching = Caching::NoStore;
+    }
+    Ok(Answer::json(&document).cached(caching))
+}
+
+/// The rate of a pair with how long it may be kept; a stale one when that is allowed.
+pub(crate) fn rate_of(
+    call: &Call,
+    pair: Pair,
+    allow_stale: bool,
+) -> Result<(Arc<RateDocument>, Caching), Problem> {
+    match call.api.view.rate(pair, None) {
+        Ok(answer) => Ok((answer.document, caching(call, &answer.rendered))),
+        Err(Missing::Expired(document)) if allow_stale => Ok((Arc::from(document), Caching::NoStore)),
+        Err(missing) => Err(problem(&missing)),
+    }
+}
+
+/// What holds for two documents together.
+pub(crate) fn shorter(first: bool, so_far: Caching, next: Caching) -> Caching {
+    match (so_far, next) {
+        _ if first => next,
+        (Caching::For(left), Caching::For(right)) => Caching::For(left.min(right)),
+        _ => Caching::NoStore,
+    }
+}
+
+/// Kinds of problems that any question for a rate may end in.
+pub(crate) const RATE_PROBLEMS: [Kind; 4] =
+    [Kind::UnknownAsset, Kind::UnknownPair, Kind::RateExpired, Kind::NoRateYet];

@@ -1,0 +1,255 @@
+//! A server with a view fed by hand.
+
+use crate::client::{Client, Reply};
+use kurs_api::{ApiConfig, ApiParts, ApiState, Limits, serve};
+use kurs_bus::memory::MemoryBus;
+use kurs_bus::{Body, Bus, Command, Reply as WriterReply, SourcePrice, SourceStatus, Update};
+use kurs_core::{
+    Choice, Clock, Epoch, ManualClock, Mono, Now, Pair, Price, Rate, RateState, Seq, SourceId,
+    SourceKind, SourceState, TrackedSymbol, UpdateId, Wall,
+};
+use kurs_reader::{RateView, ViewConfig};
+use kurs_store::Store;
+use kurs_store::sqlite::{SqliteOptions, SqliteStore};
+use kurs_telemetry::{Health, Metrics};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+/// 2026-11-21T10:00:00Z.
+pub(crate) const START: Wall = Wall::from_unix_seconds(1_795_255_200);
+
+/// A running server.
+pub(crate) struct Harness {
+    pub(crate) address: SocketAddr,
+    pub(crate) view: Arc<RateView>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) bus: Arc<MemoryBus>,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
+    seq: AtomicU64,
+    stop: watch::Sender<bool>,
+    pub(crate) served: tokio::task::JoinHandle<usize>,
+}
+
+pub(crate) fn pair(text: &str) -> Pair {
+    Pair::parse(text).unwrap()
+}
+
+pub(crate) fn price(text: &str) -> Price {
+    Price::parse(text).unwrap()
+}
+
+pub(crate) fn source(text: &str) -> SourceId {
+    SourceId::parse(text).unwrap()
+}
+
+impl Harness {
+    /// A server with the rates most tests need.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        let harness = Self::empty(change).await;
+        harness.status("binance", SourceKind::Exchange, 1);
+        harness.status("coingecko", SourceKind::Aggregator, 6);
+        harness.rate("BTC-USD", "54000.000123", "binance", Duration::from_secs(5));
+        harness.rate("USDT-RUB", "90.50", "coingecko", HOUR);
+        harness.source_price("coingecko", "BTC-USD", "53990.5", HOUR);
+        let tracked = TrackedSymbol { symbol: "BTCUSDT".into(), pair: pair("BTC-USDT"), added_at: START };
+        harness.publish(Body::Tracked(Arc::from([tracked])));
+        harness.rate("BTC-USDT", "54010.00", "binance", HOUR);
+        harness
+    }
+
+    /// A server that knows its directions and nothing else.
+    pub(crate) async fn empty(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        let store = Arc::new(SqliteStore::open(":memory:", SqliteOptions::default()).unwrap());
+        store.migrate().await.unwrap();
+        let now = Now { mono: Mono(1_000_000_000), wall: START };
+        let clock = Arc::new(ManualClock::new(now));
+        let directions = ["BTC-USD", "USDTTRC-RUB"].map(pair).to_vec();
+        let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let view = Arc::new(RateView::new(shared, ViewConfig { directions }));
+        view.set_loaded();
+        let health = Arc::new(Health::new());
+        health.mark_started();
+        let metrics = Arc::new(Metrics::for_tests());
+        let bus = Arc::new(MemoryBus::new());
+        let mut config = ApiConfig::default();
+        change(&mut config);
+        let limits: Limits = config.limits.clone();
+        let text = Arc::clone(&metrics);
+        let parts = ApiParts {
+            view: Arc::clone(&view),
+            bus: Arc::clone(&bus) as _,
+            store: Arc::clone(&store) as _,
+            health: Arc::clone(&health),
+            metrics: Arc::clone(&metrics),
+            metrics_text: Arc::new(move || text.encode()),
+            version: "0.0.0-test",
+            seed: 7,
+        };
+        let api = Arc::new(ApiState::new(config, parts).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, mut stopped) = watch::channel(false);
+        let served = tokio::spawn(async move {
+            serve(listener, api, limits, async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            })
+            .await
+        });
+        Self {
+            address,
+            view,
+            clock,
+            bus,
+            store,
+            health,
+            metrics,
+            seq: AtomicU64::new(1),
+            stop,
+            served,
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    pub(crate) fn next_id(&self) -> UpdateId {
+        UpdateId { shard: 0, epoch: Epoch(1), seq: Seq(self.seq.fetch_add(1, Ordering::Relaxed)) }
+    }
+
+    pub(crate) fn publish(&self, body: Body) {
+        assert!(self.view.apply(&Arc::new(Update { id: self.next_id(), body })));
+    }
+
+    pub(crate) fn rate(&self, name: &str, value: &str, by: &str, valid_for: Duration) {
+        let now = self.clock.now().wall;
+        let choice = Choice { source: source(by), since: now, reason: "first by priority".into(), skipped: vec![] };
+        self.publish(Body::Rate(Rate {
+            pair: pair(name),
+            value: price(value),
+            bid: None,
+            ask: None,
+            confidence: None,
+            source: source(by),
+            state: RateState::Fresh,
+            legs: None,
+            observed_at: now,
+            published_at: now,
+            valid_for,
+            choice: Arc::new(choice),
+        }));
+    }
+
+    pub(crate) fn source_price(&self, by: &str, name: &str, value: &str, valid_for: Duration) {
+        let now = self.clock.now().wall;
+        self.publish(Body::SourcePrice(SourcePrice {
+            source: source(by),
+            pair: pair(name),
+            value: price(value),
+            bid: None,
+            ask: None,
+            state: SourceState::Live,
+            why: "".into(),
+            observed_at: now,
+            received_at: now,
+            published_at: now,
+            valid_for,
+        }));
+    }
+
+    pub(crate) fn status(&self, name: &str, kind: SourceKind, priority: u16) {
+        self.publish(Body::SourceStatus(SourceStatus {
+            source: source(name),
+            kind,
+            priority,
+            state: SourceState::Live,
+            why: "".into(),
+            since: START,
+            mode: "rest".into(),
+            pairs: 1,
+            messages: 1,
+            decode_errors: 0,
+            reconnects: 0,
+            failures: 0,
+            last_message_at: Some(START),
+            next_poll_at: None,
+            limited_until: None,
+            lag_ms: None,
+        }));
+    }
+
+    /// Plays the Writer: answers every command.
+    pub(crate) fn writer(&self, answer: impl Fn(Command) -> WriterReply + Send + 'static) {
+        let bus = Arc::clone(&self.bus);
+        tokio::spawn(async move {
+            while let Some(request) = bus.next_request().await {
+                let _ = request.reply.send(answer(request.command));
+            }
+        });
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Reply {
+        self.ask("GET", target, "").await
+    }
+
+    pub(crate) async fn ask(&self, method: &str, target: &str, headers: &str) -> Reply {
+        self.client().await.ask(method, target, headers).await
+    }
+
+    pub(crate) async fn post(&self, target: &str, headers: &str, body: &str) -> Reply {
+        let mut client = self.client().await;
+        let length = body.len();
+        client
+            .send(format!(
+                "POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+            ))
+            .await;
+        client.reply(false).await
+    }
+}
+
+/// Asserts that an answer is a problem document of this kind, with everything a problem has.
+#[track_caller]
+pub(crate) fn assert_problem(reply: &Reply, status: u16, slug: &str) {
+    assert_eq!(reply.status, status, "{}", reply.text());
+    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    let document = reply.json();
+    assert_eq!(document["type"], format!("/docs/problems#{slug}"));
+    assert_eq!(document["status"], status);
+    assert!(document["title"].as_str().is_some_and(|title| !title.is_empty()));
+    assert!(document["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+    assert_eq!(document["instance"].as_str(), reply.header("x-request-id"));
+    assert_eq!(reply.header("api-supported-versions"), Some("1"));
+    if status == 503 {
+        assert!(reply.header("retry-after").is_some(), "a 503 says when to come back");
+    }
+}
+
+/// Asserts that a problem names exactly these parameters or pointers.
+#[track_caller]
+pub(crate) fn assert_names(reply: &Reply, expect: &[&str]) {
+    let document = reply.json();
+    let names: Vec<&str> = document["errors"]
+        .as_array()
+        .expect("errors")
+        .iter()
+        .map(|error| error["parameter"].as_str().or(error["pointer"].as_str()).unwrap())
+        .collect();
+    assert_eq!(names, expect, "{document}");
+}

@@ -1,0 +1,85 @@
+//! Probes, metrics, drain.
+
+use crate::client::Client;
+use crate::harness::{Harness, assert_problem};
+use kurs_telemetry::Status;
+
+#[tokio::test]
+async fn probes_tell_life_from_readiness() {
+    let harness = Harness::start().await;
+    for target in ["/livez", "/readyz", "/startupz", "/health"] {
+        assert_eq!(harness.get(target).await.json()["status"], "ok", "{target}");
+    }
+    harness.health.set("store", Status::Degraded, "no answer");
+    assert!(harness.get("/readyz").await.json()["checks"].is_null());
+    for target in ["/readyz?verbose", "/health"] {
+        let reply = harness.get(target).await.json();
+        assert_eq!((&reply["status"], &reply["checks"][0]["name"]), (&"degraded".into(), &"store".into()));
+    }
+    harness.health.set("store", Status::Failed, "gone");
+    let reply = harness.get("/readyz").await;
+    assert_problem(&reply, 503, "not-ready");
+    assert_eq!(reply.json()["checks"][0]["detail"], "gone");
+    assert_eq!(harness.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_come_in_both_forms_and_count_by_template() {
+    let harness = Harness::start().await;
+    harness.get("/api/v1/rates/BTC/USD").await;
+    harness.get("/api/v1/rates/BTC/USD?explain=true").await;
+    harness.get("/rates/NOPE/USD").await;
+    harness.get("/no/such/route").await;
+    let old = harness.get("/metrics").await;
+    assert_eq!(old.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    for line in [
+        "# TYPE kurs_http_requests_total counter",
+        "kurs_http_requests_total{method=\"GET\",route=\"/api/v1/rates/{base}/{quote}\",code_class=\"2xx\"} 2",
+        "kurs_http_requests_total{method=\"GET\",route=\"/api/v1/rates/{base}/{quote}\",code_class=\"4xx\"} 1",
+        "kurs_http_requests_total{method=\"other\",route=\"none\",code_class=\"4xx\"} 1",
+        "kurs_http_requests_total{method=\"POST\",route=\"/api/v1/currency\",code_class=\"2xx\"} 0",
+    ] {
+        assert!(old.text().lines().any(|found| found == line), "{line} is missing in\n{}", old.text());
+    }
+    assert!(!old.text().contains("# EOF") && !old.text().contains("/no/such/route"));
+    let new = harness.ask("GET", "/metrics", "Accept: application/openmetrics-text\r\n").await;
+    assert!(new.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    assert!(new.text().ends_with("# EOF\n"));
+}
+
+/// A connection whose request is being read, which the interim answer proves.
+async fn half_a_request(harness: &Harness) -> Client {
+    let mut client = harness.client().await;
+    let head = "POST /api/v1/currency HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        Content-Length: 20\r\nExpect: 100-continue\r\n\r\n";
+    client.send(head).await;
+    assert_eq!(client.reply(false).await.status, 100);
+    client
+}
+
+#[tokio::test]
+async fn a_drain_ends_idle_connections_and_lets_requests_end() {
+    let harness = Harness::start().await;
+    harness.writer(|_| kurs_bus::Reply::NotListed { why: "no".into() });
+    let mut idle = harness.client().await;
+    assert_eq!(idle.ask("GET", "/livez", "").await.status, 200);
+    let mut busy = half_a_request(&harness).await;
+    harness.stop();
+    idle.closed().await;
+    assert!(harness.health.is_draining());
+    assert!(tokio::net::TcpStream::connect(harness.address).await.is_err(), "accepts nothing more");
+    busy.send("{\"symbol\":\"BTCUSDT\"}").await;
+    let reply = busy.reply(false).await;
+    assert_eq!((reply.status, reply.header("connection")), (422, Some("close")), "{}", reply.text());
+    drop(busy);
+    assert_eq!(harness.served.await.unwrap(), 0, "nothing had to be cut");
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_end_is_cut_when_the_drain_ends() {
+    let harness = Harness::with(|config| config.limits.drain_ms = 100).await;
+    let mut busy = half_a_request(&harness).await;
+    harness.stop();
+    busy.closed().await;
+    assert_eq!(harness.served.await.unwrap(), 1);
+}

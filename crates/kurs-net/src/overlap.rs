@@ -1,0 +1,532 @@
+//! Connections that follow one another without a gap. Before a planned cut, or when the venue
+//! announces its shutdown, a successor is connected and subscribed first; the old connection
+//! ends only after every speaking stream has spoken on the new one. What both carry is told
+//! apart by the user, who sees the connection number in each frame.
+
+use crate::connection::{Common, Connection, State};
+use crate::settings::Settings;
+use crate::stream::{StreamId, StreamSpec};
+use crate::stream_watch::StreamWatch;
+use kurs_core::Mono;
+use std::time::Duration;
+
+/// Something happened outside. Events of connections that no longer exist are ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The handshake is done.
+    Connected,
+    /// There is no connection.
+    ConnectFailed {
+        /// One phrase for people.
+        why: String,
+        /// When the server asked to be left alone for so long.
+        retry_after: Option<Duration>,
+    },
+    /// The connection broke, was closed by the venue, or its data cannot be read.
+    Lost {
+        /// One phrase for people.
+        why: String,
+    },
+    /// A command was accepted.
+    Accepted {
+        /// Its number.
+        command: u64,
+    },
+    /// A command was refused.
+    Refused {
+        /// Its number.
+        command: u64,
+        /// One phrase for people.
+        why: String,
+    },
+    /// The venue will close the connection soon.
+    ShutdownNotice,
+    /// A ping was answered.
+    Ponged,
+}
+
+/// What the shell must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Open a connection under this number.
+    Connect {
+        /// Number of the connection.
+        connection: u64,
+    },
+    /// Send one subscribe message.
+    Subscribe {
+        /// Number of the connection.
+        connection: u64,
+        /// Number of the command, unique on its connection.
+        command: u64,
+        /// What to subscribe.
+        streams: Vec<StreamId>,
+    },
+    /// Send one unsubscribe message.
+    Unsubscribe {
+        /// Number of the connection.
+        connection: u64,
+        /// Number of the command, unique on its connection.
+        command: u64,
+        /// What to unsubscribe.
+        streams: Vec<StreamId>,
+    },
+    /// Close the connection, or stop connecting, and forget it.
+    Close {
+        /// Number of the connection.
+        connection: u64,
+    },
+    /// Tell the user.
+    Notice(Notice),
+}
+
+/// What the user of the connections is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// First data after the start or after [`Notice::Down`].
+    Live {
+        /// Over which connection.
+        connection: u64,
+    },
+    /// No connection speaks any more, or an attempt failed while none spoke.
+    Down {
+        /// One phrase for people.
+        why: String,
+        /// When the next attempt begins.
+        retry_at: Mono,
+    },
+    /// A watched stream speaks for the first time, or again.
+    StreamLive(StreamId),
+    /// A watched stream fell silent.
+    StreamSilent(StreamId),
+    /// A watched stream was subscribed and has not spoken in time.
+    StreamNeverCame(StreamId),
+    /// The venue does not carry the stream.
+    StreamRefused {
+        /// Which.
+        stream: StreamId,
+        /// One phrase for people.
+        why: String,
+    },
+    /// A successor took over from a connection that still spoke.
+    Renewed {
+        /// Number of the old connection.
+        from: u64,
+        /// Number of the new one.
+        to: u64,
+    },
+    /// No successor could be had; the old connection goes on for now.
+    SuccessorFailed {
+        /// One phrase for people.
+        why: String,
+    },
+    /// No more frames come over this connection.
+    Ended {
+        /// Its number.
+        connection: u64,
+        /// Every connection with a lower number than this has ended.
+        oldest_open: u64,
+    },
+}
+
+/// Keeps one connection alive, or two while they change over.
+#[derive(Debug)]
+pub struct Overlap {
+    common: Common,
+    current: Connection,
+    successor: Option<Connection>,
+    previous: Option<Connection>,
+    watch: StreamWatch,
+    renew_at: Option<Mono>,
+    /// Whether the user was last told that data comes.
+    serving: bool,
+}
+
+impl Overlap {
+    /// Idle until streams are wanted.
+    #[must_use]
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        let current = Connection::new(&settings);
+        Self {
+            common: Common::new(settings, seed),
+            current,
+            successor: None,
+            previous: None,
+            watch: StreamWatch::default(),
+            renew_at: None,
+            serving: false,
+        }
+    }
+
+    /// Sets which streams are wanted; the others are not touched.
+    pub fn set_desired(&mut self, now: Mono, streams: &[StreamSpec], actions: &mut Vec<Action>) {
+        let before = std::mem::take(&mut self.common.desired);
+        for stream in streams {
+            if stream.id.index().is_some() {
+                self.common.desired.insert(stream.id, stream.watched);
+            }
+        }
+        for stream in before.keys() {
+            if !self.common.desired.contains_key(stream) {
+                self.watch.forget(*stream);
+            }
+        }
+        if self.common.desired.is_empty() {
+            self.stop(actions);
+            return;
+        }
+        let from = actions.len();
+        if self.current.state() == State::Idle {
+            self.current.connect(now, &mut self.common, actions);
+        }
+        self.current.desired_changed(now, &self.common, actions);
+        if let Some(successor) = &mut self.successor {
+            successor.desired_changed(now, &self.common, actions);
+        }
+        self.note_subscriptions(now, from, actions);
+    }
+
+    fn stop(&mut self, actions: &mut Vec<Action>) {
+        for mut connection in [self.previous.take(), self.successor.take()].into_iter().flatten() {
+            self.close(&mut connection, actions);
+        }
+        let mut current = std::mem::replace(&mut self.current, Connection::new(&self.common.settings));
+        self.close(&mut current, actions);
+        self.watch.clear();
+        self.renew_at = None;
+        self.serving = false;
+    }
+
+    /// Data of a stream arrived: the hot path.
+    pub fn data(&mut self, now: Mono, number: u64, stream: StreamId, actions: &mut Vec<Action>) {
+        let successor_speaks = match &mut self.successor {
+            Some(successor) if successor.number() == number => successor.data(now, stream),
+            _ => false,
+        };
+        if self.current.number() == number {
+            let connecting = self.current.state() == State::Subscribing;
+            self.current.data(now, stream);
+            if connecting && self.current.state() == State::Live {
+                self.plan_renewal();
+            }
+        } else if let Some(previous) = &mut self.previous
+            && previous.number() == number
+        {
+            previous.data(now, stream);
+        }
+        if !self.serving && self.is_open(number) {
+            self.serving = true;
+            actions.push(Action::Notice(Notice::Live { connection: number }));
+        }
+        if self.watch.data(now, stream) {
+            actions.push(Action::Notice(Notice::StreamLive(stream)));
+        }
+        if successor_speaks && self.successor_carries_all() {
+            self.take_over(now, actions);
+        }
+    }
+
+    /// Anything else happened to a connection.
+    pub fn handle(&mut self, now: Mono, number: u64, event: Event, actions: &mut Vec<Action>) {
+        let from = actions.len();
+        match event {
+            Event::Connected => {
+                let (connection, common) = self.find(number);
+                if let Some(connection) = connection {
+                    connection.connected(now, common, actions);
+                }
+            }
+            Event::ConnectFailed { why, retry_after } => {
+                self.lose(now, number, &why, retry_after, actions);
+            }
+            Event::Lost { why } => self.lose(now, number, &why, None, actions),
+            Event::Accepted { command } => {
+                if let Some(connection) = self.find(number).0 {
+                    connection.accepted(command);
+                }
+            }
+            Event::Refused { command, why } => {
+                let (connection, common) = self.find(number);
+                if let Some(connection) = connection {
+                    connection.refused(now, command, &why, common, actions);
+                }
+            }
+            Event::ShutdownNotice => self.replace(now, number, actions),
+            Event::Ponged => {
+                if let Some(connection) = self.find(number).0 {
+                    connection.ponged(now);
+                }
+            }
+        }
+        self.note_subscriptions(now, from, actions);
+    }
+
+    /// Does what has become due.
+    pub fn advance(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        let from = actions.len();
+        if let State::Draining(until) = self.previous.as_ref().map_or(State::Idle, Connection::state)
+            && now >= until
+            && let Some(mut previous) = self.previous.take()
+        {
+            self.close(&mut previous, actions);
+        }
+        for number in [self.current.number(), self.successor.as_ref().map_or(0, Connection::number)] {
+            let (connection, common) = self.find(number);
+            let Some(connection) = connection else { continue };
+            match connection.state() {
+                State::Backoff(until) if now >= until => connection.connect(now, common, actions),
+                _ => {
+                    if let Some(why) = connection.overdue(now, common) {
+                        actions.push(Action::Close { connection: number });
+                        self.lose(now, number, why, None, actions);
+                    } else {
+                        connection.pump(now, common, actions);
+                    }
+                }
+            }
+        }
+        if self.handover_deadline().is_some_and(|deadline| now >= deadline) {
+            self.end_handover(now, actions);
+        }
+        if self.renewal_due().is_some_and(|due| now >= due) {
+            self.start_successor(now, actions);
+        }
+        self.advance_watch(now, actions);
+        self.note_subscriptions(now, from, actions);
+    }
+
+    /// When [`Overlap::advance`] next has something to do. Data only moves it later, unless
+    /// [`Overlap::data`] gave an action.
+    #[must_use]
+    pub fn next_deadline(&self, now: Mono) -> Option<Mono> {
+        let connections = [Some(&self.current), self.successor.as_ref(), self.previous.as_ref()];
+        connections
+            .into_iter()
+            .flatten()
+            .filter_map(|connection| connection.next_deadline(now, &self.common))
+            .chain(self.handover_deadline())
+            .chain(self.renewal_due())
+            .chain(self.watch.next_deadline(&self.common.settings))
+            .min()
+    }
+
+    /// True while this connection's handshake is awaited.
+    #[must_use]
+    pub fn awaits(&self, number: u64) -> bool {
+        [Some(&self.current), self.successor.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|one| one.number() == number && matches!(one.state(), State::Connecting(_)))
+    }
+
+    /// Number of connections that exist or are being made.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        1 + usize::from(self.successor.is_some()) + usize::from(self.previous.is_some())
+    }
+
+    fn find(&mut self, number: u64) -> (Option<&mut Connection>, &mut Common) {
+        // Number 0 is a connection that was never attempted: it gets no events, but its wait
+        // ends like any other's.
+        let connection = if self.current.number() == number {
+            Some(&mut self.current)
+        } else {
+            [self.successor.as_mut(), self.previous.as_mut()]
+                .into_iter()
+                .flatten()
+                .find(|connection| connection.number() == number)
+        };
+        (connection, &mut self.common)
+    }
+
+    fn is_open(&self, number: u64) -> bool {
+        let connections = [Some(&self.current), self.successor.as_ref(), self.previous.as_ref()];
+        connections.into_iter().flatten().any(|one| one.number() == number && one.is_open())
+    }
+
+    fn oldest_open(&self) -> u64 {
+        [Some(&self.current), self.successor.as_ref(), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter(|connection| connection.is_open())
+            .map(Connection::number)
+            .min()
+            .unwrap_or(self.common.next_number())
+    }
+
+    /// Closes a connection that was taken out of its place.
+    fn close(&mut self, connection: &mut Connection, actions: &mut Vec<Action>) {
+        let number = connection.number();
+        if matches!(connection.state(), State::Connecting(_)) || connection.is_open() {
+            actions.push(Action::Close { connection: number });
+        }
+        if connection.is_open() {
+            connection.end();
+            self.ended(number, actions);
+        }
+    }
+
+    fn ended(&self, connection: u64, actions: &mut Vec<Action>) {
+        let oldest_open = self.oldest_open();
+        actions.push(Action::Notice(Notice::Ended { connection, oldest_open }));
+    }
+
+    /// A connection is gone or was never had.
+    fn lose(
+        &mut self,
+        now: Mono,
+        number: u64,
+        why: &str,
+        retry_after: Option<Duration>,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.previous.as_ref().is_some_and(|previous| previous.number() == number) {
+            self.previous = None;
+            self.ended(number, actions);
+            return;
+        }
+        let (connection, common) = self.find(number);
+        let Some(connection) = connection else { return };
+        if matches!(connection.state(), State::Idle | State::Backoff(_)) {
+            return;
+        }
+        let was_open = connection.is_open();
+        let retry_at = connection.fail(now, retry_after, common);
+        if was_open {
+            self.ended(number, actions);
+        }
+        if self.current.number() != number {
+            actions.push(Action::Notice(Notice::SuccessorFailed { why: why.to_owned() }));
+            return;
+        }
+        self.renew_at = None;
+        let mut retry_at = retry_at;
+        if let Some(successor) = self.successor.take() {
+            self.current = successor;
+            if self.current.state() == State::Live {
+                self.plan_renewal();
+                actions.push(Action::Notice(Notice::Renewed { from: number, to: self.current.number() }));
+                return;
+            }
+            retry_at = match self.current.state() {
+                State::Backoff(until) => until,
+                _ => now,
+            };
+        }
+        self.serving = false;
+        self.watch.clear();
+        // A successor that is already subscribed awaits its first frames from now on.
+        if self.current.is_open() {
+            for (stream, watched) in &self.common.desired {
+                if *watched {
+                    self.watch.subscribed(now, *stream);
+                }
+            }
+        }
+        actions.push(Action::Notice(Notice::Down { why: why.to_owned(), retry_at }));
+    }
+
+    /// The venue announced that it closes this connection.
+    fn replace(&mut self, now: Mono, number: u64, actions: &mut Vec<Action>) {
+        if self.current.number() == number && self.current.is_open() {
+            if self.successor.is_some() {
+                return;
+            }
+            // A venue that announces its shutdown on every fresh connection must not be
+            // hammered with successors.
+            let age = now.since(self.current.connected_at());
+            if age < self.common.settings.backoff.reset_after {
+                let successor = self.current.succeed_later(now, &mut self.common);
+                self.successor = Some(successor);
+                self.renew_at = None;
+            } else {
+                self.start_successor(now, actions);
+            }
+        } else if self.successor.as_ref().is_some_and(|successor| successor.number() == number) {
+            actions.push(Action::Close { connection: number });
+            self.lose(now, number, "the venue shuts the successor down too", None, actions);
+        }
+    }
+
+    fn start_successor(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        let mut successor = Connection::new(&self.common.settings);
+        successor.connect(now, &mut self.common, actions);
+        self.renew_at = None;
+        self.successor = Some(successor);
+    }
+
+    fn plan_renewal(&mut self) {
+        let settings = &self.common.settings;
+        let jitter_nanos = u64::try_from(settings.renew_jitter.as_nanos()).unwrap_or(u64::MAX);
+        let jitter = Duration::from_nanos(self.common.random.u64(0..=jitter_nanos));
+        let age = settings.renew_after.saturating_sub(jitter);
+        self.renew_at = Some(self.current.connected_at().plus(age));
+    }
+
+    /// No renewal begins while one is under way.
+    fn renewal_due(&self) -> Option<Mono> {
+        let busy = self.successor.is_some() || self.previous.is_some();
+        if busy { None } else { self.renew_at }
+    }
+
+    fn successor_carries_all(&self) -> bool {
+        let Some(successor) = &self.successor else { return false };
+        successor.state() == State::Live
+            && self.common.desired.iter().all(|(stream, watched)| {
+                !watched || !self.watch.speaks(*stream) || successor.spoke(*stream)
+            })
+    }
+
+    fn handover_deadline(&self) -> Option<Mono> {
+        let successor = self.successor.as_ref().filter(|successor| successor.is_open())?;
+        Some(successor.connected_at().plus(self.common.settings.handover_limit))
+    }
+
+    /// The successor had its time: with some streams it takes over, with none it failed.
+    fn end_handover(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        let Some(successor) = &self.successor else { return };
+        if successor.state() == State::Live {
+            self.take_over(now, actions);
+            return;
+        }
+        let number = successor.number();
+        actions.push(Action::Close { connection: number });
+        self.lose(now, number, "no data on the successor", None, actions);
+    }
+
+    fn take_over(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        let Some(successor) = self.successor.take() else { return };
+        let mut old = std::mem::replace(&mut self.current, successor);
+        // Two renewals within the linger time: the oldest goes at once.
+        if let Some(mut previous) = self.previous.take() {
+            self.close(&mut previous, actions);
+        }
+        actions.push(Action::Notice(Notice::Renewed { from: old.number(), to: self.current.number() }));
+        if old.is_open() {
+            old.drain(now.plus(self.common.settings.linger));
+            self.previous = Some(old);
+        }
+        self.plan_renewal();
+    }
+
+    fn advance_watch(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        let (mut notices, mut again) = (Vec::new(), Vec::new());
+        self.watch.advance(now, &self.common.settings, &mut notices, &mut again);
+        actions.extend(notices.into_iter().map(Action::Notice));
+        if !again.is_empty() {
+            self.current.renew(now, &again, &self.common, actions);
+        }
+    }
+
+    /// Watched streams that were subscribed since `from` owe their first frame.
+    fn note_subscriptions(&mut self, now: Mono, from: usize, actions: &[Action]) {
+        for action in actions.get(from..).unwrap_or_default() {
+            let Action::Subscribe { streams, .. } = action else { continue };
+            for stream in streams {
+                if self.common.desired.get(stream) == Some(&true) {
+                    self.watch.subscribed(now, *stream);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Every limit and wait of a connection, in one place.
+
+use crate::backoff::BackoffSettings;
+use std::time::Duration;
+
+/// Limits and waits. The defaults suit a venue with strict command limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Name, TCP, TLS and handshake together.
+    pub connect_timeout: Duration,
+    /// A watched stream without data for this long is reported silent.
+    pub stream_silence: Duration,
+    /// A watched stream without any data this long after its subscription is reported.
+    pub first_frame: Duration,
+    /// A connection without data on any stream for this long is given up.
+    pub connection_silence: Duration,
+    /// A silent stream is unsubscribed and subscribed again after this long, and then no
+    /// sooner than this again.
+    pub resubscribe_after: Duration,
+    /// Age at which a successor is connected, before the venue cuts the connection.
+    pub renew_after: Duration,
+    /// Up to this much is taken off that age, so that many connections do not renew at once.
+    pub renew_jitter: Duration,
+    /// How long a subscribed successor may wait for every stream to speak before it takes over
+    /// with those that did.
+    pub handover_limit: Duration,
+    /// How long the old connection is still read after the successor took over.
+    pub linger: Duration,
+    /// Messages sent per second and connection, pongs included.
+    pub commands_per_second: u32,
+    /// Streams named in one subscribe message.
+    pub streams_per_command: usize,
+    /// Streams on one connection; those beyond it are refused.
+    pub streams_max: usize,
+    /// Delays between attempts.
+    pub backoff: BackoffSettings,
+    /// Delay after the venue refused the handshake for good (403, 451), unless it named one.
+    pub refused_delay: Duration,
+    /// A longer message or frame ends the connection, bytes.
+    pub message_bytes_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            stream_silence: Duration::from_secs(3),
+            first_frame: Duration::from_secs(5),
+            connection_silence: Duration::from_secs(9),
+            resubscribe_after: Duration::from_secs(30),
+            renew_after: Duration::from_secs(23 * 3_600),
+            renew_jitter: Duration::from_secs(1_800),
+            handover_limit: Duration::from_secs(10),
+            linger: Duration::from_secs(1),
+            commands_per_second: 4,
+            streams_per_command: 100,
+            streams_max: 1_024,
+            backoff: BackoffSettings::default(),
+            refused_delay: Duration::from_secs(300),
+            message_bytes_max: 16 << 20,
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The async shell: carries bytes between sockets, the [`Overlap`] machine and the venue's
+//! dialect. It decides nothing itself.
+
+mod dial;
+
+use crate::overlap::{Action, Event, Notice, Overlap};
+use crate::proxy::Proxies;
+use crate::settings::Settings;
+use crate::stream::{StreamId, StreamSpec};
+use dial::{DialError, Socket, Target};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use kurs_core::{Clock, Mono, Now};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+/// A peer that does not take a command for this long is lost.
+const SEND_TIMEOUT: Duration = Duration::from_secs(2);
+/// A peer may take this long to take our farewell.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
+/// Frames read in a row before timers and commands get their turn.
+const FRAMES_IN_A_ROW: usize = 128;
+/// Without any deadline the shell still looks around this often.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// What a venue said, as it arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    /// Number of the connection; grows with every attempt.
+    pub connection: u64,
+    /// When it was read from the socket.
+    pub received: Now,
+    /// The bytes.
+    pub text: &'a str,
+}
+
+/// What a frame was, as far as the connection is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// Data of a stream.
+    Data(StreamId),
+    /// A command was accepted.
+    Accepted {
+        /// Its number.
+        command: u64,
+    },
+    /// A command was refused.
+    Refused {
+        /// Its number.
+        command: u64,
+        /// One phrase for people.
+        why: String,
+    },
+    /// The venue will close the connection soon.
+    ShutdownNotice,
+    /// Nothing the connection has to know.
+    Other,
+    /// The venue can no longer be believed: the connection is given up.
+    Unfit {
+        /// One phrase for people.
+        why: String,
+    },
+}
+
+/// A venue's language. Called from one task, never concurrently; must not block.
+pub trait Dialect: Send {
+    /// The text that subscribes these streams.
+    fn subscribe(&mut self, command: u64, streams: &[StreamId]) -> String;
+
+    /// The text that unsubscribes these streams.
+    fn unsubscribe(&mut self, command: u64, streams: &[StreamId]) -> String;
+
+    /// Decodes a frame, passes its data on, and says what it was.
+    fn frame(&mut self, frame: Frame<'_>) -> Heard;
+
+    /// The state of connections and streams changed.
+    fn notice(&mut self, notice: Notice, now: Now);
+}
+
+/// A WebSocket client that keeps one connection alive.
+#[derive(Debug, Clone)]
+pub struct WebSocket {
+    /// `ws://` or `wss://`, with path.
+    pub url: String,
+    /// User-Agent of the handshake.
+    pub user_agent: String,
+    /// Limits and waits.
+    pub settings: Settings,
+    /// Proxies of the environment.
+    pub proxies: Arc<Proxies>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
+
+impl WebSocket {
+    /// Runs until `shutdown` becomes true or its sender is gone. Streams follow `desired`.
+    pub async fn run<D: Dialect>(
+        self,
+        dialect: &mut D,
+        mut desired: watch::Receiver<Arc<[StreamSpec]>>,
+        mut shutdown: watch::Receiver<bool>,
+    ) {
+        let message_bytes_max = self.settings.message_bytes_max;
+        let target = Target::new(&self.url, &self.user_agent, &self.proxies, message_bytes_max);
+        let mut shell = Shell {
+            overlap: Overlap::new(self.settings.clone(), self.seed),
+            target: target.map(Arc::new),
+            settings: self.settings,
+            clock: self.clock,
+            dialect,
+            sockets: Vec::new(),
+            turn: 0,
+            dialling: JoinSet::new(),
+            actions: Vec::new(),
+            deadline: Mono(u64::MAX),
+            deadline_stale: true,
+        };
+        let timer = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(timer);
+        desired.mark_changed();
+        loop {
+            // A socket that never runs dry must not keep the timer from its turn.
+            if shell.clock.now().mono >= shell.deadline {
+                shell.advance();
+            }
+            shell.act().await;
+            if shell.deadline_stale {
+                timer.as_mut().reset(shell.next_wake());
+            }
+            tokio::select! {
+                biased;
+                stop = shutdown.wait_for(|stop| *stop) => {
+                    // An error means that nobody is left who could ever say stop.
+                    let _ = stop;
+                    break;
+                }
+                () = &mut timer => shell.advance(),
+                Ok(()) = desired.changed() => {
+                    let streams = desired.borrow_and_update().clone();
+                    let now = shell.clock.now().mono;
+                    shell.deadline_stale = true;
+                    shell.overlap.set_desired(now, &streams, &mut shell.actions);
+                }
+                Some(dialled) = shell.dialling.join_next() => {
+                    if let Ok((number, result)) = dialled {
+                        shell.dialled(number, result);
+                    }
+                }
+                (number, item) = next_message(&mut shell.sockets, &mut shell.turn) => {
+                    shell.read(number, item);
+                }
+            }
+        }
+        shell.close_all().await;
+    }
+}
+
+type Item = Option<Result<Message, tungstenite::Error>>;
+
+/// The next message of any socket, taking turns.
+async fn next_message(sockets: &mut [(u64, Socket)], turn: &mut usize) -> (u64, Item) {
+    std::future::poll_fn(|context| {
+        let count = sockets.len();
+        for offset in 0..count {
+            let at = (*turn + offset) % count;
+            let Some((number, socket)) = sockets.get_mut(at) else { continue };
+            if let Poll::Ready(item) = socket.poll_next_unpin(context) {
+                *turn = at + 1;
+                return Poll::Ready((*number, item));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+struct Shell<'a, D> {
+    overlap: Overlap,
+    target: Result<Arc<Target>, String>,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    dialect: &'a mut D,
+    sockets: Vec<(u64, Socket)>,
+    turn: usize,
+    dialling: JoinSet<(u64, Result<Socket, DialError>)>,
+    actions: Vec<Action>,
+    /// When the machine next wants its turn; data without consequences only moves it later.
+    deadline: Mono,
+    deadline_stale: bool,
+}
+
+impl<D: Dialect> Shell<'_, D> {
+    fn advance(&mut self) {
+        let now = self.clock.now().mono;
+        self.deadline_stale = true;
+        self.overlap.advance(now, &mut self.actions);
+    }
+
+    fn next_wake(&mut self) -> Instant {
+        let now = self.clock.now().mono;
+        let latest = now.plus(IDLE);
+        self.deadline = self.overlap.next_deadline(now).map_or(latest, |at| at.min(latest));
+        self.deadline_stale = false;
+        // Timers tick in milliseconds: waking early would only mean waking twice.
+        Instant::now() + self.deadline.since(now) + Duration::from_millis(1)
+    }
+
+    /// Reads what is there, without asking anybody in between.
+    fn read(&mut self, number: u64, item: Item) {
+        self.message(number, item);
+        for _ in 1..FRAMES_IN_A_ROW {
+            if !self.actions.is_empty() {
+                return;
+            }
+            // Pending here is safe: the caller polls again with its own waker.
+            let Some((number, item)) = next_message(&mut self.sockets, &mut self.turn).now_or_never()
+            else {
+                return;
+            };
+            self.message(number, item);
+        }
+    }
+
+    fn message(&mut self, number: u64, item: Item) {
+        match item {
+            Some(Ok(Message::Text(text))) => self.frame(number, text.as_str()),
+            Some(Ok(Message::Binary(bytes))) => {
+                // What is no text is no frame of any dialect: it will be counted as unreadable.
+                self.frame(number, std::str::from_utf8(&bytes).unwrap_or("\u{fffd}"));
+            }
+            Some(Ok(Message::Ping(_))) => self.event(number, Event::Ponged),
+            Some(Ok(Message::Close(frame))) => {
+                let why = frame.map_or_else(
+                    || "closed by the venue".to_owned(),
+                    |frame| format!("closed by the venue with code {}", u16::from(frame.code)),
+                );
+                self.lost(number, why);
+            }
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Err(error)) => self.lost(number, error.to_string()),
+            None => self.lost(number, "closed by the venue".to_owned()),
+        }
+    }
+
+    fn frame(&mut self, number: u64, text: &str) {
+        let received = self.clock.now();
+        let heard = self.dialect.frame(Frame { connection: number, received, text });
+        let now = received.mono;
+        match heard {
+            Heard::Data(stream) => self.overlap.data(now, number, stream, &mut self.actions),
+            Heard::Accepted { command } => self.event(number, Event::Accepted { command }),
+            Heard::Refused { command, why } => self.event(number, Event::Refused { command, why }),
+            Heard::ShutdownNotice => self.event(number, Event::ShutdownNotice),
+            Heard::Other => {}
+            Heard::Unfit { why } => self.lost(number, why),
+        }
+    }
+
+    fn event(&mut self, number: u64, event: Event) {
+        let now = self.clock.now().mono;
+        self.deadline_stale = true;
+        self.overlap.handle(now, number, event, &mut self.actions);
+    }
+
+    fn lost(&mut self, number: u64, why: String) {
+        self.sockets.retain(|(open, _)| *open != number);
+        self.event(number, Event::Lost { why });
+    }
+
+    fn dialled(&mut self, number: u64, result: Result<Socket, DialError>) {
+        match result {
+            // Given up meanwhile.
+            Ok(_) if !self.overlap.awaits(number) => {}
+            Ok(socket) => {
+                self.sockets.push((number, socket));
+                self.event(number, Event::Connected);
+            }
+            Err(error) => {
+                let retry_after = match &error {
+                    DialError::Refused { status: 403 | 451, retry_after } => {
+                        Some(retry_after.unwrap_or(self.settings.refused_delay))
+                    }
+                    DialError::Refused { retry_after, .. } => *retry_after,
+                    DialError::Unreachable(_) => None,
+                };
+                let why = error.to_string();
+                self.event(number, Event::ConnectFailed { why, retry_after });
+            }
+        }
+    }
+
+    /// Does what the machine asked for, and what it asks for in consequence.
+    async fn act(&mut self) {
+        while !self.actions.is_empty() {
+            self.deadline_stale = true;
+            for action in std::mem::take(&mut self.actions) {
+                match action {
+                    Action::Connect { connection } => self.connect(connection),
+                    Action::Subscribe { connection, command, streams } => {
+                        let text = self.dialect.subscribe(command, &streams);
+                        self.send(connection, text).await;
+                    }
+                    Action::Unsubscribe { connection, command, streams } => {
+                        let text = self.dialect.unsubscribe(command, &streams);
+                        self.send(connection, text).await;
+                    }
+                    Action::Close { connection } => self.close(connection),
+                    Action::Notice(notice) => {
+                        let now = self.clock.now();
+                        self.dialect.notice(notice, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, number: u64) {
+        let target = match &self.target {
+            Ok(target) => target.clone(),
+            Err(why) => {
+                let why = why.clone();
+                let retry_after = Some(self.settings.refused_delay);
+                self.event(number, Event::ConnectFailed { why, retry_after });
+                return;
+            }
+        };
+        // The machine gives up at the same limit; this one ends the task.
+        let limit = self.settings.connect_timeout;
+        self.dialling.spawn(async move {
+            let dialled = tokio::time::timeout(limit, target.dial()).await;
+            let late = || DialError::Unreachable(format!("no connection within {limit:?}"));
+            (number, dialled.unwrap_or_else(|_| Err(late())))
+        });
+    }
+
+    async fn send(&mut self, number: u64, text: String) {
+        let Some((_, socket)) = self.sockets.iter_mut().find(|(open, _)| *open == number) else {
+            return;
+        };
+        let sent = tokio::time::timeout(SEND_TIMEOUT, socket.send(Message::text(text))).await;
+        match sent {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.lost(number, error.to_string()),
+            Err(_) => self.lost(number, "the venue takes no commands".to_owned()),
+        }
+    }
+
+    /// Says farewell in the background; nothing waits for the answer.
+    fn close(&mut self, number: u64) {
+        let Some(at) = self.sockets.iter().position(|(open, _)| *open == number) else { return };
+        let (_, mut socket) = self.sockets.swap_remove(at);
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.close(None)).await;
+        });
+    }
+
+    async fn close_all(&mut self) {
+        self.dialling.abort_all();
+        let farewells = self.sockets.iter_mut().map(|(_, socket)| socket.close(None));
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, futures_util::future::join_all(farewells)).await;
+    }
+}

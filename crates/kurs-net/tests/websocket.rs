@@ -1,0 +1,330 @@
+//! The async shell against a real server on the loopback interface.
+
+use futures_util::{SinkExt, StreamExt};
+use kurs_core::{Clock, Now, SystemClock};
+use kurs_net::{
+    Dialect, Frame, Heard, Notice, Proxies, Settings, StreamId, StreamSpec, WebSocket,
+};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+/// Nothing here takes long unless it hangs.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it hangs")
+}
+
+/// What the client told its user.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Data { connection: u64, number: u64 },
+    Notice(Notice),
+}
+
+/// A small language: `DATA <stream> <number>`, `BYE`, `NONSENSE`.
+struct TestDialect(mpsc::UnboundedSender<Told>);
+
+fn named(word: &str, command: u64, streams: &[StreamId]) -> String {
+    let names: Vec<String> = streams.iter().map(|stream| stream.0.to_string()).collect();
+    format!("{word} {command} {}", names.join(","))
+}
+
+impl Dialect for TestDialect {
+    fn subscribe(&mut self, command: u64, streams: &[StreamId]) -> String {
+        named("SUB", command, streams)
+    }
+
+    fn unsubscribe(&mut self, command: u64, streams: &[StreamId]) -> String {
+        named("UNSUB", command, streams)
+    }
+
+    fn frame(&mut self, frame: Frame<'_>) -> Heard {
+        let words: Vec<&str> = frame.text.split(' ').collect();
+        match words[..] {
+            ["DATA", stream, number] => {
+                let number = number.parse().unwrap();
+                let _ = self.0.send(Told::Data { connection: frame.connection, number });
+                Heard::Data(StreamId(stream.parse().unwrap()))
+            }
+            ["BYE"] => Heard::ShutdownNotice,
+            ["NONSENSE"] => Heard::Unfit { why: "nonsense".to_owned() },
+            _ => Heard::Other,
+        }
+    }
+
+    fn notice(&mut self, notice: Notice, _: Now) {
+        let _ = self.0.send(Told::Notice(notice));
+    }
+}
+
+/// A client that runs until it is dropped or stopped.
+struct Client {
+    told: mpsc::UnboundedReceiver<Told>,
+    streams: watch::Sender<Arc<[StreamSpec]>>,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+    clock: Arc<SystemClock>,
+}
+
+impl Client {
+    fn start(address: SocketAddr, settings: Settings, proxies: Proxies, streams: u32) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        let (tell, told) = mpsc::unbounded_channel();
+        let (streams, desired) = watch::channel(specs(streams));
+        let (stop, stopped) = watch::channel(false);
+        let socket = WebSocket {
+            url: format!("ws://{address}/stream"),
+            user_agent: "kurs/test".to_owned(),
+            settings,
+            proxies: Arc::new(proxies),
+            clock: clock.clone(),
+            seed: 11,
+        };
+        let task = tokio::spawn(async move {
+            socket.run(&mut TestDialect(tell), desired, stopped).await;
+        });
+        Self { told, streams, stop, task, clock }
+    }
+
+    async fn next(&mut self) -> Told {
+        soon(self.told.recv()).await.expect("the client ended")
+    }
+
+    /// The next notice that `wanted` accepts; everything before it is dropped.
+    async fn notice(&mut self, wanted: impl Fn(&Notice) -> bool) -> Notice {
+        loop {
+            if let Told::Notice(notice) = self.next().await
+                && wanted(&notice)
+            {
+                return notice;
+            }
+        }
+    }
+}
+
+fn specs(count: u32) -> Arc<[StreamSpec]> {
+    (0..count).map(|id| StreamSpec { id: StreamId(id), watched: true }).collect()
+}
+
+struct Server(TcpListener);
+
+type Peer = WebSocketStream<TcpStream>;
+
+impl Server {
+    async fn start() -> (Self, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (Self(listener), address)
+    }
+
+    async fn accept(&self) -> Peer {
+        let (stream, _) = soon(self.0.accept()).await.unwrap();
+        soon(tokio_tungstenite::accept_async(stream)).await.unwrap()
+    }
+}
+
+async fn read(peer: &mut Peer) -> Message {
+    soon(peer.next()).await.expect("the client closed").unwrap()
+}
+
+async fn read_text(peer: &mut Peer) -> String {
+    match read(peer).await {
+        Message::Text(text) => text.as_str().to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn say(peer: &mut Peer, text: impl Into<String>) {
+    soon(peer.send(Message::text(text.into()))).await.unwrap();
+}
+
+fn is_down(notice: &Notice) -> bool {
+    matches!(notice, Notice::Down { .. })
+}
+
+#[tokio::test]
+async fn streams_are_subscribed_data_flows_and_pings_are_answered_with_their_payload() {
+    let (server, address) = Server::start().await;
+    let mut client = Client::start(address, Settings::default(), Proxies::none(), 2);
+    let mut peer = server.accept().await;
+    assert_eq!(read_text(&mut peer).await, "SUB 1 0,1");
+    say(&mut peer, "DATA 0 5").await;
+    assert_eq!(client.next().await, Told::Data { connection: 1, number: 5 });
+    assert_eq!(client.next().await, Told::Notice(Notice::Live { connection: 1 }));
+    peer.send(Message::Ping("1770123456789".into())).await.unwrap();
+    assert_eq!(read(&mut peer).await, Message::Pong("1770123456789".into()));
+    client.streams.send(specs(3)).unwrap();
+    assert_eq!(read_text(&mut peer).await, "SUB 2 2");
+}
+
+#[tokio::test]
+async fn a_reset_is_reported_at_once_and_everything_is_subscribed_again() {
+    let (server, address) = Server::start().await;
+    let mut client = Client::start(address, Settings::default(), Proxies::none(), 2);
+    let mut peer = server.accept().await;
+    say(&mut peer, "DATA 0 1").await;
+    client.notice(|notice| matches!(notice, Notice::Live { .. })).await;
+    drop(peer);
+    client.notice(is_down).await;
+    let mut peer = server.accept().await;
+    assert_eq!(read_text(&mut peer).await, "SUB 2 0,1");
+    say(&mut peer, "DATA 1 2").await;
+    assert_eq!(client.next().await, Told::Data { connection: 2, number: 2 });
+}
+
+#[tokio::test]
+async fn a_socket_that_is_silent_but_answers_is_replaced() {
+    let (server, address) = Server::start().await;
+    let settings = Settings {
+        stream_silence: Duration::from_millis(100),
+        connection_silence: Duration::from_millis(300),
+        ..Settings::default()
+    };
+    let mut client = Client::start(address, settings, Proxies::none(), 1);
+    let mut peer = server.accept().await;
+    say(&mut peer, "DATA 0 1").await;
+    peer.send(Message::Ping("x".into())).await.unwrap();
+    client.notice(|notice| *notice == Notice::StreamSilent(StreamId(0))).await;
+    client.notice(is_down).await;
+    server.accept().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_believed_is_given_up() {
+    let (server, address) = Server::start().await;
+    let settings = Settings { message_bytes_max: 1_000, ..Settings::default() };
+    let mut client = Client::start(address, settings, Proxies::none(), 1);
+    let mut peer = server.accept().await;
+    say(&mut peer, "NONSENSE").await;
+    let Notice::Down { why, .. } = client.notice(is_down).await else { panic!("not down") };
+    assert_eq!(why, "nonsense");
+    let mut peer = server.accept().await;
+    say(&mut peer, "X".repeat(2_000)).await;
+    client.notice(is_down).await;
+    server.accept().await;
+}
+
+#[tokio::test]
+async fn no_number_is_lost_while_the_venue_shuts_down() {
+    let (server, address) = Server::start().await;
+    let mut client = Client::start(address, Settings::default(), Proxies::none(), 1);
+    let mut old = server.accept().await;
+    read_text(&mut old).await;
+    let (mut number, mut seen) = (0_u64, Vec::new());
+    for _ in 0..10 {
+        number += 1;
+        say(&mut old, format!("DATA 0 {number}")).await;
+    }
+    say(&mut old, "BYE").await;
+    let mut new = {
+        let accepted = server.accept();
+        tokio::pin!(accepted);
+        loop {
+            tokio::select! {
+                peer = &mut accepted => break peer,
+                () = tokio::time::sleep(Duration::from_millis(1)) => {
+                    number += 1;
+                    say(&mut old, format!("DATA 0 {number}")).await;
+                }
+            }
+        }
+    };
+    assert_eq!(read_text(&mut new).await, "SUB 1 0", "the old connection is still there");
+    let mut renewed = false;
+    let mut ended = false;
+    while !ended {
+        number += 1;
+        let text = format!("DATA 0 {number}");
+        let _ = old.send(Message::text(text.clone())).await;
+        say(&mut new, text).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        while let Ok(told) = client.told.try_recv() {
+            match told {
+                Told::Data { number, .. } => seen.push(number),
+                Told::Notice(Notice::Renewed { from: 1, to: 2 }) => renewed = true,
+                Told::Notice(Notice::Ended { connection: 1, oldest_open: 2 }) => ended = true,
+                Told::Notice(notice) => assert!(!is_down(&notice), "{notice:?}"),
+            }
+        }
+    }
+    say(&mut new, format!("DATA 0 {}", number + 1)).await;
+    while !seen.contains(&(number + 1)) {
+        if let Told::Data { number, .. } = client.next().await {
+            seen.push(number);
+        }
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert!(renewed);
+    assert_eq!(seen, (1..=number + 1).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_client_ends_promptly_whatever_it_is_doing() {
+    let (server, address) = Server::start().await;
+    // Connected, and its peer does not read.
+    let client = Client::start(address, Settings::default(), Proxies::none(), 1);
+    let peer = server.accept().await;
+    client.stop.send(true).unwrap();
+    soon(client.task).await.unwrap();
+    drop(peer);
+    // In the middle of a handshake that never ends.
+    let client = Client::start(address, Settings::default(), Proxies::none(), 1);
+    let (silent, _) = soon(server.0.accept()).await.unwrap();
+    client.stop.send(true).unwrap();
+    soon(client.task).await.unwrap();
+    drop(silent);
+    // Nobody is left who could say stop.
+    let client = Client::start(address, Settings::default(), Proxies::none(), 0);
+    drop(client.stop);
+    soon(client.task).await.unwrap();
+}
+
+/// Reads a request head and answers it.
+async fn answer_once(listener: &TcpListener, answer: &str) -> (TcpStream, String) {
+    let (mut stream, _) = soon(listener.accept()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(soon(stream.read_u8()).await.unwrap());
+    }
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    (stream, String::from_utf8(head).unwrap())
+}
+
+#[tokio::test]
+async fn a_limited_handshake_waits_as_long_as_the_server_said() {
+    let (server, address) = Server::start().await;
+    let mut client = Client::start(address, Settings::default(), Proxies::none(), 1);
+    let answer = "HTTP/1.1 429 Too Many\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n";
+    let (_stream, head) = answer_once(&server.0, answer).await;
+    assert!(head.to_ascii_lowercase().contains("user-agent: kurs/test"), "{head}");
+    let before = client.clock.now().mono;
+    let Notice::Down { retry_at, .. } = client.notice(is_down).await else { panic!("not down") };
+    assert!(retry_at.since(before) > Duration::from_secs(75), "{retry_at:?}");
+}
+
+#[tokio::test]
+async fn the_proxy_of_the_environment_is_used_by_connect() {
+    let (server, address) = Server::start().await;
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy_url = format!("http://user:pass@{}", proxy.local_addr().unwrap());
+    let proxies = Proxies::from_environment(|name| (name == "http_proxy").then(|| proxy_url.clone()));
+    let mut client = Client::start(address, Settings::default(), proxies, 1);
+    let answer = "HTTP/1.1 200 Connection established\r\n\r\n";
+    let (mut inner, head) = answer_once(&proxy, answer).await;
+    assert!(head.starts_with(&format!("CONNECT {address} HTTP/1.1\r\n")), "{head}");
+    assert!(head.contains("Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"), "{head}");
+    tokio::spawn(async move {
+        let mut outer = TcpStream::connect(address).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut inner, &mut outer).await;
+    });
+    let mut peer = server.accept().await;
+    say(&mut peer, "DATA 0 1").await;
+    assert_eq!(client.next().await, Told::Data { connection: 1, number: 1 });
+}

@@ -1,0 +1,167 @@
+//! The venues and where a client finds them.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// A simulated venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Venue {
+    /// Binance spot: WebSocket streams and REST.
+    Binance,
+    /// CoinGecko API v3.
+    Coingecko,
+    /// Open Exchange Rates.
+    OpenExchangeRates,
+    /// European Central Bank daily XML.
+    Ecb,
+    /// Central Bank of Russia daily XML.
+    Cbr,
+}
+
+/// The text names no simulated venue.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is no simulated venue; there are binance, coingecko, openexchangerates, ecb, cbr")]
+pub struct UnknownVenue(pub String);
+
+impl Venue {
+    /// Every venue there is.
+    pub const ALL: [Self; 5] = [
+        Self::Binance,
+        Self::Coingecko,
+        Self::OpenExchangeRates,
+        Self::Ecb,
+        Self::Cbr,
+    ];
+
+    /// Its name, which is also its path prefix.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Binance => "binance",
+            Self::Coingecko => "coingecko",
+            Self::OpenExchangeRates => "openexchangerates",
+            Self::Ecb => "ecb",
+            Self::Cbr => "cbr",
+        }
+    }
+
+    /// Splits a request path into the venue and the path as the real venue knows it.
+    pub(crate) fn of_path(path: &str) -> Option<(Self, &str)> {
+        for venue in Self::ALL {
+            let rest = path
+                .strip_prefix('/')
+                .and_then(|path| path.strip_prefix(venue.as_str()));
+            if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+                return Some((venue, rest));
+            }
+        }
+        let venue = match path {
+            "/api/v3/simple/price" | "/api/v3/simple/supported_vs_currencies" => Self::Coingecko,
+            "/api/latest.json" | "/api/usage.json" => Self::OpenExchangeRates,
+            "/stats/eurofxref/eurofxref-daily.xml" => Self::Ecb,
+            "/scripts/XML_daily.asp" => Self::Cbr,
+            _ if path == "/stream" || path == "/ws" || path.starts_with("/ws/") => Self::Binance,
+            _ if path.starts_with("/api/v3/") => Self::Binance,
+            _ => return None,
+        };
+        Some((venue, path))
+    }
+}
+
+impl fmt::Display for Venue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Venue {
+    type Err = UnknownVenue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownVenue> {
+        Self::ALL
+            .into_iter()
+            .find(|venue| venue.as_str() == text)
+            .ok_or_else(|| UnknownVenue(text.to_owned()))
+    }
+}
+
+/// Complete URLs of one running sim, as the sources take them in their configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueUrls {
+    /// `sources.binance.ws_url`.
+    pub binance_ws: String,
+    /// `sources.binance.rest_url`; the client appends `/api/v3/...`.
+    pub binance_rest: String,
+    /// `sources.coingecko.rest_url`.
+    pub coingecko_rest: String,
+    /// `sources.openexchangerates.rest_url`.
+    pub openexchangerates_rest: String,
+    /// `sources.ecb.rest_url`: the whole URL of the daily file.
+    pub ecb_rest: String,
+    /// `sources.cbr.rest_url`: the whole URL of the daily table.
+    pub cbr_rest: String,
+    /// Root of the control routes.
+    pub control: String,
+}
+
+impl VenueUrls {
+    /// The URLs of a sim that listens at this address.
+    #[must_use]
+    pub fn of(address: SocketAddr) -> Self {
+        Self {
+            binance_ws: format!("ws://{address}/binance/stream"),
+            binance_rest: format!("http://{address}/binance"),
+            coingecko_rest: format!("http://{address}/coingecko/api/v3"),
+            openexchangerates_rest: format!("http://{address}/openexchangerates/api"),
+            ecb_rest: format!("http://{address}/ecb/stats/eurofxref/eurofxref-daily.xml"),
+            cbr_rest: format!("http://{address}/cbr/scripts/XML_daily.asp"),
+            control: format!("http://{address}/control"),
+        }
+    }
+
+    /// The REST URL of one venue.
+    #[must_use]
+    pub fn rest(&self, venue: Venue) -> &str {
+        match venue {
+            Venue::Binance => &self.binance_rest,
+            Venue::Coingecko => &self.coingecko_rest,
+            Venue::OpenExchangeRates => &self.openexchangerates_rest,
+            Venue::Ecb => &self.ecb_rest,
+            Venue::Cbr => &self.cbr_rest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_known_with_and_without_the_name_of_its_venue() {
+        let cases = [
+            ("/binance/stream", Some((Venue::Binance, "/stream"))),
+            (
+                "/binance/api/v3/depth",
+                Some((Venue::Binance, "/api/v3/depth")),
+            ),
+            (
+                "/api/v3/simple/price",
+                Some((Venue::Coingecko, "/api/v3/simple/price")),
+            ),
+            ("/api/v3/depth", Some((Venue::Binance, "/api/v3/depth"))),
+            (
+                "/cbr/scripts/XML_daily.asp",
+                Some((Venue::Cbr, "/scripts/XML_daily.asp")),
+            ),
+            ("/binancex/stream", None),
+            ("/", None),
+        ];
+        for (path, expect) in cases {
+            assert_eq!(Venue::of_path(path), expect, "{path}");
+        }
+    }
+}

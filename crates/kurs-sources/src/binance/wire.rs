@@ -1,0 +1,236 @@
+//! The venue's frames as they are written. The two frames that come in numbers are read in one
+//! pass without copying; everything else takes the long way over a JSON tree.
+
+use serde::Deserialize;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// A frame by its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wire<'a> {
+    BookTicker(BookTicker<'a>),
+    Trade(Trade<'a>),
+    Accepted { command: u64 },
+    Refused { command: u64, why: String },
+    ShutdownNotice,
+    /// A kind that is known to exist, or is announced as one of its own.
+    Other,
+    Unreadable,
+}
+
+/// Best bid and ask: `{"u":..,"s":..,"b":..,"B":..,"a":..,"A":..}`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct BookTicker<'a> {
+    /// Book update id.
+    #[serde(rename = "u")]
+    pub(super) update_id: u64,
+    #[serde(rename = "s", borrow)]
+    pub(super) symbol: Text<'a>,
+    #[serde(rename = "b", borrow)]
+    pub(super) bid: Text<'a>,
+    #[serde(rename = "a", borrow)]
+    pub(super) ask: Text<'a>,
+}
+
+/// A trade: `{"e":"trade","E":..,"s":..,"t":..,"p":..,"q":..,"T":..,...}`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Trade<'a> {
+    #[serde(rename = "E")]
+    pub(super) event_at: i64,
+    #[serde(rename = "s", borrow)]
+    pub(super) symbol: Text<'a>,
+    #[serde(rename = "t")]
+    pub(super) trade_id: u64,
+    #[serde(rename = "p", borrow)]
+    pub(super) price: Text<'a>,
+    #[serde(rename = "T")]
+    pub(super) traded_at: i64,
+}
+
+/// JSON text, borrowed from the frame unless escapes are written in it.
+pub(super) type Text<'a> = Cow<'a, str>;
+
+#[derive(Deserialize)]
+struct Wrapped<T> {
+    data: T,
+}
+
+const WRAPPED: &str = r#"{"stream":""#;
+
+/// Reads a frame, wrapped or bare.
+pub(super) fn read(text: &str) -> Wire<'_> {
+    if let Some(rest) = text.strip_prefix(WRAPPED) {
+        // The name says what the frame holds; it cannot hold a quote or the JSON would end.
+        let name = rest.split('"').next().unwrap_or_default();
+        if name.ends_with("@bookTicker") {
+            if let Ok(wrapped) = serde_json::from_str::<Wrapped<BookTicker<'_>>>(text) {
+                return Wire::BookTicker(wrapped.data);
+            }
+        } else if name.ends_with("@trade")
+            && let Ok(wrapped) = serde_json::from_str::<Wrapped<Trade<'_>>>(text)
+        {
+            return Wire::Trade(wrapped.data);
+        }
+    } else if text.starts_with(r#"{"u":"#) {
+        if let Ok(ticker) = serde_json::from_str::<BookTicker<'_>>(text) {
+            return Wire::BookTicker(ticker);
+        }
+    } else if text.starts_with(r#"{"e":"trade""#)
+        && let Ok(trade) = serde_json::from_str::<Trade<'_>>(text)
+    {
+        return Wire::Trade(trade);
+    }
+    read_tree(text)
+}
+
+fn read_tree(text: &str) -> Wire<'static> {
+    let Ok(tree) = serde_json::from_str::<Value>(text) else { return Wire::Unreadable };
+    let (Some(stream), Some(data)) = (tree.get("stream").and_then(Value::as_str), tree.get("data"))
+    else {
+        return payload(&tree);
+    };
+    if stream == "!serverShutdown" {
+        return Wire::ShutdownNotice;
+    }
+    match payload(data) {
+        // Partial books and whatever the venue adds: named by the wrapper, unknown inside.
+        Wire::Unreadable if !stream.ends_with("@bookTicker") && !stream.ends_with("@trade") => {
+            Wire::Other
+        }
+        other => other,
+    }
+}
+
+fn payload(tree: &Value) -> Wire<'static> {
+    if tree.as_array().is_some_and(|rows| rows.iter().all(|row| row.get("e").is_some())) {
+        return Wire::Other;
+    }
+    match tree.get("e").and_then(Value::as_str) {
+        Some("serverShutdown") => return Wire::ShutdownNotice,
+        Some("trade") => return trade(tree),
+        Some(_) => return Wire::Other,
+        None => {}
+    }
+    if let Some(answer) = answer(tree) {
+        return answer;
+    }
+    if tree.get("lastUpdateId").is_some() && tree.get("bids").is_some() {
+        return Wire::Other;
+    }
+    book_ticker(tree)
+}
+
+/// Keys in an unusual order, or a known frame in an unusual wrapping.
+fn book_ticker(tree: &Value) -> Wire<'static> {
+    let Ok(ticker) = BookTicker::deserialize(tree) else { return Wire::Unreadable };
+    Wire::BookTicker(BookTicker {
+        update_id: ticker.update_id,
+        symbol: owned(ticker.symbol),
+        bid: owned(ticker.bid),
+        ask: owned(ticker.ask),
+    })
+}
+
+fn trade(tree: &Value) -> Wire<'static> {
+    let Ok(trade) = Trade::deserialize(tree) else { return Wire::Unreadable };
+    Wire::Trade(Trade {
+        event_at: trade.event_at,
+        symbol: owned(trade.symbol),
+        trade_id: trade.trade_id,
+        price: owned(trade.price),
+        traded_at: trade.traded_at,
+    })
+}
+
+fn owned(text: Text<'_>) -> Text<'static> {
+    Cow::Owned(text.into_owned())
+}
+
+/// Answers to commands; errors come bare or inside `error`.
+fn answer(tree: &Value) -> Option<Wire<'static>> {
+    let id = tree.get("id")?;
+    let error = tree.get("error").unwrap_or(tree);
+    let refused = error.get("code").is_some() || tree.get("error").is_some();
+    if !refused && tree.get("result").is_none() {
+        return None;
+    }
+    let Some(command) = id.as_u64() else { return Some(Wire::Other) };
+    if !refused {
+        return Some(Wire::Accepted { command });
+    }
+    let message = error.get("msg").and_then(Value::as_str).unwrap_or("no reason given");
+    Some(Wire::Refused { command, why: message.chars().take(120).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: &Wire<'_>) {
+        assert_eq!(&read(text), expect, "{text}");
+    }
+
+    fn ticker() -> Wire<'static> {
+        Wire::BookTicker(BookTicker {
+            update_id: 5,
+            symbol: "BTCUSDT".into(),
+            bid: "1.0".into(),
+            ask: "1.1".into(),
+        })
+    }
+
+    #[test]
+    fn a_book_ticker_is_read_bare_wrapped_reordered_and_escaped() {
+        for text in [
+            r#"{"u":5,"s":"BTCUSDT","b":"1.0","B":"2","a":"1.1","A":"3"}"#,
+            r#"{"stream":"btcusdt@bookTicker","data":{"u":5,"s":"BTCUSDT","b":"1.0","B":"2","a":"1.1","A":"3"}}"#,
+            r#"{"data":{"A":"3","a":"1.1","B":"2","b":"1.0","s":"BTCUSDT","u":5},"stream":"btcusdt@bookTicker"}"#,
+            r#"{ "s":"BTC\u0055SDT", "u":5,"b":"1.0","B":"2","a":"1.1","A":"3"}"#,
+        ] {
+            check(text, &ticker());
+        }
+    }
+
+    #[test]
+    fn answers_to_commands_are_read_in_both_forms() {
+        check(r#"{"result":null,"id":7}"#, &Wire::Accepted { command: 7 });
+        let why = "Invalid request".to_owned();
+        let refused = Wire::Refused { command: 2, why };
+        check(r#"{"code":2,"msg":"Invalid request","id":2}"#, &refused);
+        check(r#"{"error":{"code":2,"msg":"Invalid request"},"id":2}"#, &refused);
+        check(r#"{"result":null,"id":null}"#, &Wire::Other);
+    }
+
+    #[test]
+    fn shutdown_notices_are_read_bare_and_wrapped() {
+        check(r#"{"e":"serverShutdown","E":1770123456789}"#, &Wire::ShutdownNotice);
+        check(
+            r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}"#,
+            &Wire::ShutdownNotice,
+        );
+    }
+
+    #[test]
+    fn kinds_that_are_not_followed_are_no_errors() {
+        for text in [
+            r#"{"e":"depthUpdate","E":1,"s":"X","U":1,"u":2,"b":[["1","2"]],"a":[]}"#,
+            r#"{"stream":"x@depth5","data":{"lastUpdateId":1,"bids":[],"asks":[]}}"#,
+            r#"{"stream":"x@somethingNew","data":{"z":1}}"#,
+            r#"[{"e":"24hrMiniTicker","s":"X"}]"#,
+        ] {
+            check(text, &Wire::Other);
+        }
+    }
+
+    #[test]
+    fn broken_frames_are_unreadable() {
+        for text in [
+            "", "{", "null", "5", "\u{fffd}", "{}", r#"{"u":5,"s":"X","b":"1"}"#,
+            r#"{"u":-5,"s":"X","b":"1","a":"2"}"#, r#"{"u":5,"s":"X","b":1.5,"a":2}"#,
+            r#"{"stream":"x@bookTicker","data":null}"#, r#"{"e":"trade","s":"X"}"#,
+            r#"{"u":5,"s":"X","b":"1.0","B":"2","a":"1.1""#,
+        ] {
+            check(text, &Wire::Unreadable);
+        }
+    }
+}

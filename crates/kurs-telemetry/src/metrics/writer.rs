@@ -1,0 +1,153 @@
+//! Metrics of the Writer: pricing, publishing, storing.
+
+use super::histogram::{DurationHistogram, INTERNAL_BOUNDS_NS, REQUEST_BOUNDS_NS};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailoverLabels {
+    from: String,
+    to: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OpLabels {
+    op: &'static str,
+}
+
+/// What the Writer asks of the store. A closed set, so that the labels are bounded.
+pub const STORE_OPS: [&str; 5] = ["append", "save_current", "prune", "track", "epoch"];
+
+/// Metrics of the Writer.
+#[derive(Debug, Clone)]
+pub struct WriterMetrics {
+    /// Time from the receipt of a frame to the publishing of the update made from it.
+    pub ingest_to_publish: DurationHistogram,
+    /// Updates published on the bus.
+    pub updates_published: Counter,
+    /// Source events taken by the engine.
+    pub events: Counter,
+    /// Source events that a newer one of the same market replaced before the engine saw them.
+    pub events_superseded: Counter,
+    /// Time of one durable write to the store.
+    pub store_commit: DurationHistogram,
+    /// History rows written durably.
+    pub history_rows: Counter,
+    /// History rows that wait to be written.
+    pub history_waiting: Gauge,
+    /// History rows given up because the queue was full.
+    pub history_dropped: Counter,
+    /// Epoch of this Writer; 0 before it has one.
+    pub lease_epoch: Gauge,
+    failovers: Family<FailoverLabels, Counter>,
+    store_requests: Family<OpLabels, Counter>,
+    store_failures: Family<OpLabels, Counter>,
+}
+
+impl WriterMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            ingest_to_publish: DurationHistogram::new(&INTERNAL_BOUNDS_NS),
+            updates_published: Counter::default(),
+            events: Counter::default(),
+            events_superseded: Counter::default(),
+            store_commit: DurationHistogram::new(&REQUEST_BOUNDS_NS),
+            history_rows: Counter::default(),
+            history_waiting: Gauge::default(),
+            history_dropped: Counter::default(),
+            lease_epoch: Gauge::default(),
+            failovers: Family::default(),
+            store_requests: Family::default(),
+            store_failures: Family::default(),
+        };
+        registry.register(
+            "ingest_to_publish_seconds",
+            "Time from the receipt of a frame to the publishing of its update",
+            metrics.ingest_to_publish.clone(),
+        );
+        registry.register(
+            "updates_published",
+            "Updates published on the bus",
+            metrics.updates_published.clone(),
+        );
+        registry.register(
+            "engine_events",
+            "Source events taken by the pricing engine",
+            metrics.events.clone(),
+        );
+        registry.register(
+            "engine_events_superseded",
+            "Source events replaced by a newer one of the same market before the engine saw them",
+            metrics.events_superseded.clone(),
+        );
+        registry.register(
+            "store_commit_seconds",
+            "Time of one durable write to the store",
+            metrics.store_commit.clone(),
+        );
+        registry.register(
+            "history_rows",
+            "History rows written durably",
+            metrics.history_rows.clone(),
+        );
+        registry.register(
+            "history_waiting",
+            "History rows that wait to be written",
+            metrics.history_waiting.clone(),
+        );
+        registry.register(
+            "history_dropped",
+            "History rows given up because the queue was full",
+            metrics.history_dropped.clone(),
+        );
+        registry.register(
+            "lease_epoch",
+            "Epoch of this Writer",
+            metrics.lease_epoch.clone(),
+        );
+        registry.register(
+            "failovers",
+            "Changes of the source in use, over all pairs",
+            metrics.failovers.clone(),
+        );
+        registry.register(
+            "store_requests",
+            "Requests to the store, by kind",
+            metrics.store_requests.clone(),
+        );
+        registry.register(
+            "store_failures",
+            "Requests to the store that failed, by kind",
+            metrics.store_failures.clone(),
+        );
+        for op in STORE_OPS {
+            let _ = metrics.store_requests.get_or_create(&OpLabels { op });
+            let _ = metrics.store_failures.get_or_create(&OpLabels { op });
+        }
+        metrics
+    }
+
+    /// Counts a change of the source in use.
+    pub fn failover(&self, from: &str, to: &str) {
+        let labels = FailoverLabels {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        };
+        self.failovers.get_or_create_owned(&labels).inc();
+    }
+
+    /// Counts one request of [`STORE_OPS`] to the store and how it ended.
+    pub fn store_request(&self, op: &'static str, succeeded: bool) {
+        self.store_requests
+            .get_or_create_owned(&OpLabels { op })
+            .inc();
+        if !succeeded {
+            self.store_failures
+                .get_or_create_owned(&OpLabels { op })
+                .inc();
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Tracked symbols, and the commands that change them.
+
+use crate::inbox::Inbox;
+use kurs_bus::{Body, Bus, Command, Reply};
+use kurs_core::{Clock, Pair, TrackedSymbol};
+use kurs_sources::Source;
+use kurs_store::{Store, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Most symbols that can be tracked.
+pub const SYMBOLS_MAX: usize = 5_000;
+/// How long the venues may take to say whether they list a symbol.
+const LISTING_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Keeps the tracked symbols: in the store, on the bus, and in what the sources follow.
+pub struct Tracking {
+    /// Where they are kept.
+    pub store: Arc<dyn Store>,
+    /// Where the list is told.
+    pub inbox: Arc<Inbox>,
+    /// Who may list a symbol.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// What the sources follow.
+    pub followed: watch::Sender<Arc<[Pair]>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    symbols: Vec<TrackedSymbol>,
+}
+
+impl Tracking {
+    /// Nothing is tracked yet.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        inbox: Arc<Inbox>,
+        sources: Vec<Arc<dyn Source>>,
+        followed: watch::Sender<Arc<[Pair]>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            store,
+            inbox,
+            sources,
+            followed,
+            clock,
+            symbols: Vec::new(),
+        }
+    }
+
+    /// Takes the stored symbols; on the very first start the configured pairs are put in. A
+    /// symbol that somebody removed stays removed, whatever the configuration says.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be asked.
+    pub async fn load(&mut self, configured: &[Pair]) -> Result<(), StoreError> {
+        self.store
+            .seed(configured.iter().map(|pair| self.symbol(*pair)).collect())
+            .await?;
+        self.symbols = self.store.tracked().await?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Follows the configured pairs although the store cannot be asked, so that rates live.
+    pub fn load_without_store(&mut self, configured: &[Pair]) {
+        self.symbols = configured.iter().map(|pair| self.symbol(*pair)).collect();
+        self.tell();
+    }
+
+    fn symbol(&self, pair: Pair) -> TrackedSymbol {
+        let symbol = format!("{}{}", pair.base, pair.quote).into();
+        TrackedSymbol {
+            symbol,
+            pair: pair.canonical(),
+            added_at: self.clock.now().wall,
+        }
+    }
+
+    /// Answers commands until the bus ends.
+    pub async fn serve(mut self, bus: Arc<dyn Bus>) {
+        while let Some(request) = bus.next_request().await {
+            let reply = match request.command {
+                Command::Track { symbol, pair } => self.track(symbol, pair.canonical()).await,
+                Command::Untrack { symbol } => self.untrack(&symbol).await,
+            };
+            // Nobody may be waiting any more; the change stands all the same.
+            let _ = request.reply.send(reply);
+        }
+    }
+
+    async fn track(&mut self, symbol: Arc<str>, pair: Pair) -> Reply {
+        if let Some(known) = self
+            .symbols
+            .iter()
+            .find(|known| known.symbol == symbol || known.pair == pair)
+        {
+            return Reply::Tracked {
+                symbol: known.clone(),
+                created: false,
+            };
+        }
+        if self.symbols.len() >= SYMBOLS_MAX {
+            let why =
+                format!("{SYMBOLS_MAX} symbols are tracked already, which is the most").into();
+            return Reply::Unavailable { why };
+        }
+        match self.is_listed(pair).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let why = format!("no enabled streaming venue lists {pair}").into();
+                return Reply::NotListed { why };
+            }
+            Err(why) => return Reply::Unavailable { why },
+        }
+        let tracked = TrackedSymbol {
+            symbol,
+            pair,
+            added_at: self.clock.now().wall,
+        };
+        if let Err(error) = self.store.track(tracked.clone()).await {
+            return Reply::Unavailable {
+                why: format!("nothing was changed: {error}").into(),
+            };
+        }
+        tracing::info!(pair = %pair, symbol = %tracked.symbol, "tracks a new symbol");
+        self.symbols.push(tracked.clone());
+        self.tell();
+        Reply::Tracked {
+            symbol: tracked,
+            created: true,
+        }
+    }
+
+    async fn untrack(&mut self, symbol: &str) -> Reply {
+        let Some(at) = self
+            .symbols
+            .iter()
+            .position(|known| &*known.symbol == symbol)
+        else {
+            return Reply::Untracked { existed: false };
+        };
+        if let Err(error) = self.store.untrack(symbol).await {
+            return Reply::Unavailable {
+                why: format!("nothing was changed: {error}").into(),
+            };
+        }
+        let removed = self.symbols.remove(at);
+        tracing::info!(pair = %removed.pair, symbol, "does not track a symbol any more");
+        self.tell();
+        Reply::Untracked { existed: true }
+    }
+
+    /// Asks all streaming venues at once. One that lists it is enough; `false` needs an answer
+    /// of every one.
+    async fn is_listed(&self, pair: Pair) -> Result<bool, Arc<str>> {
+        let mut asked = tokio::task::JoinSet::new();
+        for source in self.sources.iter().filter(|source| source.follows_pairs()) {
+            let source = Arc::clone(source);
+            asked.spawn(async move { source.lists(pair).await });
+        }
+        let mut unanswered = None;
+        let deadline = tokio::time::Instant::now() + LISTING_PATIENCE;
+        loop {
+            match tokio::time::timeout_at(deadline, asked.join_next()).await {
+                Ok(Some(Ok(Ok(true)))) => return Ok(true),
+                Ok(Some(Ok(Ok(false)))) => {}
+                Ok(Some(Ok(Err(error)))) => unanswered = Some(error.to_string()),
+                Ok(Some(Err(error))) => unanswered = Some(error.to_string()),
+                Ok(None) => break,
+                Err(_) => {
+                    unanswered = Some("a venue did not answer in time".to_owned());
+                    break;
+                }
+            }
+        }
+        unanswered.map_or(Ok(false), |why| Err(why.into()))
+    }
+
+    /// Tells the sources what to follow, and the Readers what is tracked.
+    fn tell(&self) {
+        let mut pairs: Vec<Pair> = self.symbols.iter().map(|symbol| symbol.pair).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        self.followed.send_replace(pairs.into());
+        self.inbox
+            .publish(Body::Tracked(self.symbols.clone().into()));
+    }
+}

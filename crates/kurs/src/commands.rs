@@ -1,0 +1,70 @@
+//! One file per subcommand. Each has its arguments and a `run` that ends in an exit code.
+
+pub mod completions;
+pub mod config;
+pub mod convert;
+pub mod demo;
+pub mod doctor;
+pub mod get;
+pub mod health;
+pub mod history;
+pub mod man;
+pub mod migrate;
+pub mod openapi;
+pub mod pairs;
+pub mod serve;
+pub mod settings;
+pub mod sim;
+pub mod sources;
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Exit, Failure};
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// A [`Failure`] with its exit code.
+pub async fn run(cli: Cli) -> Result<Exit, Failure> {
+    let Cli { global, command } = cli;
+    let output = global.output();
+    match command {
+        Command::Serve(arguments) => serve::run(arguments, &global).await,
+        Command::Demo(arguments) => demo::run(arguments, &global).await,
+        Command::Sim(arguments) => sim::run(arguments, &global).await,
+        Command::Migrate(arguments) => migrate::run(arguments, output).await,
+        Command::Doctor(arguments) => doctor::run(arguments, output).await,
+        Command::Config(arguments) => config::run(arguments, output),
+        Command::Openapi => openapi::run(output),
+        Command::Completions(arguments) => completions::run(&arguments, output),
+        Command::Man => man::run(output),
+        Command::Version => {
+            output.data(&crate::version_line())?;
+            Ok(Exit::Ok)
+        }
+        Command::Get(arguments) => interruptible(get::run(arguments, output)).await,
+        Command::Convert(arguments) => interruptible(convert::run(arguments, output)).await,
+        Command::Sources(arguments) => interruptible(sources::run(arguments, output)).await,
+        Command::Pairs(arguments) => {
+            interruptible(pairs::run(arguments, output, global.no_input)).await
+        }
+        Command::History(arguments) => interruptible(history::run(arguments, output)).await,
+        Command::Health(arguments) => interruptible(health::run(arguments, output)).await,
+    }
+}
+
+/// Ends a command with 130 on Ctrl-C.
+async fn interruptible(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    tokio::select! {
+        ended = work => ended,
+        _ = tokio::signal::ctrl_c() => Err(Failure::silent(Exit::Interrupted)),
+    }
+}
+
+/// A member of an answer as a text; numbers and absent members too.
+fn text_of(value: &serde_json::Value, name: &str) -> String {
+    match value.get(name) {
+        None | Some(serde_json::Value::Null) => String::new(),
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}

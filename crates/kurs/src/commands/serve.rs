@@ -1,0 +1,56 @@
+//! `kurs serve`, and what `demo` shares with it.
+
+use super::settings::SettingsArgs;
+use crate::cli::Global;
+use crate::config::{Inputs, Loaded};
+use crate::exit::{Exit, Failure};
+use crate::output::color_wanted;
+use crate::server::{self, Start};
+use clap::Args;
+use kurs_telemetry::logs::{self, Output as LogOutput};
+
+const EXAMPLES: &str = "\
+Examples:
+  kurs serve
+  kurs serve --http-addr 0.0.0.0:8080 --store-url sqlite:/var/lib/kurs/kurs.db
+  KURS_DIRECTIONS=BTC-EUR,ETH-EUR kurs serve
+";
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+#[command(before_help = EXAMPLES)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+pub(super) async fn run(arguments: ServeArgs, global: &Global) -> Result<Exit, Failure> {
+    let inputs = arguments.settings.inputs(Some(global))?;
+    let loaded = inputs.load()?;
+    serve(inputs, loaded, false).await
+}
+
+/// Logs, then the version, then everything else.
+pub(super) async fn serve(
+    inputs: Inputs,
+    loaded: Loaded,
+    simulated: bool,
+) -> Result<Exit, Failure> {
+    // The log needs its settings, so the configuration is read before the first line; mistakes
+    // in it go to standard error as they are.
+    let log = logs::install(&loaded.config.log, LogOutput::stderr(color_wanted()));
+    tracing::info!("{}", crate::version_line());
+    match &loaded.file {
+        Some(file) => tracing::info!(file = %file.display(), "read the configuration"),
+        None => tracing::info!("no configuration file, using defaults and the environment"),
+    }
+    let ended = server::run(Start {
+        inputs,
+        loaded,
+        simulated,
+        log: log.clone(),
+    })
+    .await;
+    log.flush();
+    ended
+}

@@ -1,0 +1,271 @@
+//! Puts the parts together. Writer and Reader meet only in bus and store; each has its function
+//! here, and both run in one process unless roles say otherwise.
+
+use crate::config::{Config, Role};
+use crate::exit::{Exit, Failure};
+use crate::supervise::supervise;
+use kurs_api::{ApiParts, ApiState};
+use kurs_bus::Bus;
+use kurs_bus::memory::MemoryBus;
+use kurs_core::{Clock, SourceState, SystemClock, Wall};
+use kurs_net::Proxies;
+use kurs_net::http::HttpClient;
+use kurs_pricing::EngineConfig;
+use kurs_reader::{Missing, RateView, ViewConfig};
+use kurs_sources::registry::{Built as BuiltSource, Means};
+use kurs_store::{Store, StoreError};
+use kurs_telemetry::metrics::{Build, RateReading, SourceReading};
+use kurs_telemetry::{Health, Metrics, Status};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Wait before a store that is away is asked again.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+/// How often it is looked whether the first picture of all rates is there.
+const START_CHECK: Duration = Duration::from_millis(10);
+
+/// Everything that is built before anything runs.
+pub struct Built {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Between Writer and Reader.
+    pub bus: Arc<dyn Bus>,
+    /// What outlives the process.
+    pub store: Arc<dyn Store>,
+    /// The Reader's picture of all rates.
+    pub view: Arc<RateView>,
+    /// Where prices come from.
+    pub sources: Vec<BuiltSource>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How each part is.
+    pub health: Arc<Health>,
+    /// Seed of all jitter.
+    pub seed: u64,
+}
+
+/// Builds all parts; nothing runs yet and nothing outside is asked.
+///
+/// # Errors
+/// When the store cannot be opened, with what to do about it.
+pub fn build(config: &Config, simulated: bool) -> Result<Built, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let build = Build {
+        version: env!("CARGO_PKG_VERSION"),
+        commit: crate::COMMIT,
+    };
+    let metrics = Arc::new(Metrics::new(&config.metrics, build));
+    metrics
+        .process
+        .start_time
+        .set(clock.now().wall.unix_ms().div_euclid(1_000));
+    let store = kurs_store::config::open(&config.store).map_err(|error| {
+        let url = crate::config::redact::redact_url(&config.store.url);
+        let message = format!(
+            "{error}; store.url is {url}: does its folder exist, and may kurs write there?"
+        );
+        Failure::new(Exit::Failure, message)
+    })?;
+    let sources = sources(config, simulated, &clock)?;
+    let view = RateView::new(
+        Arc::clone(&clock),
+        ViewConfig {
+            directions: config.directions.clone(),
+        },
+    );
+    Ok(Built {
+        bus: Arc::new(MemoryBus::new()),
+        store,
+        view: Arc::new(view),
+        sources,
+        metrics,
+        health: Arc::new(Health::new()),
+        seed: fastrand::u64(..),
+        clock,
+    })
+}
+
+/// The sources that are switched on.
+fn sources(
+    config: &Config,
+    simulated: bool,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<BuiltSource>, Failure> {
+    if !config.runs(Role::Writer) {
+        return Ok(Vec::new());
+    }
+    let failed = |error: String| Failure::new(Exit::Failure, error);
+    let user_agent = concat!("kurs/", env!("CARGO_PKG_VERSION"));
+    let means = Means {
+        http: HttpClient::new(user_agent).map_err(|error| failed(error.to_string()))?,
+        proxies: Arc::new(Proxies::from_environment(|name| std::env::var(name).ok())),
+        user_agent: user_agent.to_owned(),
+        clock: Arc::clone(clock),
+    };
+    kurs_sources::registry::build(&config.sources, simulated, &means)
+        .map_err(|error| failed(error.to_string()))
+}
+
+/// Brings the store to its version, then starts the roles of this process. A store that is away
+/// is waited for, visible in `/readyz`.
+pub async fn start_roles(built: Arc<Built>, config: Config, mut stopped: watch::Receiver<bool>) {
+    built.health.set("store", Status::Failed, "not opened yet");
+    tokio::select! {
+        () = prepare_store(&built, &config) => {}
+        _ = stopped.wait_for(|ended| *ended) => return,
+    }
+    let mut roles = JoinSet::new();
+    if config.runs(Role::Reader) {
+        roles.spawn(reader(Arc::clone(&built), stopped.clone()));
+    }
+    if config.runs(Role::Writer) {
+        roles.spawn(writer(Arc::clone(&built), config, stopped.clone()));
+    }
+    while roles.join_next().await.is_some() {}
+}
+
+async fn prepare_store(built: &Built, config: &Config) {
+    loop {
+        match kurs_store::config::prepare(&*built.store, &config.store).await {
+            Ok(state) => {
+                built.health.set("store", Status::Ok, "");
+                if state.found != state.needed {
+                    let (from, to) = (state.found, state.needed);
+                    tracing::info!(from, to, "brought the store to this version");
+                }
+                return;
+            }
+            Err(error) => {
+                built
+                    .health
+                    .set("store", Status::Failed, &error.to_string());
+                match error {
+                    StoreError::Unavailable(_) => tracing::error!(%error, "waits for the store"),
+                    // A person has to migrate or to mend it; kurs goes on when that is done.
+                    _ => kurs_telemetry::critical!(%error, "cannot use the store"),
+                }
+            }
+        }
+        tokio::time::sleep(STORE_RETRY).await;
+    }
+}
+
+/// The Writer role: sources to pricing to bus and store.
+async fn writer(built: Arc<Built>, config: Config, stopped: watch::Receiver<bool>) {
+    let panics = built.metrics.process.panics("writer");
+    supervise("writer", panics, stopped.clone(), || {
+        let infos = built.sources.iter().map(|source| kurs_pricing::SourceInfo {
+            id: source.info.id,
+            kind: source.info.kind,
+            priority: source.info.priority,
+            hold: Duration::from_millis(source.info.hold_ms),
+        });
+        let mut engine = EngineConfig::new(infos.collect(), config.directions.clone());
+        engine.policies = config.policy.clone();
+        let parts = kurs_writer::Parts {
+            bus: Arc::clone(&built.bus),
+            store: Arc::clone(&built.store),
+            clock: Arc::clone(&built.clock),
+            sources: built
+                .sources
+                .iter()
+                .map(|source| Arc::clone(&source.source))
+                .collect(),
+            engine,
+            pairs: config.pairs.clone(),
+            seed: built.seed,
+            metrics: built.metrics.writer.clone(),
+            health: Arc::clone(&built.health),
+            recorder: config.recorder.clone(),
+            keep_history: Duration::from_secs(u64::from(config.store.history_days) * 86_400),
+        };
+        kurs_writer::Writer::new(parts).run(stopped.clone())
+    })
+    .await;
+}
+
+/// The Reader role: store and bus to the picture of all rates.
+async fn reader(built: Arc<Built>, stopped: watch::Receiver<bool>) {
+    built
+        .health
+        .set("reader", Status::Failed, "no picture of the rates yet");
+    let mut started = tokio::spawn(watch_start(Arc::clone(&built)));
+    let panics = built.metrics.process.panics("reader");
+    supervise("reader", panics, stopped.clone(), || {
+        kurs_reader::follow::run(
+            Arc::clone(&built.view),
+            Arc::clone(&built.store),
+            Arc::clone(&built.bus),
+            stopped.clone(),
+        )
+    })
+    .await;
+    started.abort();
+    let _ = (&mut started).await;
+}
+
+/// Tells the probes when the first picture is there.
+async fn watch_start(built: Arc<Built>) {
+    while !built.view.is_loaded() {
+        tokio::time::sleep(START_CHECK).await;
+    }
+    built.health.set("reader", Status::Ok, "");
+    built.health.mark_started();
+}
+
+/// The API over the view.
+///
+/// # Errors
+/// When the program's own table of routes contradicts itself.
+pub fn api(built: &Arc<Built>, config: &Config) -> Result<ApiState, Failure> {
+    let measured = Arc::clone(built);
+    let parts = ApiParts {
+        view: Arc::clone(&built.view),
+        bus: Arc::clone(&built.bus),
+        store: Arc::clone(&built.store),
+        health: Arc::clone(&built.health),
+        metrics: Arc::clone(&built.metrics),
+        metrics_text: Arc::new(move || measured.metrics_text()),
+        version: env!("CARGO_PKG_VERSION"),
+        seed: built.seed,
+    };
+    ApiState::new(config.http.clone(), parts)
+        .map_err(|error| Failure::new(Exit::Failure, error.to_string()))
+}
+
+impl Built {
+    /// All metrics, with ages and states as they are now.
+    fn metrics_text(&self) -> String {
+        let now = self.view.now().wall;
+        let mut readings = Vec::new();
+        for pair in self.view.pairs() {
+            let document = match self.view.rate(pair, None) {
+                Ok(answer) => answer.document,
+                Err(Missing::Expired(document)) => Arc::from(document),
+                Err(_) => continue,
+            };
+            readings.push(RateReading {
+                pair: pair.to_string(),
+                age: now.since(document.observed_at),
+                state: document.state.as_str(),
+            });
+        }
+        self.metrics.reader.observe_rates(&readings);
+        for status in self.view.sources() {
+            self.metrics
+                .sources
+                .source(status.source.as_str())
+                .observe(&SourceReading {
+                    up: status.state == SourceState::Live,
+                    messages: status.messages,
+                    decode_errors: status.decode_errors,
+                    failures: status.failures,
+                    reconnects: status.reconnects,
+                    last_message_unix_ms: status.last_message_at.map(Wall::unix_ms),
+                });
+        }
+        self.metrics.encode()
+    }
+}

@@ -1,0 +1,171 @@
+//! The configuration: one typed tree, made of the sections that each crate owns.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`sections`] | sections of the binary itself |
+//! | [`load`] | [`Inputs`]: the layers and their order; [`Loaded`] |
+//! | [`tree`], [`origin`] | values with where they came from |
+//! | [`schema`] | what a key may hold, read from the JSON Schema of [`Config`] |
+//! | [`check`] | unknown keys, wrong types, values out of range; texts become values |
+//! | [`file`], [`environment`], [`secrets`] | the single layers |
+//! | [`mistake`] | [`Mistakes`]: everything that is wrong, in one message |
+//! | [`print`], [`example`] | what `kurs config print` and `kurs config example` show |
+//! | [`redact`] | passwords in URLs |
+
+pub mod check;
+pub mod environment;
+pub mod example;
+pub mod file;
+pub mod load;
+pub mod mistake;
+pub mod origin;
+pub mod print;
+pub mod redact;
+pub mod schema;
+pub mod secrets;
+pub mod sections;
+pub mod tree;
+
+pub use load::{FlagValue, Inputs, Loaded};
+pub use mistake::{Mistake, Mistakes};
+pub use sections::{BusConfig, Role, ShutdownConfig};
+
+use kurs_api::ApiConfig;
+use kurs_core::{Pair, PairParser};
+use kurs_pricing::Policy;
+use kurs_sources::config::SourcesConfig;
+use kurs_store::config::StoreConfig;
+use kurs_telemetry::{LogConfig, MetricsConfig};
+use kurs_writer::recorder::RecorderConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+
+/// At most so many pairs in one list of the configuration.
+const PAIRS_MAX: usize = 10_000;
+
+/// Everything that can be set. The defaults run without any setting.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What this process does: writer, reader, bot. Empty: everything. With the bus `memory:`
+    /// Writer and Reader can only live in one process.
+    pub role: Vec<Role>,
+    /// Pairs that are always priced, and that `/courses` answers when none is asked for.
+    #[serde(deserialize_with = "pairs_in_any_spelling")]
+    pub directions: Vec<Pair>,
+    /// Markets tracked from the first start. Later changes are made over the API and outlive a
+    /// restart; this list is not looked at again.
+    #[serde(deserialize_with = "pairs_in_any_spelling")]
+    pub pairs: Vec<Pair>,
+    /// How single pairs get their rate, by pair, where the default does not suit.
+    pub policy: BTreeMap<Pair, Policy>,
+    /// The HTTP server.
+    pub http: ApiConfig,
+    /// Where current rates and history are kept.
+    pub store: StoreConfig,
+    /// How updates travel from Writer to Readers.
+    pub bus: BusConfig,
+    /// Where prices come from.
+    pub sources: SourcesConfig,
+    /// How rows and current rates reach the store.
+    pub recorder: RecorderConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// What is measured.
+    pub metrics: MetricsConfig,
+    /// How the process ends.
+    pub shutdown: ShutdownConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let bases = ["BTC", "ETH", "USDTTRC", "USDTERC"];
+        let directions = ["USD", "RUB"]
+            .map(|quote| bases.map(|base| format!("{base}-{quote}")))
+            .concat();
+        Self {
+            role: Vec::new(),
+            directions: directions
+                .iter()
+                .filter_map(|name| Pair::parse(name).ok())
+                .collect(),
+            pairs: ["BTC-USDT", "ETH-USDT"]
+                .iter()
+                .filter_map(|name| Pair::parse(name).ok())
+                .collect(),
+            policy: BTreeMap::new(),
+            http: ApiConfig::default(),
+            store: StoreConfig::default(),
+            bus: BusConfig::default(),
+            sources: SourcesConfig::default(),
+            recorder: RecorderConfig::default(),
+            log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
+            shutdown: ShutdownConfig::default(),
+        }
+    }
+}
+
+/// `btc/usd`, `BTCUSDT` and `bitcoin-usd` are as good in a list as `BTC-USD`.
+fn pairs_in_any_spelling<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Pair>, D::Error> {
+    let parser = PairParser::default();
+    let mut pairs = Vec::new();
+    for text in Vec::<String>::deserialize(from)? {
+        let pair = parser
+            .parse(&text)
+            .map_err(|error| serde::de::Error::custom(format!("{text:?}: {error}")))?;
+        if !pairs.contains(&pair) {
+            pairs.push(pair);
+        }
+    }
+    Ok(pairs)
+}
+
+impl Config {
+    /// Adds a sentence with the key path for everything that cannot be used.
+    pub fn validate(&self, mistakes: &mut Vec<String>) {
+        self.validate_roles(mistakes);
+        for (key, list) in [("directions", &self.directions), ("pairs", &self.pairs)] {
+            if list.len() > PAIRS_MAX {
+                mistakes.push(format!("{key}: more than {PAIRS_MAX} pairs"));
+            }
+        }
+        self.http.validate(mistakes);
+        self.store.validate(mistakes);
+        self.bus.validate(mistakes);
+        self.sources.validate(mistakes);
+        self.recorder.validate(mistakes);
+        self.log.validate(mistakes);
+        self.metrics.validate(mistakes);
+        self.shutdown.validate(mistakes);
+    }
+
+    fn validate_roles(&self, mistakes: &mut Vec<String>) {
+        if self.role.contains(&Role::Bot) {
+            mistakes.push("role: bot is not in this build yet".to_owned());
+        }
+        let alone = self.runs(Role::Writer) != self.runs(Role::Reader);
+        if alone && self.bus.url == "memory:" {
+            mistakes.push(
+                "role: Writer and Reader can only live apart when a broker is between them; \
+                 with bus.url memory: leave role empty"
+                    .to_owned(),
+            );
+        }
+    }
+
+    /// Whether this process has a role. Without any named it has all of this build.
+    #[must_use]
+    pub fn runs(&self, role: Role) -> bool {
+        if self.role.is_empty() {
+            role != Role::Bot
+        } else {
+            self.role.contains(&role)
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "config/tests.rs"]
+mod tests;

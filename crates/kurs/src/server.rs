@@ -1,0 +1,207 @@
+//! The server's life: build, bind, run, drain.
+
+use crate::compose::Built;
+use crate::config::{Inputs, Loaded, Role};
+use crate::exit::{Exit, Failure};
+use crate::reload::{Hook, Reload};
+use kurs_api::Surface;
+use kurs_telemetry::LogHandle;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal as unix_signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How long the Writer may take to store what it accepted.
+const WRITER_END: Duration = Duration::from_secs(10);
+
+/// What a server is started from.
+pub struct Start {
+    /// What the configuration was made from, to read it again.
+    pub inputs: Inputs,
+    /// The configuration.
+    pub loaded: Loaded,
+    /// True when all sources are pointed at simulated venues.
+    pub simulated: bool,
+    /// The log, whose level may change.
+    pub log: LogHandle,
+}
+
+/// Runs the server until a signal ends it. A second signal ends it at once.
+///
+/// # Errors
+/// When it cannot start, or was told twice to end.
+pub async fn run(start: Start) -> Result<Exit, Failure> {
+    let Start {
+        inputs,
+        loaded,
+        simulated,
+        log,
+    } = start;
+    let config = loaded.config.clone();
+    let (stop, stopped) = watch::channel(false);
+    let listeners = bind(&config.http.addr, config.http.ops_addr).await?;
+    let built = Arc::new(crate::compose::build(&config, simulated)?);
+    let mut roles = JoinSet::new();
+    roles.spawn(crate::compose::start_roles(
+        Arc::clone(&built),
+        config.clone(),
+        stopped.clone(),
+    ));
+    let mut api = JoinSet::new();
+    let (end_api, api_ended) = watch::channel(false);
+    if config.runs(Role::Reader) {
+        serve(&mut api, &built, &config, listeners, &api_ended)?;
+    }
+    let mut reload = Reload::new(
+        inputs,
+        loaded,
+        log,
+        built.metrics.process.clone(),
+        reload_hook(&built),
+    );
+    let mut hangup = unix_signal(SignalKind::hangup())?;
+    let exit = loop {
+        tokio::select! {
+            exit = signal() => break exit,
+            _ = hangup.recv() => { reload.reload(); }
+        }
+    };
+    tokio::select! {
+        () = drain(&built, &config, &end_api, &stop, api, roles) => Ok(exit),
+        exit = signal() => {
+            tracing::warn!("told a second time to end: leaving at once");
+            Err(Failure::silent(exit))
+        }
+    }
+}
+
+/// Readiness goes first, then the API, then the roles: what was accepted is answered and stored.
+async fn drain(
+    built: &Built,
+    config: &crate::config::Config,
+    end_api: &watch::Sender<bool>,
+    stop: &watch::Sender<bool>,
+    mut api: JoinSet<()>,
+    mut roles: JoinSet<()>,
+) {
+    built.health.start_draining();
+    let delay = config.shutdown.delay.0;
+    tracing::info!(delay_ms = delay.as_millis(), "ending: not ready any more");
+    tokio::time::sleep(delay).await;
+    end_api.send_replace(true);
+    let api_end = async { while api.join_next().await.is_some() {} };
+    // A little more than the API takes to cut what does not end.
+    let patience = config.shutdown.grace.0 + Duration::from_secs(1);
+    if tokio::time::timeout(patience, api_end).await.is_err() {
+        tracing::warn!("some requests did not end in time");
+    }
+    stop.send_replace(true);
+    let roles_end = async { while roles.join_next().await.is_some() {} };
+    if tokio::time::timeout(WRITER_END, roles_end).await.is_err() {
+        tracing::error!("some parts did not end in time");
+    }
+    tracing::info!("ended");
+}
+
+/// What a new configuration changes while running; grows with what the roles can take over.
+fn reload_hook(_: &Arc<Built>) -> Hook {
+    Box::new(|_, _| Vec::new())
+}
+
+/// The sockets of the API and, if it is apart, of probes and metrics.
+struct Listeners {
+    api: TcpListener,
+    operations: Option<TcpListener>,
+}
+
+async fn bind(addr: &SocketAddr, ops_addr: Option<SocketAddr>) -> Result<Listeners, Failure> {
+    let api = listen("http.addr", *addr).await?;
+    let operations = match ops_addr {
+        Some(addr) => Some(listen("http.ops_addr", addr).await?),
+        None => None,
+    };
+    Ok(Listeners { api, operations })
+}
+
+async fn listen(key: &str, addr: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(addr).await.map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "another program listens there; end it or set another",
+            std::io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need a right of their own; set another"
+            }
+            std::io::ErrorKind::AddrNotAvailable => "this machine has no such address; set another",
+            _ => "set another",
+        };
+        Failure::new(
+            Exit::Failure,
+            format!("cannot listen on {addr}: {error}; {hint} {key}"),
+        )
+    })
+}
+
+/// Starts the API on its sockets and says where it is.
+fn serve(
+    tasks: &mut JoinSet<()>,
+    built: &Arc<Built>,
+    config: &crate::config::Config,
+    listeners: Listeners,
+    ended: &watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let state = Arc::new(crate::compose::api(built, config)?);
+    let mut limits = config.http.limits.clone();
+    let grace_ms = u64::try_from(config.shutdown.grace.0.as_millis()).unwrap_or(u64::MAX);
+    limits.drain_ms = limits.drain_ms.min(grace_ms);
+    let address = listeners.api.local_addr()?;
+    let surface = if listeners.operations.is_some() {
+        Surface::Public
+    } else {
+        Surface::All
+    };
+    let sockets = [
+        Some((listeners.api, surface)),
+        listeners
+            .operations
+            .map(|socket| (socket, Surface::Operations)),
+    ];
+    for (socket, surface) in sockets.into_iter().flatten() {
+        if matches!(surface, Surface::Operations) {
+            tracing::info!("probes and metrics: http://{}", socket.local_addr()?);
+        }
+        let end = until(ended.clone());
+        let (state, limits) = (Arc::clone(&state), limits.clone());
+        tasks.spawn(async move {
+            let cut = kurs_api::serve_surface(socket, state, surface, limits, end).await;
+            if cut > 0 {
+                tracing::warn!(
+                    connections = cut,
+                    "cut connections that did not end in time"
+                );
+            }
+        });
+    }
+    tracing::info!("kurs is ready: http://{address}  (docs: /docs)");
+    Ok(())
+}
+
+/// Done when the flag turns true, or nobody can turn it any more.
+fn until(mut flag: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
+    async move {
+        let _ = flag.wait_for(|set| *set).await;
+    }
+}
+
+/// Waits for SIGTERM (ends well) or SIGINT (130). Without signals it waits for ever.
+pub async fn signal() -> Exit {
+    let Ok(mut terminate) = unix_signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => Exit::Ok,
+        _ = tokio::signal::ctrl_c() => Exit::Interrupted,
+    }
+}

@@ -1,0 +1,334 @@
+//! The client commands against a tiny server that says what it is told: exit codes, what goes
+//! to which stream, and how data is shown.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "this file is only tests")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+type Requests = Arc<Mutex<Vec<String>>>;
+
+/// Answers every request by the first entry whose beginning fits "METHOD /path?query".
+struct FakeServer {
+    address: SocketAddr,
+    seen: Requests,
+}
+
+impl FakeServer {
+    fn new(answers: &'static [(&'static str, u16, &'static str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Requests::default();
+        let notes = Arc::clone(&seen);
+        // Ends with the test's process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer(stream.unwrap(), answers, &notes);
+            }
+        });
+        Self { address, seen }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        kurs(&format!("http://{}", self.address), arguments)
+    }
+}
+
+fn answer(stream: TcpStream, answers: &[(&str, u16, &str)], notes: &Requests) {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap() == 0 || line == "\r\n" {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let request = head.split(" HTTP/").next().unwrap().to_owned();
+    let (_, status, text) = answers
+        .iter()
+        .find(|(begin, _, _)| request.starts_with(begin))
+        .unwrap_or_else(|| panic!("nothing to say to {request}"));
+    notes.lock().unwrap().push(
+        format!("{request} {}", String::from_utf8_lossy(&body))
+            .trim()
+            .to_owned(),
+    );
+    let kind = if *status < 400 {
+        "application/json"
+    } else {
+        "application/problem+json"
+    };
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+        text.len()
+    );
+    reader.into_inner().write_all(answer.as_bytes()).unwrap();
+}
+
+fn kurs(server: &str, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kurs"))
+        .args(arguments)
+        .env_clear()
+        .env("KURS_SERVER", server)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// More digits than any float holds: they must arrive as they are.
+const RATE: &str = r#"{"pair":"BTC-USD","value":"54000.0001230000045678","source":"binance","state":"fresh","path":["BTC-USDT","USDT-USD"],"age_ms":1234,"reason":"first","constituents":[],"rejections":[],"amount":"0.5","result":"27000.00006150000228390","observed_at":"2026-11-21T10:00:00.000Z"}"#;
+const STALE: &str = r#"{"pair":"ETH-USD","value":"3000","source":"binance","state":"stale","path":["ETH-USD"],"age_ms":99000}"#;
+const EXPIRED: &str = r#"{"type":"/docs/problems#rate-expired","title":"The rate has expired","status":503,"detail":"BTC-RUB ran out 4 s ago","instance":"abc12345"}"#;
+const NO_PAIR: &str = r#"{"type":"/docs/problems#unknown-pair","title":"No such pair","status":404,"detail":"no market of XXX"}"#;
+const FORBIDDEN: &str = r#"{"type":"/docs/problems#forbidden","title":"Not allowed","status":403,"detail":"only from the loopback address"}"#;
+const BAD: &str = r#"{"type":"/docs/problems#invalid-parameter","title":"A parameter is not valid","status":400,"detail":"see errors","errors":[{"parameter":"start","detail":"is no time"}]}"#;
+
+const SERVER: &[(&str, u16, &str)] = &[
+    ("GET /api/v1/rates/BTC/USD", 200, RATE),
+    ("GET /api/v1/rates/ETH/USD", 200, STALE),
+    ("GET /api/v1/rates/BTC/RUB", 503, EXPIRED),
+    ("GET /api/v1/rates/XXX/USD", 404, NO_PAIR),
+    ("GET /api/v1/history/BTC/USDT?limit=2&start=soon", 400, BAD),
+    (
+        "GET /api/v1/history/BTC/USDT?limit=1&cursor=c1",
+        200,
+        r#"{"points":[{"received_at":"t2","source":"cbr","value":"2"}],"next":null}"#,
+    ),
+    (
+        "GET /api/v1/history/BTC/USDT?limit=2",
+        200,
+        r#"{"points":[{"received_at":"t1","source":"cbr","value":"1.10"}],"next":"c1"}"#,
+    ),
+    (
+        "GET /api/v1/sources",
+        200,
+        r#"{"sources":[{"source":"binance","state":"live","mode":"websocket","priority":1,"pairs":2,"age_ms":40,"messages":7,"decode_errors":0,"failures":0,"reconnects":0,"why":""}]}"#,
+    ),
+    (
+        "GET /api/v1/pairs",
+        200,
+        r#"{"directions":["BTC-USD"],"tracked":[{"symbol":"BTCUSDT","pair":"BTC-USDT","added_at":"t"}]}"#,
+    ),
+    (
+        "POST /api/v1/currency",
+        201,
+        r#"{"symbol":"SOLUSDT","pair":"SOL-USDT","added_at":"t"}"#,
+    ),
+    ("DELETE /api/v1/currency/SOLUSDT", 204, ""),
+    ("DELETE /api/v1/currency/BTCUSDT", 403, FORBIDDEN),
+    (
+        "GET /readyz",
+        503,
+        r#"{"status":"failed","checks":[{"name":"reader","status":"failed","detail":"no picture"}]}"#,
+    ),
+    ("GET /livez", 200, r#"{"status":"ok"}"#),
+];
+
+#[test]
+fn exit_codes_say_what_happened() {
+    let server = FakeServer::new(SERVER);
+    for (arguments, expect) in [
+        (&["get", "BTC-USD"][..], 0),
+        (&["get", "btcusd", "--require", "fresh"], 0),
+        (&["get", "ETH-USD"], 0),
+        (&["get", "ETH-USD", "--require", "fresh"], 6),
+        (&["get", "BTC-RUB"], 5),
+        (&["get", "BTC-RUB", "--require", "fresh"], 6),
+        (&["get", "XXX-USD"], 3),
+        (&["get", "not a pair"], 2),
+        (&["get"], 2),
+        (&["gte", "BTC-USD"], 2),
+        (&["convert", "0.5", "BTC", "USD"], 0),
+        (&["convert", "1", "BTC", "RUB", "--require", "fresh"], 6),
+        (
+            &["history", "BTC-USDT", "--limit", "2", "--start", "soon"],
+            2,
+        ),
+        (&["sources"], 0),
+        (&["pairs"], 0),
+        (&["pairs", "add", "SOLUSDT"], 0),
+        (&["pairs", "remove", "SOLUSDT", "--yes"], 0),
+        (&["pairs", "remove", "SOLUSDT"], 2),
+        (&["pairs", "remove", "../x", "--yes"], 2),
+        (&["pairs", "remove", "BTCUSDT", "--yes"], 4),
+        (&["health"], 1),
+        (&["health", "--live"], 0),
+        (&["--server", "no url", "sources"], 2),
+        (&["sources", "--server", "ftp://x"], 2),
+        (&["config", "check", "--set", "log.level=LOUD"], 2),
+        (&["version"], 0),
+    ] {
+        let output = server.run(arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(expect),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unavailable() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let output = kurs(&format!("http://{free}"), &["get", "BTC-USD"]);
+    assert_eq!(output.status.code(), Some(5));
+    assert!(
+        stderr(&output).contains("is kurs running there"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(
+        kurs(&format!("http://{free}"), &["health"]).status.code(),
+        Some(1)
+    );
+}
+
+#[test]
+fn digits_are_shown_as_they_came() {
+    let server = FakeServer::new(SERVER);
+    let text = stdout(&server.run(&["get", "BTC-USD"]));
+    assert!(text.contains("54000.0001230000045678"), "{text}");
+    assert!(text.contains("1.2 s"), "{text}");
+    let plain = stdout(&server.run(&["get", "BTC-USD", "--plain"]));
+    assert_eq!(
+        plain,
+        "BTC-USD\t54000.0001230000045678\tbinance\tfresh\t1234\tBTC-USDT USDT-USD\n"
+    );
+    assert_eq!(
+        stdout(&server.run(&["get", "BTC-USD", "--json"])),
+        format!("{RATE}\n")
+    );
+    let converted = server.run(&["convert", "0.5", "BTC", "USD"]);
+    assert_eq!(
+        stdout(&converted),
+        "0.5 BTC = 27000.00006150000228390 USD\n"
+    );
+    let converted = server.run(&["convert", "0.5", "BTC", "USD", "--plain"]);
+    assert_eq!(stdout(&converted), "27000.00006150000228390\n");
+}
+
+#[test]
+fn data_goes_to_standard_output_and_messages_to_standard_error() {
+    let server = FakeServer::new(SERVER);
+    let output = server.run(&["get", "BTC-USD", "XXX-USD"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stdout(&output).contains("BTC-USD"), "{}", stdout(&output));
+    assert!(
+        stderr(&output).contains("XXX-USD: No such pair: no market of XXX"),
+        "{}",
+        stderr(&output)
+    );
+    let output = server.run(&["pairs", "--quiet"]);
+    assert_eq!(stderr(&output), "");
+    let output = server.run(&["get", "BTC-RUB"]);
+    assert_eq!(stdout(&output), "");
+    assert!(
+        stderr(&output).contains("BTC-RUB ran out 4 s ago (request abc12345)"),
+        "{}",
+        stderr(&output)
+    );
+    let output = server.run(&["history", "BTC-USDT", "--limit", "2", "--start", "soon"]);
+    assert!(
+        stderr(&output).contains("start: is no time"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        !stdout(&server.run(&["sources"])).contains('\u{1b}'),
+        "colour without a terminal"
+    );
+}
+
+#[test]
+fn history_follows_the_pages_up_to_its_limit() {
+    let server = FakeServer::new(SERVER);
+    let output = server.run(&["history", "BTC-USDT", "--limit", "2", "--json"]);
+    assert_eq!(
+        stdout(&output),
+        "{\"received_at\":\"t1\",\"source\":\"cbr\",\"value\":\"1.10\"}\n\
+         {\"received_at\":\"t2\",\"source\":\"cbr\",\"value\":\"2\"}\n"
+    );
+}
+
+#[test]
+fn adding_sends_the_symbol_as_json() {
+    let server = FakeServer::new(SERVER);
+    server.run(&["pairs", "add", "SOLUSDT"]);
+    let seen = server.seen.lock().unwrap().clone();
+    assert_eq!(seen, [r#"POST /api/v1/currency {"symbol":"SOLUSDT"}"#]);
+}
+
+#[test]
+fn everything_wrong_with_the_configuration_is_said_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("kurs.toml"), "[http]\nadr = \"x\"\n").unwrap();
+    let run = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_kurs"))
+            .args(arguments)
+            .env_clear()
+            .env("KURS_LOG__LEVEL", "LOUD")
+            .env("KURS_SOURCES__COINGECKO__KEY", "canary")
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    };
+    for arguments in [
+        &["config", "check"][..],
+        &["serve"],
+        &["--role", "writer"],
+        &["doctor"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = stdout(&output) + &stderr(&output);
+        assert!(
+            said.contains("http.adr: unknown key; did you mean `http.addr`? (kurs.toml:2)"),
+            "{said}"
+        );
+        assert!(
+            said.contains("log.level: expected one of CRITICAL"),
+            "{said}"
+        );
+        assert!(!said.contains("canary"), "{said}");
+    }
+    std::fs::write(folder.path().join("kurs.toml"), "").unwrap();
+    let output = run(&["config", "print", "--log-level", "DEBUG"]);
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "the wrong variable is still there"
+    );
+}
+
+#[test]
+fn documents_are_printed_whole() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&stdout(&kurs("", &["config", "schema"]))).unwrap();
+    assert!(schema["properties"]["http"].is_object());
+    let openapi: serde_json::Value =
+        serde_json::from_str(&stdout(&kurs("", &["openapi"]))).unwrap();
+    assert_eq!(openapi["openapi"], "3.1.0");
+    assert!(stdout(&kurs("", &["man"])).contains(".TH kurs"));
+    assert!(stdout(&kurs("", &["completions", "bash"])).contains("_kurs"));
+    assert!(stdout(&kurs("", &["--help"])).starts_with("Examples:"));
+}
