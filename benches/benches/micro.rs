@@ -1,2 +1,45 @@
-//! Small parts alone.
-fn main() {}
+//! Small parts alone: `cargo bench -p kurs-bench`.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use kurs_core::{Now, Pair, Price};
+use kurs_net::Frame;
+use kurs_sources::binance::Decoder;
+use std::hint::black_box;
+use std::time::Duration;
+
+fn prices(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("price");
+    group.bench_function("parse", |bencher| bencher.iter(|| Price::parse(black_box("60123.45000000"))));
+    let [bid, ask, other] = ["60123.45", "60123.46", "0.999871"].map(|text| Price::parse(text).ok());
+    if let (Some(bid), Some(ask), Some(other)) = (bid, ask, other) {
+        group.bench_function("mid", |bencher| bencher.iter(|| Price::mid(black_box(bid), black_box(ask))));
+        group.bench_function("cross", |bencher| {
+            bencher.iter(|| black_box(bid).times(black_box(other)).map(Price::published));
+        });
+        group.bench_function("inverse", |bencher| {
+            bencher.iter(|| black_box(bid).inverse().map(Price::published));
+        });
+    }
+    group.finish();
+}
+
+/// The same frame again and again is a duplicate from the second time on: everything but the
+/// making of the tick is in the figure.
+fn decode(criterion: &mut Criterion) {
+    let text = r#"{"stream":"btcusdt@bookTicker","data":{"u":400900217,"s":"BTCUSDT","b":"60123.45000000","B":"31.21000000","a":"60123.46000000","A":"40.66000000"}}"#;
+    let mut decoder = Decoder::new(Duration::from_secs(5));
+    if let Ok(pair) = Pair::parse("BTC-USDT") {
+        let _ = decoder.follow(pair);
+    }
+    let mut group = criterion.benchmark_group("decode");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("book ticker", |bencher| {
+        bencher.iter(|| {
+            decoder.decode(Frame { connection: 1, received: Now::default(), text: black_box(text) })
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(parts, prices, decode);
+criterion_main!(parts);

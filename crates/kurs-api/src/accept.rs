@@ -23,7 +23,9 @@ fn weighted(element: &str) -> (&str, Weight) {
     let value = parts.next().unwrap_or("");
     let weight = parts.find_map(|part| {
         let (name, number) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("q").then(|| weight(number.trim()).unwrap_or(0))
+        name.trim()
+            .eq_ignore_ascii_case("q")
+            .then(|| weight(number.trim()).unwrap_or(0))
     });
     (value, weight.unwrap_or(FULL))
 }
@@ -47,7 +49,9 @@ pub(crate) fn media_type(headers: &HeaderMap, offered: &[&'static str]) -> Optio
     if !headers.contains_key(ACCEPT) {
         return offered.first().copied();
     }
-    let wanted: Vec<_> = elements(headers.get_all(ACCEPT).iter()).map(weighted).collect();
+    let wanted: Vec<_> = elements(headers.get_all(ACCEPT).iter())
+        .map(weighted)
+        .collect();
     if wanted.is_empty() {
         return offered.first().copied();
     }
@@ -69,7 +73,10 @@ fn media_weight(media: &str, wanted: &[(&str, Weight)]) -> Weight {
     for (range, weight) in wanted {
         let specific = if range.eq_ignore_ascii_case(plain) {
             3
-        } else if range.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(main)) {
+        } else if range
+            .strip_suffix("/*")
+            .is_some_and(|range| range.eq_ignore_ascii_case(main))
+        {
             2
         } else if *range == "*/*" {
             1
@@ -114,9 +121,13 @@ pub(crate) fn coding(headers: &HeaderMap) -> Option<Coding> {
     if !headers.contains_key(ACCEPT_ENCODING) {
         return None;
     }
-    let wanted: Vec<_> = elements(headers.get_all(ACCEPT_ENCODING).iter()).map(weighted).collect();
+    let wanted: Vec<_> = elements(headers.get_all(ACCEPT_ENCODING).iter())
+        .map(weighted)
+        .collect();
     let weight_of = |names: &[&str], absent: Weight| {
-        let named = wanted.iter().find(|(name, _)| names.iter().any(|own| name.eq_ignore_ascii_case(own)));
+        let named = wanted
+            .iter()
+            .find(|(name, _)| names.iter().any(|own| name.eq_ignore_ascii_case(own)));
         let any = wanted.iter().find(|(name, _)| *name == "*");
         named.or(any).map_or(absent, |(_, weight)| *weight)
     };
@@ -127,7 +138,11 @@ pub(crate) fn coding(headers: &HeaderMap) -> Option<Coding> {
         .map_or(0, |(_, weight)| *weight);
     let mut best: Option<(Coding, Weight)> = None;
     for coding in Coding::ALL {
-        let names: &[&str] = if coding == Coding::Gzip { &["gzip", "x-gzip"] } else { &[coding.name()] };
+        let names: &[&str] = if coding == Coding::Gzip {
+            &["gzip", "x-gzip"]
+        } else {
+            &[coding.name()]
+        };
         let weight = weight_of(names, 0);
         if weight > 0 && weight >= identity && best.is_none_or(|(_, so_far)| weight > so_far) {
             best = Some((coding, weight));
@@ -140,7 +155,11 @@ pub(crate) fn coding(headers: &HeaderMap) -> Option<Coding> {
 mod tests {
     use super::*;
 
-    const OFFERED: [&str; 3] = ["application/json", "application/x-ndjson", "text/csv; charset=utf-8"];
+    const OFFERED: [&str; 3] = [
+        "application/json",
+        "application/x-ndjson",
+        "text/csv; charset=utf-8",
+    ];
 
     fn media(accept: &str) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
@@ -165,7 +184,10 @@ mod tests {
         ] {
             assert_eq!(media(accept), expect, "{accept}");
         }
-        assert_eq!(media_type(&HeaderMap::new(), &OFFERED), Some("application/json"));
+        assert_eq!(
+            media_type(&HeaderMap::new(), &OFFERED),
+            Some("application/json")
+        );
     }
 
     #[test]

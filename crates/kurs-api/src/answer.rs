@@ -42,7 +42,12 @@ impl Asset {
     pub(crate) fn new(body: impl Into<Bytes>, media: &'static str) -> Arc<Self> {
         let body = body.into();
         let etag = content_etag(&body);
-        Arc::new(Self { body, media, etag, compressed: [const { OnceLock::new() }; 3] })
+        Arc::new(Self {
+            body,
+            media,
+            etag,
+            compressed: [const { OnceLock::new() }; 3],
+        })
     }
 }
 
@@ -89,7 +94,10 @@ impl Answer {
     pub(crate) fn text(text: impl Into<Bytes>, media: &'static str) -> Self {
         let text = text.into();
         let etag = Some(content_etag(&text));
-        Self { etag, ..Self::new(StatusCode::OK, Content::Bytes(text), media) }
+        Self {
+            etag,
+            ..Self::new(StatusCode::OK, Content::Bytes(text), media)
+        }
     }
 
     /// A document as JSON.
@@ -100,7 +108,11 @@ impl Answer {
     /// A shared body of the view.
     pub(crate) fn rendered(rendered: Arc<Rendered>, caching: Caching) -> Self {
         let etag = HeaderValue::from_maybe_shared(rendered.etag.clone()).ok();
-        Self { etag, caching, ..Self::new(StatusCode::OK, Content::Rendered(rendered), JSON) }
+        Self {
+            etag,
+            caching,
+            ..Self::new(StatusCode::OK, Content::Rendered(rendered), JSON)
+        }
     }
 
     /// A file of the server.
@@ -108,7 +120,11 @@ impl Answer {
         Self {
             etag: Some(asset.etag.clone()),
             caching: Caching::Revalidate,
-            ..Self::new(StatusCode::OK, Content::Asset(Arc::clone(asset)), asset.media)
+            ..Self::new(
+                StatusCode::OK,
+                Content::Asset(Arc::clone(asset)),
+                asset.media,
+            )
         }
     }
 
@@ -186,13 +202,24 @@ impl Answer {
         headers.insert(CACHE_CONTROL, self.caching.header());
         let not_modified = safe
             && self.status == StatusCode::OK
-            && self.etag.as_ref().is_some_and(|etag| none_match_hits(request, etag));
-        let coding = if compressible { accept::coding(request) } else { None };
+            && self
+                .etag
+                .as_ref()
+                .is_some_and(|etag| none_match_hits(request, etag));
+        let coding = if compressible {
+            accept::coding(request)
+        } else {
+            None
+        };
         let coded = coding.and_then(|coding| Some((coding, self.compressed(coding)?)));
         if let Some(etag) = &self.etag
             && safe
         {
-            let value = if coded.is_some() { weakened(etag) } else { etag.clone() };
+            let value = if coded.is_some() {
+                weakened(etag)
+            } else {
+                etag.clone()
+            };
             headers.insert(ETAG, value);
         }
         for (name, value) in self.headers {
@@ -211,7 +238,15 @@ impl Answer {
             }
             None => body,
         };
-        response(self.status, headers, if has_body { Body::full(body) } else { Body::empty() })
+        response(
+            self.status,
+            headers,
+            if has_body {
+                Body::full(body)
+            } else {
+                Body::empty()
+            },
+        )
     }
 }
 

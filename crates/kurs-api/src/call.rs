@@ -30,12 +30,17 @@ impl Call {
     /// # Errors
     /// A problem when both are the same asset.
     pub(crate) fn path_pair(&self) -> Result<Pair, Problem> {
-        let (base, quote) =
-            (self.arguments.text("base").unwrap_or(""), self.arguments.text("quote").unwrap_or(""));
-        self.api.view.parse_pair(&format!("{base}-{quote}")).map_err(|error| match error {
-            PairError::SameAsset => Problem::parameter("quote", error.to_string()),
-            _ => Problem::parameter("base", error.to_string()),
-        })
+        let (base, quote) = (
+            self.arguments.text("base").unwrap_or(""),
+            self.arguments.text("quote").unwrap_or(""),
+        );
+        self.api
+            .view
+            .parse_pair(&format!("{base}-{quote}"))
+            .map_err(|error| match error {
+                PairError::SameAsset => Problem::parameter("quote", error.to_string()),
+                _ => Problem::parameter("base", error.to_string()),
+            })
     }
 
     /// Lets changes through from the server's own machine only, until there are keys.
@@ -50,7 +55,11 @@ impl Call {
             return refuse("changes are accepted from the loopback address only");
         }
         let handed_on = ["x-forwarded-for", "x-real-ip", "x-forwarded-host"];
-        if self.headers.contains_key(FORWARDED) || handed_on.iter().any(|name| self.headers.contains_key(*name)) {
+        if self.headers.contains_key(FORWARDED)
+            || handed_on
+                .iter()
+                .any(|name| self.headers.contains_key(*name))
+        {
             return refuse("changes are not accepted through a proxy");
         }
         let local = |text: &str| {
@@ -60,7 +69,9 @@ impl Call {
                 None => host.split(':').next().unwrap_or(""),
             };
             name.eq_ignore_ascii_case("localhost")
-                || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+                || name
+                    .parse::<IpAddr>()
+                    .is_ok_and(|address| address.to_canonical().is_loopback())
         };
         for name in [HOST, ORIGIN] {
             let mut values = self.headers.get_all(&name).iter();

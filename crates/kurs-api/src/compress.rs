@@ -48,17 +48,23 @@ mod tests {
 
     #[test]
     fn every_coding_gives_the_same_bytes_back() {
-        let body = "{\"pair\":\"BTC-USD\",\"value\":\"54000.000123\"}".repeat(50).into_bytes();
+        let body = "{\"pair\":\"BTC-USD\",\"value\":\"54000.000123\"}"
+            .repeat(50)
+            .into_bytes();
         for effort in [Effort::Quick, Effort::Thorough] {
             for coding in Coding::ALL {
                 let compressed = compress(coding, &body, effort).unwrap();
                 let mut back = Vec::new();
                 match coding {
                     Coding::Gzip => {
-                        flate2::read::GzDecoder::new(&compressed[..]).read_to_end(&mut back).unwrap();
+                        flate2::read::GzDecoder::new(&compressed[..])
+                            .read_to_end(&mut back)
+                            .unwrap();
                     }
                     Coding::Brotli => {
-                        brotli::Decompressor::new(&compressed[..], 4_096).read_to_end(&mut back).unwrap();
+                        brotli::Decompressor::new(&compressed[..], 4_096)
+                            .read_to_end(&mut back)
+                            .unwrap();
                     }
                     Coding::Zstd => back = zstd::stream::decode_all(&compressed[..]).unwrap(),
                 }

@@ -76,8 +76,13 @@ static MAX_AGE: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
 
 /// `Cache-Control` for what is valid this long.
 pub(crate) fn max_age(valid_for: Duration) -> HeaderValue {
-    let seconds = usize::try_from(valid_for.as_secs()).unwrap_or(MAX_AGE_MAX).min(MAX_AGE_MAX);
-    MAX_AGE.get(seconds).cloned().unwrap_or_else(|| HeaderValue::from_static("no-store"))
+    let seconds = usize::try_from(valid_for.as_secs())
+        .unwrap_or(MAX_AGE_MAX)
+        .min(MAX_AGE_MAX);
+    MAX_AGE
+        .get(seconds)
+        .cloned()
+        .unwrap_or_else(|| HeaderValue::from_static("no-store"))
 }
 
 impl Caching {
@@ -103,10 +108,25 @@ mod tests {
 
     #[test]
     fn if_none_match_compares_weakly_over_lists_and_stars() {
-        for value in ["\"0.1-7\"", "W/\"0.1-7\"", "\"a\", \"0.1-7\"", "\"a,b\",W/\"0.1-7\"", "*", " * "] {
+        for value in [
+            "\"0.1-7\"",
+            "W/\"0.1-7\"",
+            "\"a\", \"0.1-7\"",
+            "\"a,b\",W/\"0.1-7\"",
+            "*",
+            " * ",
+        ] {
             assert!(hits(value), "{value}");
         }
-        for value in ["\"0.1-8\"", "0.1-7", "\"0.1-7", "", "W/", "\"x0.1-7\"", "\"a\" *"] {
+        for value in [
+            "\"0.1-8\"",
+            "0.1-7",
+            "\"0.1-7",
+            "",
+            "W/",
+            "\"x0.1-7\"",
+            "\"a\" *",
+        ] {
             assert!(!hits(value), "{value}");
         }
     }

@@ -101,12 +101,19 @@ impl Limits {
     fn validate(&self, mistakes: &mut Vec<String>) {
         let mut check = |name: &str, value: u64, least: u64, most: u64| {
             if value < least || value > most {
-                mistakes.push(format!("http.limits.{name}: {value} is not within {least}..{most}"));
+                mistakes.push(format!(
+                    "http.limits.{name}: {value} is not within {least}..{most}"
+                ));
             }
         };
         let size = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
         check("connections", size(self.connections), 1, 1_000_000);
-        check("connections_per_address", size(self.connections_per_address), 1, 1_000_000);
+        check(
+            "connections_per_address",
+            size(self.connections_per_address),
+            1,
+            1_000_000,
+        );
         check("head_ms", self.head_ms, 10, 600_000);
         check("idle_ms", self.idle_ms, 10, 3_600_000);
         check("body_ms", self.body_ms, 10, 600_000);
@@ -133,7 +140,10 @@ impl Limits {
 
 /// `scheme://host[:port]`, nothing after it, as browsers send it.
 fn is_origin(text: &str) -> bool {
-    let Some(host) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+    let Some(host) = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+    else {
         return false;
     };
     !host.is_empty()

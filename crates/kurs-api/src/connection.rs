@@ -22,7 +22,10 @@ pub(crate) struct CoarseClock {
 
 impl CoarseClock {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), now_ms: AtomicU64::new(1) }
+        Self {
+            start: Instant::now(),
+            now_ms: AtomicU64::new(1),
+        }
     }
 
     /// Takes the time from the machine's clock.
@@ -230,7 +233,11 @@ mod tests {
         assert_eq!(state.overdue(10_000), None);
         assert_eq!(state.overdue(10_001), Some(Overdue::Head));
         state.request_began();
-        assert_eq!(state.overdue(u64::MAX), None, "a request at work is not the client's fault");
+        assert_eq!(
+            state.overdue(u64::MAX),
+            None,
+            "a request at work is not the client's fault"
+        );
         state.answer_made();
         assert_eq!(state.overdue(75_000), None);
         assert_eq!(state.overdue(75_001), Some(Overdue::Idle));

@@ -9,7 +9,9 @@ use http::header::{
 use http::{HeaderMap, HeaderValue};
 
 fn allowed<'a>(origins: &[HeaderValue], request: &'a HeaderMap) -> Option<&'a HeaderValue> {
-    request.get(ORIGIN).filter(|origin| origins.contains(origin))
+    request
+        .get(ORIGIN)
+        .filter(|origin| origins.contains(origin))
 }
 
 /// Lets a page of an allowed origin read the answer.
@@ -22,7 +24,9 @@ pub(crate) fn allow(origins: &[HeaderValue], request: &HeaderMap, answer: &mut H
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         answer.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("ETag, Link, Retry-After, X-Request-Id, Api-Supported-Versions"),
+            HeaderValue::from_static(
+                "ETag, Link, Retry-After, X-Request-Id, Api-Supported-Versions",
+            ),
         );
     }
 }
@@ -37,8 +41,10 @@ pub(crate) fn preflight(
     if allowed(origins, request).is_none() || !request.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return;
     }
-    let reads: Vec<&str> =
-        allow.split(", ").filter(|method| matches!(*method, "GET" | "HEAD" | "OPTIONS")).collect();
+    let reads: Vec<&str> = allow
+        .split(", ")
+        .filter(|method| matches!(*method, "GET" | "HEAD" | "OPTIONS"))
+        .collect();
     if let Ok(methods) = HeaderValue::from_str(&reads.join(", ")) {
         answer.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
     }

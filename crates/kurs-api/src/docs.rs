@@ -54,9 +54,9 @@ fn problems_page() -> String {
     let mut list = String::new();
     for kind in Kind::ALL {
         let about = kind.about().replace('`', "");
-        let _ = write!(
+        let _ = writeln!(
             list,
-            "<section id=\"{slug}\"><h2>{status} {slug}</h2><p><b>{title}.</b> {about}</p></section>\n",
+            "<section id=\"{slug}\"><h2>{status} {slug}</h2><p><b>{title}.</b> {about}</p></section>",
             slug = kind.slug(),
             status = kind.status().as_u16(),
             title = kind.title(),

@@ -11,7 +11,10 @@ pub(crate) const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(crate) fn to_prometheus(openmetrics: &str) -> String {
     let mut kinds: HashMap<&str, &str> = HashMap::new();
     for line in openmetrics.lines() {
-        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        if let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|rest| rest.split_once(' '))
+        {
             kinds.insert(name, kind);
         }
     }

@@ -20,39 +20,57 @@ use std::sync::Arc;
 const PREFIX: &str = "/api/v1/rates/";
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The answer and whether the request was a HEAD, or the request back for the general way.
-pub(crate) fn answer(
-    api: &ApiState,
-    request: Request<Incoming>,
-) -> Result<(Response<Body>, bool), Request<Incoming>> {
+/// Which way a request goes.
+pub(crate) enum Way {
+    /// Answered here.
+    Short {
+        /// The answer.
+        response: Response<Body>,
+        /// True for HEAD.
+        is_head: bool,
+    },
+    /// To be answered by the table of routes.
+    General(Request<Incoming>),
+}
+
+/// Answers a request, or gives it back for the general way.
+pub(crate) fn answer(api: &ApiState, request: Request<Incoming>) -> Way {
+    // What is logged request by request goes the way that logs.
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        return Way::General(request);
+    }
     let is_head = match *request.method() {
         Method::GET => false,
         Method::HEAD => true,
-        _ => return Err(request),
+        _ => return Way::General(request),
     };
     let uri = request.uri();
-    let Some((base, quote)) = uri.path().strip_prefix(PREFIX).and_then(|rest| rest.split_once('/'))
+    let Some((base, quote)) = uri
+        .path()
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.split_once('/'))
     else {
-        return Err(request);
+        return Way::General(request);
     };
     let Some(asked) = plain(request.headers()).filter(|_| uri.query().is_none()) else {
-        return Err(request);
+        return Way::General(request);
     };
-    let Some(rendered) = find(api, base, quote).filter(|found| found.body.len() <= COMPRESSED_ABOVE)
+    let Some(rendered) =
+        find(api, base, quote).filter(|found| found.body.len() <= COMPRESSED_ABOVE)
     else {
-        return Err(request);
+        return Way::General(request);
     };
     let not_modified = match asked.if_none_match {
         None => false,
         Some(value) if value.as_bytes() == &*rendered.etag => true,
         // Lists, stars and weak tags are read the general way.
         Some(value) if value.as_bytes().contains(&b',') || value.as_bytes().contains(&b'*') => {
-            return Err(request);
+            return Way::General(request);
         }
         Some(value) => value.as_bytes().strip_prefix(b"W/") == Some(&*rendered.etag),
     };
     let Ok(etag) = HeaderValue::from_maybe_shared(rendered.etag.clone()) else {
-        return Err(request);
+        return Way::General(request);
     };
     let request_id = id_of(api, asked.request_id);
     let left = rendered.valid_until.since(api.view.now().mono);
@@ -78,13 +96,15 @@ pub(crate) fn answer(
         Response::new(Body::full(rendered.body.clone()))
     };
     *response.headers_mut() = headers;
-    Ok((response, is_head))
+    Way::Short { response, is_head }
 }
 
 fn find(api: &ApiState, base: &str, quote: &str) -> Option<Arc<Rendered>> {
     let upper = |name: &str| {
         (1..=16).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     };
     if !upper(base) || !upper(quote) || base == quote {
         return None;

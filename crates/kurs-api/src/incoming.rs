@@ -25,13 +25,20 @@ pub(crate) async fn json(
     check_media(headers)?;
     let limit = limits.body_bytes;
     let too_large = || Problem::new(Kind::BodyTooLarge, format!("the limit is {limit} bytes"));
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > u64::try_from(limit).unwrap_or(u64::MAX)) {
         return Err(too_large());
     }
     let bytes = tokio::time::timeout(limits.body(), collect(body, limit))
         .await
-        .map_err(|_| Problem::new(Kind::RequestTimeout, format!("the limit is {} ms", limits.body_ms)))?;
+        .map_err(|_| {
+            Problem::new(
+                Kind::RequestTimeout,
+                format!("the limit is {} ms", limits.body_ms),
+            )
+        })?;
     match bytes {
         Ok(Some(bytes)) => parse(&bytes),
         Ok(None) => Err(too_large()),
@@ -44,7 +51,10 @@ fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(CONTENT_ENCODING) {
         return refuse("compressed bodies are not accepted");
     }
-    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let media = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
     let plain = media.split(';').next().unwrap_or("").trim();
     if plain.eq_ignore_ascii_case("application/json") {
         Ok(())
@@ -68,7 +78,10 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Option<Vec<u8>>, hy
 }
 
 fn invalid(pointer: &str, detail: impl Into<String>) -> Problem {
-    Problem::with_errors(Kind::InvalidBody, vec![FieldError::pointer(pointer, detail)])
+    Problem::with_errors(
+        Kind::InvalidBody,
+        vec![FieldError::pointer(pointer, detail)],
+    )
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Problem> {
@@ -76,7 +89,10 @@ fn parse(bytes: &[u8]) -> Result<Value, Problem> {
         return Err(invalid("", format!("nested more than {DEPTH_MAX} deep")));
     }
     serde_json::from_slice(bytes).map_err(|error| {
-        invalid("", format!("not JSON: line {}, column {}", error.line(), error.column()))
+        invalid(
+            "",
+            format!("not JSON: line {}, column {}", error.line(), error.column()),
+        )
     })
 }
 
@@ -109,7 +125,12 @@ mod tests {
         for (text, expect) in [("1", 0), ("[{}]", 2), (r#"["[[\"[["]"#, 1), ("[][[]]", 2)] {
             assert_eq!(depth(text.as_bytes()), expect, "{text}");
         }
-        assert!(parse("[".repeat(33).as_bytes()).unwrap_err().detail.contains("deep"));
+        assert!(
+            parse("[".repeat(33).as_bytes())
+                .unwrap_err()
+                .detail
+                .contains("deep")
+        );
         assert!(parse(b"{").unwrap_err().detail.contains("not JSON"));
     }
 }

@@ -30,7 +30,15 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
 impl<T> WatchedIo<T> {
     pub(crate) const fn new(socket: T, state: Arc<ConnectionState>, ids: Arc<RequestIds>) -> Self {
-        Self { socket, state, ids, line_ended: false, replacement: Vec::new(), replaced: 0, lingered: 0 }
+        Self {
+            socket,
+            state,
+            ids,
+            line_ended: false,
+            replacement: Vec::new(),
+            replaced: 0,
+            lingered: 0,
+        }
     }
 }
 
@@ -159,7 +167,10 @@ fn problem_of(status: u16, line_ended: bool) -> Problem {
             "the head of the request has too many fields or bytes",
         ),
         414 | 431 => Problem::new(Kind::UriTooLong, "the request line is too long"),
-        _ => Problem::new(Kind::MalformedRequest, "the head of the request is not valid HTTP/1.1"),
+        _ => Problem::new(
+            Kind::MalformedRequest,
+            "the head of the request is not valid HTTP/1.1",
+        ),
     }
 }
 
@@ -198,7 +209,8 @@ mod tests {
         assert_eq!(bare_error(answer), None);
         let both = [answer.as_slice(), BARE].concat();
         assert_eq!(bare_error(&both), Some((answer.len(), 400)));
-        let moved = String::from_utf8_lossy(BARE).replace("400 Bad Request", "308 Permanent Redirect");
+        let moved =
+            String::from_utf8_lossy(BARE).replace("400 Bad Request", "308 Permanent Redirect");
         assert_eq!(bare_error(moved.as_bytes()), None);
     }
 }

@@ -54,6 +54,9 @@ pub use state::{ApiParts, ApiState, MetricsText, RouteConflict};
 /// The OpenAPI 3.1 document of this version, for `kurs openapi`.
 #[must_use]
 pub fn openapi(version: &str) -> serde_json::Value {
-    let routes: Vec<_> = router::routes().into_iter().map(std::sync::Arc::new).collect();
+    let routes: Vec<_> = router::routes()
+        .into_iter()
+        .map(std::sync::Arc::new)
+        .collect();
     openapi::document(&routes, version)
 }

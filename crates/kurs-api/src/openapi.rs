@@ -10,8 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Problems that any route may answer with.
-const ALWAYS: [Kind; 5] =
-    [Kind::InvalidParameter, Kind::MalformedRequest, Kind::UriTooLong, Kind::HeadTooLarge, Kind::Internal];
+const ALWAYS: [Kind; 5] = [
+    Kind::InvalidParameter,
+    Kind::MalformedRequest,
+    Kind::UriTooLong,
+    Kind::HeadTooLarge,
+    Kind::Internal,
+];
 
 /// The document of these routes, OpenAPI 3.1.
 pub(crate) fn document(routes: &[Arc<Route>], version: &str) -> Value {
@@ -86,27 +91,45 @@ fn operation(route: &Route, path: &str, generator: &mut SchemaGenerator) -> Valu
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Map<String, Value> {
     let mut responses = Map::new();
     for success in &route.successes {
-        responses.insert(success.status.as_str().to_owned(), success_response(success, generator));
+        responses.insert(
+            success.status.as_str().to_owned(),
+            success_response(success, generator),
+        );
     }
-    let has_body = route.successes.iter().any(|success| !success.forms.is_empty());
+    let has_body = route
+        .successes
+        .iter()
+        .any(|success| !success.forms.is_empty());
     if route.method == Method::GET && has_body {
-        responses.insert("304".to_owned(), json!({
-            "description": "Unchanged since the `ETag` that was sent in `If-None-Match`.",
-            "headers": headers(),
-        }));
+        responses.insert(
+            "304".to_owned(),
+            json!({
+                "description": "Unchanged since the `ETag` that was sent in `If-None-Match`.",
+                "headers": headers(),
+            }),
+        );
     }
     let mut kinds: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
     let negotiated = has_body.then_some(Kind::NotAcceptable);
-    for kind in route.problems.iter().copied().chain(ALWAYS).chain(negotiated) {
+    for kind in route
+        .problems
+        .iter()
+        .copied()
+        .chain(ALWAYS)
+        .chain(negotiated)
+    {
         let of_status = kinds.entry(kind.status().as_u16()).or_default();
         if !of_status.contains(&kind) {
             of_status.push(kind);
         }
     }
-    let schema = serde_json::to_value(generator.subschema_for::<ProblemSchema>()).unwrap_or_default();
+    let schema =
+        serde_json::to_value(generator.subschema_for::<ProblemSchema>()).unwrap_or_default();
     for (status, kinds) in kinds {
-        let lines: Vec<String> =
-            kinds.iter().map(|kind| format!("`{}`: {}", kind.slug(), kind.about())).collect();
+        let lines: Vec<String> = kinds
+            .iter()
+            .map(|kind| format!("`{}`: {}", kind.slug(), kind.about()))
+            .collect();
         let mut response = json!({
             "description": lines.join("\n\n"),
             "headers": headers(),
@@ -138,7 +161,10 @@ fn success_response(success: &Success, generator: &mut SchemaGenerator) -> Value
     let mut content = Map::new();
     for (media, schema) in &success.forms {
         let plain = media.split(';').next().unwrap_or(media);
-        let schema = schema.map_or_else(|| json!({"type": "string"}), |schema| json!(schema(generator)));
+        let schema = schema.map_or_else(
+            || json!({"type": "string"}),
+            |schema| json!(schema(generator)),
+        );
         content.insert(plain.to_owned(), json!({"schema": schema}));
     }
     response["content"] = Value::Object(content);

@@ -20,7 +20,10 @@ pub(crate) struct HealthDocument {
 
 /// `GET /livez`: that this is answered at all says everything.
 pub(crate) fn live(_: &Call) -> Outcome {
-    Ok(Answer::json(&HealthDocument { status: Status::Ok, checks: None }))
+    Ok(Answer::json(&HealthDocument {
+        status: Status::Ok,
+        checks: None,
+    }))
 }
 
 /// `GET /readyz`.
@@ -42,7 +45,11 @@ fn readiness(call: &Call, verbose: bool) -> Outcome {
             detail: "the first picture of all rates is not complete".into(),
         });
     }
-    let status = checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok);
+    let status = checks
+        .iter()
+        .map(|check| check.status)
+        .max()
+        .unwrap_or(Status::Ok);
     if status == Status::Failed {
         let failed: Vec<&str> = checks
             .iter()
@@ -52,7 +59,10 @@ fn readiness(call: &Call, verbose: bool) -> Outcome {
         let detail = format!("failed: {}", failed.join(", "));
         return Err(Problem::new(Kind::NotReady, detail).with_extra("checks", &checks));
     }
-    Ok(Answer::json(&HealthDocument { status, checks: verbose.then_some(checks) }))
+    Ok(Answer::json(&HealthDocument {
+        status,
+        checks: verbose.then_some(checks),
+    }))
 }
 
 /// `GET /startupz`.
@@ -67,6 +77,10 @@ pub(crate) fn started(call: &Call) -> Outcome {
 /// `GET /metrics`.
 pub(crate) fn metrics(call: &Call) -> Outcome {
     let text = (call.api.metrics_text)();
-    let text = if call.media == OPENMETRICS { text } else { to_prometheus(&text) };
+    let text = if call.media == OPENMETRICS {
+        text
+    } else {
+        to_prometheus(&text)
+    };
     Ok(Answer::text(text, call.media).varies_by_accept())
 }

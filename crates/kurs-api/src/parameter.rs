@@ -89,7 +89,11 @@ impl Parameter {
             }
             Type::Flag => json!({"type": "boolean", "default": false}),
             Type::Switch => json!({"type": "string", "enum": ["", "true", "false"]}),
-            Type::Whole { least, most, default } => {
+            Type::Whole {
+                least,
+                most,
+                default,
+            } => {
                 json!({"type": "integer", "minimum": least, "maximum": most, "default": default})
             }
         }
@@ -117,11 +121,16 @@ fn meaning(form: Form, text: &str) -> Result<(), String> {
         Form::Amount => parse_decimal(text).is_ok(),
         _ => true,
     };
-    if sound { Ok(()) } else { Err(form.words().to_owned()) }
+    if sound {
+        Ok(())
+    } else {
+        Err(form.words().to_owned())
+    }
 }
 
 fn whole(text: &str) -> Option<u32> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let plain =
+        text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()
 }
 
@@ -147,18 +156,27 @@ impl Arguments {
         for (name, raw) in path {
             arguments.take(declared, Place::Path, name, raw, &mut errors);
         }
-        for part in query.unwrap_or("").split('&').filter(|part| !part.is_empty()) {
+        for part in query
+            .unwrap_or("")
+            .split('&')
+            .filter(|part| !part.is_empty())
+        {
             let (name, raw) = part.split_once('=').unwrap_or((part, ""));
             match decode(name) {
                 Some(name) => arguments.take(declared, Place::Query, &name, raw, &mut errors),
-                None => errors.push(FieldError::parameter(name, "is not valid percent-encoded UTF-8")),
+                None => errors.push(FieldError::parameter(
+                    name,
+                    "is not valid percent-encoded UTF-8",
+                )),
             }
             if errors.len() >= 20 {
                 break;
             }
         }
         for parameter in declared.iter().filter(|parameter| parameter.required) {
-            let named = errors.iter().any(|error| error.parameter.as_deref() == Some(parameter.name));
+            let named = errors
+                .iter()
+                .any(|error| error.parameter.as_deref() == Some(parameter.name));
             if arguments.text(parameter.name).is_none() && !named {
                 errors.push(FieldError::parameter(parameter.name, "is required"));
             }
@@ -178,9 +196,14 @@ impl Arguments {
         raw: &str,
         errors: &mut Vec<FieldError>,
     ) {
-        let known = declared.iter().find(|known| known.place == place && known.name == name);
+        let known = declared
+            .iter()
+            .find(|known| known.place == place && known.name == name);
         let Some(parameter) = known else {
-            errors.push(FieldError::parameter(name, "is not a parameter of this route"));
+            errors.push(FieldError::parameter(
+                name,
+                "is not a parameter of this route",
+            ));
             return;
         };
         let repeated = matches!(parameter.kind, Type::Repeated(_));
@@ -190,11 +213,17 @@ impl Arguments {
             return;
         }
         if seen >= VALUES_MAX {
-            errors.push(FieldError::parameter(name, format!("may be given {VALUES_MAX} times at most")));
+            errors.push(FieldError::parameter(
+                name,
+                format!("may be given {VALUES_MAX} times at most"),
+            ));
             return;
         }
         let Some(text) = decode(raw) else {
-            errors.push(FieldError::parameter(name, "is not valid percent-encoded UTF-8"));
+            errors.push(FieldError::parameter(
+                name,
+                "is not valid percent-encoded UTF-8",
+            ));
             return;
         };
         match parameter.check(&text) {
@@ -205,7 +234,10 @@ impl Arguments {
 
     /// The text of a parameter, the first one if there are several.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.values.iter().find(|(seen, _)| *seen == name).map(|(_, text)| text.as_str())
+        self.values
+            .iter()
+            .find(|(seen, _)| *seen == name)
+            .map(|(_, text)| text.as_str())
     }
 
     /// All values of any of these repeated parameters, split at commas, in order.
@@ -271,26 +303,44 @@ mod tests {
     use super::*;
 
     fn declared() -> Vec<Parameter> {
-        let parameter = |name, place, required, kind| Parameter { name, place, required, kind, about: "" };
+        let parameter = |name, place, required, kind| Parameter {
+            name,
+            place,
+            required,
+            kind,
+            about: "",
+        };
         vec![
             parameter("base", Place::Path, true, Type::Text(Form::Asset)),
             parameter("amount", Place::Query, false, Type::Text(Form::Amount)),
             parameter("pairs", Place::Query, false, Type::Repeated(Form::Pairs)),
-            parameter("limit", Place::Query, false, Type::Whole { least: 1, most: 9, default: 2 }),
+            parameter(
+                "limit",
+                Place::Query,
+                false,
+                Type::Whole {
+                    least: 1,
+                    most: 9,
+                    default: 2,
+                },
+            ),
             parameter("start", Place::Query, false, Type::Text(Form::Time)),
         ]
     }
 
     fn check(query: &str) -> Result<Arguments, Vec<(String, String)>> {
-        Arguments::check(&declared(), [("base", "b%54C")].into_iter(), Some(query)).map_err(|problem| {
-            let named = |error: FieldError| (error.parameter.unwrap_or_default(), error.detail);
-            problem.errors.into_iter().map(named).collect()
-        })
+        Arguments::check(&declared(), [("base", "b%54C")].into_iter(), Some(query)).map_err(
+            |problem| {
+                let named = |error: FieldError| (error.parameter.unwrap_or_default(), error.detail);
+                problem.errors.into_iter().map(named).collect()
+            },
+        )
     }
 
     #[test]
     fn every_wrong_parameter_is_named() {
-        let errors = check("amount=0&limit=10&nope=1&amount=1&start=2026-02-30T00:00:00Z").unwrap_err();
+        let errors =
+            check("amount=0&limit=10&nope=1&amount=1&start=2026-02-30T00:00:00Z").unwrap_err();
         let names: Vec<_> = errors.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["amount", "limit", "nope", "start"]);
     }
@@ -299,7 +349,10 @@ mod tests {
     fn a_single_valued_parameter_is_not_repeated() {
         assert_eq!(check("limit=1&limit=1").unwrap_err()[0].0, "limit");
         let lists = check("pairs=BTC-USD,ETH-USD&pairs=A-B").unwrap();
-        assert_eq!(lists.list(&["pairs"]).collect::<Vec<_>>(), ["BTC-USD", "ETH-USD", "A-B"]);
+        assert_eq!(
+            lists.list(&["pairs"]).collect::<Vec<_>>(),
+            ["BTC-USD", "ETH-USD", "A-B"]
+        );
     }
 
     #[test]
@@ -307,7 +360,10 @@ mod tests {
         let arguments = check("amount=2.50&start=2026-01-01T00:00:00+03:00&limit=9").unwrap();
         assert_eq!(arguments.asset("base").unwrap().as_str(), "BTC");
         assert_eq!(arguments.amount("amount").unwrap().to_string(), "2.50");
-        assert_eq!(arguments.time("start").unwrap().to_string(), "2025-12-31T21:00:00.000Z");
+        assert_eq!(
+            arguments.time("start").unwrap().to_string(),
+            "2025-12-31T21:00:00.000Z"
+        );
         assert_eq!(arguments.whole("limit"), Some(9));
     }
 

@@ -82,14 +82,18 @@ impl Form {
             Self::Pairs => text.split(',').all(is_pair),
             Self::Source => {
                 !text.is_empty()
-                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b))
+                    && text
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b))
             }
             Self::Amount => is_amount(text),
             Self::Symbol => is_symbol(text),
             Self::Time => is_time(text.as_bytes()),
             Self::Cursor => {
                 !text.is_empty()
-                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+                    && text
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
             }
         }
     }
@@ -99,9 +103,15 @@ impl Form {
         match self {
             Self::Asset => "an asset is 1 to 16 letters or digits, such as BTC",
             Self::Pair => "a pair is written BASE-QUOTE, such as BTC-USD",
-            Self::Pairs => "pairs are written BASE-QUOTE with commas between them, such as BTC-USD,ETH-USD",
-            Self::Source => "a source name has 1 to 31 letters, digits, dashes, underscores and colons",
-            Self::Amount => "an amount is a decimal number greater than zero of at most 28 characters, such as 2.5",
+            Self::Pairs => {
+                "pairs are written BASE-QUOTE with commas between them, such as BTC-USD,ETH-USD"
+            }
+            Self::Source => {
+                "a source name has 1 to 31 letters, digits, dashes, underscores and colons"
+            }
+            Self::Amount => {
+                "an amount is a decimal number greater than zero of at most 28 characters, such as 2.5"
+            }
             Self::Symbol => "a symbol is 2 to 32 letters or digits, such as BTCUSDT",
             Self::Time => "a time is written as RFC 3339, such as 2026-11-21T10:00:00Z",
             Self::Cursor => "a cursor is taken as it is from the `next` of an earlier page",
@@ -119,9 +129,7 @@ fn is_asset(text: &str) -> bool {
 
 fn is_pair(text: &str) -> bool {
     match text.rsplit_once(['-', '/', '_']) {
-        Some((base, quote)) => {
-            is_asset(quote) && (is_asset(base) || DASHED_IDS.contains(&base))
-        }
+        Some((base, quote)) => is_asset(quote) && (is_asset(base) || DASHED_IDS.contains(&base)),
         None => alphanumeric(text, 2, 16),
     }
 }
@@ -159,7 +167,10 @@ fn is_time(text: &[u8]) -> bool {
         return false;
     };
     if let Some(fraction) = rest.strip_prefix(b".") {
-        let length = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let length = fraction
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         if !(1..=9).contains(&length) {
             return false;
         }
@@ -200,13 +211,53 @@ mod tests {
     #[test]
     fn what_does_not_match_the_pattern_is_refused() {
         for (form, texts) in [
-            (Form::Asset, ["", "A-B", "ABCDEFGHIJKLMNOPQ", "Ä", " BTC"].as_slice()),
-            (Form::Pair, &["", "-", "A--B", "A-B-C", "A", "BTC USD", "bit-coin-usd", ",", "BTC-USD,"]),
+            (
+                Form::Asset,
+                ["", "A-B", "ABCDEFGHIJKLMNOPQ", "Ä", " BTC"].as_slice(),
+            ),
+            (
+                Form::Pair,
+                &[
+                    "",
+                    "-",
+                    "A--B",
+                    "A-B-C",
+                    "A",
+                    "BTC USD",
+                    "bit-coin-usd",
+                    ",",
+                    "BTC-USD,",
+                ],
+            ),
             (Form::Pairs, &["", ",", "BTC-USD,,ETH-USD", "BTC-USD,"]),
             (Form::Source, &["", "a b", "a/b"]),
-            (Form::Amount, &["", "0", "0.0", "-1", "+1", "1.", ".5", "1e3", "1,5", "NaN", "12345678901234567890123456789"]),
+            (
+                Form::Amount,
+                &[
+                    "",
+                    "0",
+                    "0.0",
+                    "-1",
+                    "+1",
+                    "1.",
+                    ".5",
+                    "1e3",
+                    "1,5",
+                    "NaN",
+                    "12345678901234567890123456789",
+                ],
+            ),
             (Form::Symbol, &["", "B", "BTC/USDT", "BTC--USDT", "ÄÖ"]),
-            (Form::Time, &["", "2026-11-21", "2026-11-21T10:00:00", "2026-11-21T10:00:00.Z", "2026-11-21T10:00:00+03"]),
+            (
+                Form::Time,
+                &[
+                    "",
+                    "2026-11-21",
+                    "2026-11-21T10:00:00",
+                    "2026-11-21T10:00:00.Z",
+                    "2026-11-21T10:00:00+03",
+                ],
+            ),
             (Form::Cursor, &["", "a=b", "a b"]),
         ] {
             for text in texts {

@@ -124,21 +124,32 @@ impl FieldError {
     /// A mistake in a parameter.
     #[must_use]
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        Self { parameter: Some(clean(name)), pointer: None, detail: detail.into() }
+        Self {
+            parameter: Some(clean(name)),
+            pointer: None,
+            detail: detail.into(),
+        }
     }
 
     /// A mistake in the body, at a JSON pointer; the whole body is the empty pointer.
     #[must_use]
     pub fn pointer(pointer: &str, detail: impl Into<String>) -> Self {
-        Self { parameter: None, pointer: Some(clean(pointer)), detail: detail.into() }
+        Self {
+            parameter: None,
+            pointer: Some(clean(pointer)),
+            detail: detail.into(),
+        }
     }
 }
 
 /// What a client sent, short enough and plain enough to be sent back.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    let mut kept: String =
-        text.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut kept: String = text
+        .chars()
+        .take(64)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
     if text.chars().count() > 64 {
         kept.push('…');
     }
@@ -182,24 +193,40 @@ impl Problem {
     pub fn with_errors(kind: Kind, errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [one] => {
-                let name = one.parameter.as_deref().or(one.pointer.as_deref()).unwrap_or("");
-                if name.is_empty() { one.detail.clone() } else { format!("{name}: {}", one.detail) }
+                let name = one
+                    .parameter
+                    .as_deref()
+                    .or(one.pointer.as_deref())
+                    .unwrap_or("");
+                if name.is_empty() {
+                    one.detail.clone()
+                } else {
+                    format!("{name}: {}", one.detail)
+                }
             }
             many => format!("{} mistakes, see errors", many.len()),
         };
-        Self { errors, ..Self::new(kind, detail) }
+        Self {
+            errors,
+            ..Self::new(kind, detail)
+        }
     }
 
     /// One wrong parameter.
     #[must_use]
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        Self::with_errors(Kind::InvalidParameter, vec![FieldError::parameter(name, detail)])
+        Self::with_errors(
+            Kind::InvalidParameter,
+            vec![FieldError::parameter(name, detail)],
+        )
     }
 
     /// Adds a member of its own to the document.
     #[must_use]
     pub fn with_extra<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
-        self.extra = serde_json::value::to_raw_value(value).ok().map(|json| (name, json));
+        self.extra = serde_json::value::to_raw_value(value)
+            .ok()
+            .map(|json| (name, json));
         self
     }
 
@@ -294,10 +321,15 @@ mod tests {
 
     #[test]
     fn slugs_are_unique_and_statuses_are_errors() {
-        let slugs: std::collections::BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.slug()).collect();
+        let slugs: std::collections::BTreeSet<_> =
+            Kind::ALL.iter().map(|kind| kind.slug()).collect();
         assert_eq!(slugs.len(), Kind::ALL.len());
         assert!(Kind::ALL.iter().all(|kind| kind.status().as_u16() >= 400));
-        assert!(Kind::ALL.iter().all(|kind| kind.type_uri().starts_with(PROBLEMS_PAGE)));
+        assert!(
+            Kind::ALL
+                .iter()
+                .all(|kind| kind.type_uri().starts_with(PROBLEMS_PAGE))
+        );
     }
 
     #[test]

@@ -25,7 +25,10 @@ impl RequestIds {
     pub(crate) fn new(seed: u64) -> Self {
         let mut prefix = [b'-'; 11];
         write_digits(&mut prefix[..10], seed);
-        Self { prefix, next: AtomicU64::new(1) }
+        Self {
+            prefix,
+            next: AtomicU64::new(1),
+        }
     }
 
     /// The next id.
@@ -65,7 +68,9 @@ impl RequestId {
 pub(crate) fn is_accepted(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     (8..=64).contains(&bytes.len())
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
 }
 
 #[cfg(test)]
@@ -83,8 +88,16 @@ mod tests {
 
     #[test]
     fn foreign_ids_are_taken_only_in_their_form() {
-        for (text, expect) in [("abc-1234", true), ("short", false), ("has space here", false)] {
-            assert_eq!(is_accepted(&HeaderValue::from_static(text)), expect, "{text}");
+        for (text, expect) in [
+            ("abc-1234", true),
+            ("short", false),
+            ("has space here", false),
+        ] {
+            assert_eq!(
+                is_accepted(&HeaderValue::from_static(text)),
+                expect,
+                "{text}"
+            );
         }
         let long = HeaderValue::from_str(&"a".repeat(65)).unwrap();
         assert!(!is_accepted(&long));

@@ -93,7 +93,11 @@ impl Route {
     }
 
     /// A route that is read from memory.
-    pub(crate) fn get(path: &'static str, name: &'static str, handler: fn(&Call) -> Outcome) -> Self {
+    pub(crate) fn get(
+        path: &'static str,
+        name: &'static str,
+        handler: fn(&Call) -> Outcome,
+    ) -> Self {
         Self::new(Method::GET, path, name, Handler::Now(handler))
     }
 
@@ -135,7 +139,13 @@ impl Route {
         kind: Type,
         about: &'static str,
     ) -> Self {
-        self.parameters.push(Parameter { name, place, required, kind, about });
+        self.parameters.push(Parameter {
+            name,
+            place,
+            required,
+            kind,
+            about,
+        });
         self
     }
 
@@ -176,7 +186,17 @@ impl Route {
         (least, most, default): (u32, u32, u32),
         about: &'static str,
     ) -> Self {
-        self.parameter(name, Place::Query, false, Type::Whole { least, most, default }, about)
+        self.parameter(
+            name,
+            Place::Query,
+            false,
+            Type::Whole {
+                least,
+                most,
+                default,
+            },
+            about,
+        )
     }
 
     /// The JSON body that has to be sent.
@@ -203,7 +223,11 @@ impl Route {
         about: &'static str,
         forms: Vec<(&'static str, Option<SchemaOf>)>,
     ) -> Self {
-        self.successes.push(Success { status, about, forms });
+        self.successes.push(Success {
+            status,
+            about,
+            forms,
+        });
         self
     }
 
@@ -215,8 +239,13 @@ impl Route {
 
     /// The media types that can be chosen by `Accept`, the preferred one first.
     pub(crate) fn media_types(&self) -> Vec<&'static str> {
-        let with_body = self.successes.iter().find(|success| !success.forms.is_empty());
-        with_body.map_or_else(Vec::new, |success| success.forms.iter().map(|(media, _)| *media).collect())
+        let with_body = self
+            .successes
+            .iter()
+            .find(|success| !success.forms.is_empty());
+        with_body.map_or_else(Vec::new, |success| {
+            success.forms.iter().map(|(media, _)| *media).collect()
+        })
     }
 
     /// The paths it answers at.

@@ -11,28 +11,15 @@ use crate::state::HOT_PATH;
 use crate::v1::courses::{self, CoursesDocument};
 use crate::v1::currency::{self, CurrenciesDocument, TrackRequest};
 use crate::v1::history::{self, HistoryDocument, PointDocument};
-use crate::v1::rates::{self, BatchDocument, ConversionDocument, RATE_PROBLEMS};
+use crate::v1::rates::{self, BatchDocument, RATE_PROBLEMS, RateAnswerSchema};
 use crate::v1::sources::{self, PairsDocument, SourcesDocument, TrackedDocument};
 use crate::{docs, ops};
 use http::{Method, StatusCode};
-use kurs_reader::{ExplainDocument, ListDocument, RateDocument};
+use kurs_reader::{ListDocument, RateDocument};
 
 const OK: StatusCode = StatusCode::OK;
 const STALE: &str = "Answer an expired rate with 200 and its state instead of 503.";
 const PAIR: &str = "A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`).";
-
-/// A rate in one of its three forms.
-#[derive(serde::Serialize, schemars::JsonSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "describes answers in openapi.json")]
-enum RateAnswer {
-    /// With `explain`.
-    Explained(Box<ExplainDocument>),
-    /// With `amount`.
-    Converted(Box<ConversionDocument>),
-    /// The rate alone.
-    Rate(Box<RateDocument>),
-}
 
 /// Every route.
 pub(crate) fn routes() -> Vec<Route> {
@@ -84,7 +71,7 @@ fn rate_routes() -> Vec<Route> {
             .query("amount", Form::Amount, "Convert this amount of the base asset.")
             .flag("explain", "Add legs, constituents, rejections and the reason for the source in use.")
             .flag("allow_stale", STALE)
-            .gives::<RateAnswer>(OK, "The rate.")
+            .gives::<RateAnswerSchema>(OK, "The rate.")
             .or(&RATE_PROBLEMS),
         Route::waiting(Method::GET, "/api/v1/history/{base}/{quote}", "getHistory", history::history)
             .tag("history")
@@ -168,13 +155,23 @@ fn operations_routes() -> Vec<Route> {
             .or(&[Kind::NotReady]),
         Route::get("/health", "health", ops::health)
             .operations()
-            .about("Readiness with every check", "The same as `/readyz?verbose`.")
+            .about(
+                "Readiness with every check",
+                "The same as `/readyz?verbose`.",
+            )
             .gives::<HealthDocument>(OK, "It can serve.")
             .or(&[Kind::NotReady]),
         Route::get("/metrics", "metrics", ops::metrics)
             .operations()
-            .about("Metrics", "Prometheus text 0.0.4, or OpenMetrics by `Accept`.")
-            .gives_forms(OK, "All metrics.", vec![(PROMETHEUS, None), (OPENMETRICS, None)]),
+            .about(
+                "Metrics",
+                "Prometheus text 0.0.4, or OpenMetrics by `Accept`.",
+            )
+            .gives_forms(
+                OK,
+                "All metrics.",
+                vec![(PROMETHEUS, None), (OPENMETRICS, None)],
+            ),
     ]
 }
 
@@ -192,11 +189,35 @@ fn documentation_routes() -> Vec<Route> {
             .gives_forms(StatusCode::FOUND, "See `/docs`.", Vec::new())
     };
     vec![
-        page("/openapi.json", "openapi", docs::openapi, "This document", JSON),
+        page(
+            "/openapi.json",
+            "openapi",
+            docs::openapi,
+            "This document",
+            JSON,
+        ),
         page("/docs", "docs", docs::page, "API browser", docs::HTML),
-        page("/docs/docs.js", "docsScript", docs::script, "Code of the API browser", docs::SCRIPT),
-        page("/docs/docs.css", "docsStyle", docs::style, "Look of the API browser", docs::STYLE),
-        page("/docs/problems", "docsProblems", docs::problems, "The kinds of problems", docs::HTML),
+        page(
+            "/docs/docs.js",
+            "docsScript",
+            docs::script,
+            "Code of the API browser",
+            docs::SCRIPT,
+        ),
+        page(
+            "/docs/docs.css",
+            "docsStyle",
+            docs::style,
+            "Look of the API browser",
+            docs::STYLE,
+        ),
+        page(
+            "/docs/problems",
+            "docsProblems",
+            docs::problems,
+            "The kinds of problems",
+            docs::HTML,
+        ),
         lead("/", "home"),
         lead("/api", "api"),
         lead("/swagger", "swagger"),

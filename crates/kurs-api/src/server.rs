@@ -126,7 +126,11 @@ impl Open {
         let number = book.next;
         book.next += 1;
         book.connections.insert(number, state);
-        Ok(Entry { open: Arc::clone(self), number, address })
+        Ok(Entry {
+            open: Arc::clone(self),
+            number,
+            address,
+        })
     }
 
     fn all(&self) -> Vec<Arc<ConnectionState>> {
@@ -176,7 +180,8 @@ impl Server {
         // would also end idle connections. No `pipeline_flush`: with it hyper 1.12 writes nothing
         // while unread bytes are left, so that an answer waits for the rest of the next head, and
         // the answer to a broken head never leaves.
-        http.max_header_size(limits.head_bytes).header_read_timeout(None);
+        http.max_header_size(limits.head_bytes)
+            .header_read_timeout(None);
         let metrics = &api.http_metrics;
         let cut = Cuts {
             capacity: metrics.cut("capacity"),
@@ -200,12 +205,17 @@ impl Server {
     /// Takes a connection, or turns it away with a problem.
     fn take(&self, socket: TcpStream, peer: SocketAddr) {
         let state = Arc::new(ConnectionState::new(Arc::clone(&self.clock), &self.limits));
-        match self.open.enter(address_of(peer.ip()), &self.limits, Arc::clone(&state)) {
+        match self
+            .open
+            .enter(address_of(peer.ip()), &self.limits, Arc::clone(&state))
+        {
             Ok(entry) => self.start(socket, peer, state, entry),
             Err(refused) => {
                 let (counter, detail) = match refused {
                     Refused::Capacity => (&self.cut.capacity, "too many connections"),
-                    Refused::Address => (&self.cut.address, "too many connections from this address"),
+                    Refused::Address => {
+                        (&self.cut.address, "too many connections from this address")
+                    }
                 };
                 counter.inc();
                 let problem = Problem::new(Kind::TooBusy, detail);
@@ -215,7 +225,13 @@ impl Server {
         }
     }
 
-    fn start(&self, socket: TcpStream, peer: SocketAddr, state: Arc<ConnectionState>, entry: Entry) {
+    fn start(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        state: Arc<ConnectionState>,
+        entry: Entry,
+    ) {
         let _ = socket.set_nodelay(true);
         let open = self.api.http_metrics.connections_open.clone();
         self.api.http_metrics.connections_accepted.inc();
@@ -229,24 +245,25 @@ impl Server {
         };
         let connection = self.http.serve_connection(TokioIo::new(io), service);
         tokio::spawn(async move {
-            let _leaving = Leaving { open, _entry: entry };
+            let _leaving = Leaving {
+                open,
+                _entry: entry,
+            };
             let mut connection = pin!(connection);
-            let mut known = false;
-            let mut draining = false;
+            // The order that the connection was last told; none before its first poll.
+            let mut told = None;
             let ended = poll_fn(|context| {
-                if !known {
-                    // The waker of a task stays the same, so once is enough.
+                if told != Some(state.order()) {
+                    // Registered before the order is read again, and anew for every order, since
+                    // waking takes the waker: none can slip through in between.
                     state.runs_in(context.waker());
-                    known = true;
-                }
-                match state.order() {
-                    Order::Serve => {}
-                    Order::Drain if draining => {}
-                    Order::Drain => {
-                        draining = true;
-                        connection.as_mut().graceful_shutdown();
+                    let order = state.order();
+                    told = Some(order);
+                    match order {
+                        Order::Serve => {}
+                        Order::Drain => connection.as_mut().graceful_shutdown(),
+                        Order::Close => return Poll::Ready(Ok(())),
                     }
-                    Order::Close => return Poll::Ready(Ok(())),
                 }
                 connection.as_mut().poll(context)
             });
@@ -260,7 +277,9 @@ impl Server {
     fn watch_deadlines(&self) {
         let now_ms = self.clock.tick();
         for connection in self.open.all() {
-            let Some(overdue) = connection.overdue(now_ms) else { continue };
+            let Some(overdue) = connection.overdue(now_ms) else {
+                continue;
+            };
             if connection.give(Order::Close) {
                 match overdue {
                     Overdue::Head => self.cut.head.inc(),

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::conditional::Caching;
 use crate::connection::ConnectionState;
 use crate::cors;
-use crate::hot;
+use crate::hot::{self, Way};
 use crate::incoming;
 use crate::parameter::Arguments;
 use crate::problem::{Kind, Problem, clean};
@@ -72,7 +72,9 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::Done(response) => response.take().map_or(Poll::Pending, |ready| Poll::Ready(Ok(ready))),
+            Self::Done(response) => response
+                .take()
+                .map_or(Poll::Pending, |ready| Poll::Ready(Ok(ready))),
             Self::Working(work) => work.as_mut().poll(context).map(Ok),
         }
     }
@@ -93,15 +95,14 @@ impl hyper::service::Service<Request<Incoming>> for ApiService {
             request
         } else {
             match hot::answer(&self.api, request) {
-                Ok(response) => {
+                Way::Short { response, is_head } => {
                     let (get, head) = &self.api.hot_metrics;
-                    // The hot way knows GET and HEAD only, and HEAD has no body of its own.
-                    let counters = if response.1 { head } else { get };
-                    counters.observe(response.0.status().as_u16(), began.elapsed());
+                    let counters = if is_head { head } else { get };
+                    counters.observe(response.status().as_u16(), began.elapsed());
                     self.connection.answer_made();
-                    return Answering::Done(Some(response.0));
+                    return Answering::Done(Some(response));
                 }
-                Err(request) => request,
+                Way::General(request) => request,
             }
         };
         let api = Arc::clone(&self.api);
@@ -124,7 +125,10 @@ async fn respond(
     began: Instant,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let given = parts.headers.get(X_REQUEST_ID).filter(|value| request_id::is_accepted(value));
+    let given = parts
+        .headers
+        .get(X_REQUEST_ID)
+        .filter(|value| request_id::is_accepted(value));
     let request_id = given.cloned().unwrap_or_else(|| api.ids.next().header());
     let id = request_id.to_str().unwrap_or("").to_owned();
     let method = parts.method.clone();
@@ -136,7 +140,8 @@ async fn respond(
         Err(_) => {
             api.panics.inc();
             tracing::error!(request_id = %id, method = %method, path, "a handler panicked");
-            let problem = Problem::new(Kind::Internal, "the server made a mistake, which is logged");
+            let problem =
+                Problem::new(Kind::Internal, "the server made a mistake, which is logged");
             respond_problem(&problem, &id)
         }
     };
@@ -164,16 +169,21 @@ async fn route(
     id: &str,
 ) -> Response<Body> {
     let method = parts.method.clone();
-    let target_bytes = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let target_bytes = parts
+        .uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
     let limit = api.config.limits.uri_bytes;
     let table_of = Arc::clone(&api);
     let (response, counters) = if target_bytes > limit {
         let problem = Problem::new(Kind::UriTooLong, format!("the limit is {limit} bytes"));
         (respond_problem(&problem, id), &table_of.table.unrouted)
     } else {
-        let found = table_of.table.find(&method, parts.uri.path(), parts.uri.query(), |side| {
-            surface.serves(side)
-        });
+        let found = table_of
+            .table
+            .find(&method, parts.uri.path(), parts.uri.query(), |side| {
+                surface.serves(side)
+            });
         match found {
             Found::Route(route, arguments, counters) => {
                 let headers = parts.headers.clone();
@@ -184,12 +194,14 @@ async fn route(
                 (respond_outcome(outcome, &method, &headers, id), counters)
             }
             Found::Options(entry) => (options(&api, entry, &parts.headers), &entry.options),
-            Found::WrongMethod(entry) => {
-                (respond_problem(&wrong_method(&method, entry), id), &entry.refused)
-            }
-            Found::Nothing if method == Method::OPTIONS && parts.uri.path() == "*" => {
-                (Answer::empty(StatusCode::NO_CONTENT).respond(&method, &parts.headers), &table_of.table.unrouted)
-            }
+            Found::WrongMethod(entry) => (
+                respond_problem(&wrong_method(&method, entry), id),
+                &entry.refused,
+            ),
+            Found::Nothing if method == Method::OPTIONS && parts.uri.path() == "*" => (
+                Answer::empty(StatusCode::NO_CONTENT).respond(&method, &parts.headers),
+                &table_of.table.unrouted,
+            ),
             Found::Nothing => {
                 let detail = format!("{} is not part of the API", clean(parts.uri.path()));
                 let problem = Problem::new(Kind::UnknownRoute, detail);
@@ -222,8 +234,20 @@ async fn handle(
         Some(_) => Some(incoming::json(&parts.headers, body, &api.config.limits).await?),
         None => None,
     };
-    let path = parts.uri.path_and_query().map_or("", |target| target.as_str()).to_owned();
-    let call = Call { api, arguments, path, media, peer, headers: parts.headers, body };
+    let path = parts
+        .uri
+        .path_and_query()
+        .map_or("", |target| target.as_str())
+        .to_owned();
+    let call = Call {
+        api,
+        arguments,
+        path,
+        media,
+        peer,
+        headers: parts.headers,
+        body,
+    };
     match route.handler {
         Handler::Now(handler) => handler(&call),
         Handler::Later(handler) => handler(call).await,

@@ -76,10 +76,16 @@ impl ApiState {
         let table = Table::new(router::routes(), &parts.metrics.http)
             .map_err(|error| RouteConflict(error.to_string()))?;
         let document = openapi::document(table.routes(), parts.version);
-        let origins =
-            config.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+        let origins = config
+            .cors_origins
+            .iter()
+            .filter_map(|origin| HeaderValue::from_str(origin).ok())
+            .collect();
         Ok(Self {
-            openapi: Asset::new(serde_json::to_vec(&document).unwrap_or_default(), crate::answer::JSON),
+            openapi: Asset::new(
+                serde_json::to_vec(&document).unwrap_or_default(),
+                crate::answer::JSON,
+            ),
             hot_metrics: table.counters(HOT_PATH, &Method::GET),
             ids: Arc::new(RequestIds::new(parts.seed)),
             history_reads: Semaphore::new(config.limits.history_reads),
@@ -99,6 +105,9 @@ impl ApiState {
 
 impl fmt::Debug for ApiState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ApiState").field("config", &self.config).finish_non_exhaustive()
+        formatter
+            .debug_struct("ApiState")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

@@ -83,7 +83,11 @@ impl Table {
             };
             router.insert(path, entry)?;
         }
-        Ok(Self { paths: router, routes, unrouted: metrics.route("other", "none") })
+        Ok(Self {
+            paths: router,
+            routes,
+            unrouted: metrics.route("other", "none"),
+        })
     }
 
     /// The routes in the order of the page that declares them.
@@ -108,10 +112,18 @@ impl Table {
         }
         let is_head = *method == Method::HEAD;
         let wanted = if is_head { &Method::GET } else { method };
-        match entry.routes.iter().find(|(route, _)| route.method == *wanted) {
+        match entry
+            .routes
+            .iter()
+            .find(|(route, _)| route.method == *wanted)
+        {
             Some((route, counters)) => {
                 let arguments = Arguments::check(&route.parameters, matched.params.iter(), query);
-                let counters = if is_head { &counters.head } else { &counters.own };
+                let counters = if is_head {
+                    &counters.head
+                } else {
+                    &counters.own
+                };
                 Found::Route(route, arguments, counters)
             }
             None if *method == Method::OPTIONS => Found::Options(entry),
@@ -122,7 +134,11 @@ impl Table {
     /// The counts of a route by its declared path; those of no route when it is not there.
     pub(crate) fn counters(&self, path: &str, method: &Method) -> (RouteMetrics, RouteMetrics) {
         let found = self.paths.at(path).ok().and_then(|matched| {
-            matched.value.routes.iter().find(|(route, _)| route.method == *method)
+            matched
+                .value
+                .routes
+                .iter()
+                .find(|(route, _)| route.method == *method)
         });
         found.map_or_else(
             || (self.unrouted.clone(), self.unrouted.clone()),

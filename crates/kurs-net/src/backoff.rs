@@ -38,14 +38,21 @@ impl Backoff {
     /// No attempt has failed yet.
     #[must_use]
     pub const fn new(settings: BackoffSettings) -> Self {
-        Self { settings, attempt: 0, flowing_since: None }
+        Self {
+            settings,
+            attempt: 0,
+            flowing_since: None,
+        }
     }
 
     /// Upper end of the next delay.
     #[must_use]
     pub fn ceiling(&self) -> Duration {
         let factor = 1_u32.checked_shl(self.attempt).unwrap_or(u32::MAX);
-        self.settings.base.saturating_mul(factor).min(self.settings.cap)
+        self.settings
+            .base
+            .saturating_mul(factor)
+            .min(self.settings.cap)
     }
 
     /// An attempt failed, or what it had reached is lost: how long to wait before the next.
@@ -117,10 +124,18 @@ mod tests {
         let start = Mono(0);
         backoff.data(start);
         backoff.data(start.plus(Duration::from_secs(9)));
-        assert_eq!(backoff.ceiling(), Duration::from_secs(30), "nine seconds are too few");
+        assert_eq!(
+            backoff.ceiling(),
+            Duration::from_secs(30),
+            "nine seconds are too few"
+        );
         backoff.next_delay(&mut random);
         backoff.data(start.plus(Duration::from_secs(12)));
-        assert_eq!(backoff.ceiling(), Duration::from_secs(30), "a loss starts the count anew");
+        assert_eq!(
+            backoff.ceiling(),
+            Duration::from_secs(30),
+            "a loss starts the count anew"
+        );
         backoff.data(start.plus(Duration::from_secs(22)));
         assert_eq!(backoff.ceiling(), Duration::from_millis(250));
     }

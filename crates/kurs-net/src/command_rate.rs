@@ -20,7 +20,10 @@ impl CommandRate {
     #[must_use]
     pub fn new(per_second: u32) -> Self {
         let limit = usize::try_from(per_second).unwrap_or(1).clamp(1, 1_000);
-        Self { limit, sent: VecDeque::new() }
+        Self {
+            limit,
+            sent: VecDeque::new(),
+        }
     }
 
     /// Takes a permit for one command if there is one.

@@ -1,11 +1,14 @@
 //! One connection as a state machine: it connects, subscribes what is wanted within the command
 //! limit, notices that nothing comes, and backs off. Bytes and time come from outside.
 
+mod common;
+
 use crate::backoff::Backoff;
 use crate::command_rate::CommandRate;
 use crate::overlap::{Action, Notice};
 use crate::settings::Settings;
 use crate::stream::StreamId;
+pub use common::Common;
 use kurs_core::Mono;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,37 +31,6 @@ pub enum State {
     Draining(Mono),
     /// Tries again at this time.
     Backoff(Mono),
-}
-
-/// What all connections of one chain share.
-#[derive(Debug)]
-pub struct Common {
-    /// Limits and waits.
-    pub settings: Settings,
-    /// Jitter.
-    pub random: fastrand::Rng,
-    /// Wanted streams; true for those that are watched.
-    pub desired: BTreeMap<StreamId, bool>,
-    last_number: u64,
-}
-
-impl Common {
-    /// Nothing wanted yet.
-    #[must_use]
-    pub fn new(settings: Settings, seed: u64) -> Self {
-        Self {
-            settings,
-            random: fastrand::Rng::with_seed(seed),
-            desired: BTreeMap::new(),
-            last_number: 0,
-        }
-    }
-
-    /// The number the next connection gets.
-    #[must_use]
-    pub const fn next_number(&self) -> u64 {
-        self.last_number.saturating_add(1)
-    }
 }
 
 /// One stream on this connection.
@@ -131,7 +103,10 @@ impl Connection {
     /// True while frames may come over it.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        matches!(self.state, State::Subscribing | State::Live | State::Draining(_))
+        matches!(
+            self.state,
+            State::Subscribing | State::Live | State::Draining(_)
+        )
     }
 
     /// When the handshake was done; meaningful while open.
@@ -151,7 +126,9 @@ impl Connection {
         common.last_number = common.next_number();
         self.number = common.last_number;
         self.state = State::Connecting(now.plus(common.settings.connect_timeout));
-        actions.push(Action::Connect { connection: self.number });
+        actions.push(Action::Connect {
+            connection: self.number,
+        });
     }
 
     /// Begins its first attempt after the next delay of this connection's backoff, and goes on
@@ -181,7 +158,10 @@ impl Connection {
 
     /// The attempt failed or the connection was lost. Returns when it tries again.
     pub fn fail(&mut self, now: Mono, retry_after: Option<Duration>, common: &mut Common) -> Mono {
-        let delay = self.backoff.next_delay(&mut common.random).max(retry_after.unwrap_or_default());
+        let delay = self
+            .backoff
+            .next_delay(&mut common.random)
+            .max(retry_after.unwrap_or_default());
         let until = now.plus(delay);
         self.state = State::Backoff(until);
         until
@@ -221,7 +201,13 @@ impl Connection {
     }
 
     /// These streams are silent: unsubscribe them and subscribe them again.
-    pub fn renew(&mut self, now: Mono, streams: &[StreamId], common: &Common, actions: &mut Vec<Action>) {
+    pub fn renew(
+        &mut self,
+        now: Mono,
+        streams: &[StreamId],
+        common: &Common,
+        actions: &mut Vec<Action>,
+    ) {
         for stream in streams {
             if let Some(slot) = self.slot_mut(*stream)
                 && slot.subscription == Subscription::Sent
@@ -248,10 +234,14 @@ impl Connection {
         common: &Common,
         actions: &mut Vec<Action>,
     ) {
-        let Some(streams) = self.answers_awaited.remove(&command) else { return };
+        let Some(streams) = self.answers_awaited.remove(&command) else {
+            return;
+        };
         let alone = streams.len() == 1;
         for stream in streams {
-            let Some(slot) = self.slot_mut(stream) else { continue };
+            let Some(slot) = self.slot_mut(stream) else {
+                continue;
+            };
             if slot.subscription != Subscription::Sent {
                 continue;
             }
@@ -285,7 +275,8 @@ impl Connection {
     }
 
     fn silent(&self, now: Mono, common: &Common) -> bool {
-        self.silence_deadline(common).is_some_and(|deadline| now >= deadline)
+        self.silence_deadline(common)
+            .is_some_and(|deadline| now >= deadline)
     }
 
     /// Only watched streams can make a connection look dead.
@@ -316,7 +307,11 @@ impl Connection {
         while self.dirty {
             let leaving = self.next_leaving(common);
             let subscribe = leaving.is_empty();
-            let streams = if subscribe { self.next_joining(common, actions) } else { leaving };
+            let streams = if subscribe {
+                self.next_joining(common, actions)
+            } else {
+                leaving
+            };
             if streams.is_empty() {
                 self.dirty = false;
                 return;
@@ -333,19 +328,31 @@ impl Connection {
         let (connection, command) = (self.number, self.last_command);
         for stream in &streams {
             if let Some(slot) = self.slot_mut(*stream) {
-                let after = if subscribe { Subscription::Sent } else { Subscription::None };
+                let after = if subscribe {
+                    Subscription::Sent
+                } else {
+                    Subscription::None
+                };
                 slot.subscription = after;
             }
         }
         if !subscribe {
-            actions.push(Action::Unsubscribe { connection, command, streams });
+            actions.push(Action::Unsubscribe {
+                connection,
+                command,
+                streams,
+            });
             return;
         }
         self.answers_awaited.insert(command, streams.clone());
         if self.answers_awaited.len() > ANSWERS_AWAITED_MAX {
             self.answers_awaited.pop_first();
         }
-        actions.push(Action::Subscribe { connection, command, streams });
+        actions.push(Action::Subscribe {
+            connection,
+            command,
+            streams,
+        });
     }
 
     /// Subscribed streams that are no longer wanted, or must be renewed: at most one batch.
@@ -368,22 +375,32 @@ impl Connection {
     /// Wanted streams that are not subscribed: at most one batch. Those beyond the limit of the
     /// connection are refused here.
     fn next_joining(&mut self, common: &Common, actions: &mut Vec<Action>) -> Vec<StreamId> {
-        let mut carried =
-            self.slots.iter().filter(|slot| slot.subscription == Subscription::Sent).count();
+        let mut carried = self
+            .slots
+            .iter()
+            .filter(|slot| slot.subscription == Subscription::Sent)
+            .count();
         let mut streams = Vec::new();
         for stream in common.desired.keys() {
-            let Some(index) = stream.index() else { continue };
+            let Some(index) = stream.index() else {
+                continue;
+            };
             if self.slots.len() <= index {
                 self.slots.resize(index + 1, Slot::default());
             }
-            let Some(slot) = self.slots.get_mut(index) else { continue };
+            let Some(slot) = self.slots.get_mut(index) else {
+                continue;
+            };
             if slot.subscription != Subscription::None {
                 continue;
             }
             if carried >= common.settings.streams_max {
                 slot.subscription = Subscription::Refused;
                 let why = "the connection carries no more streams".to_owned();
-                actions.push(Action::Notice(Notice::StreamRefused { stream: *stream, why }));
+                actions.push(Action::Notice(Notice::StreamRefused {
+                    stream: *stream,
+                    why,
+                }));
                 continue;
             }
             if slot.alone && !streams.is_empty() {

@@ -3,131 +3,15 @@
 //! ends only after every speaking stream has spoken on the new one. What both carry is told
 //! apart by the user, who sees the connection number in each frame.
 
+mod words;
+
 use crate::connection::{Common, Connection, State};
 use crate::settings::Settings;
 use crate::stream::{StreamId, StreamSpec};
 use crate::stream_watch::StreamWatch;
 use kurs_core::Mono;
 use std::time::Duration;
-
-/// Something happened outside. Events of connections that no longer exist are ignored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The handshake is done.
-    Connected,
-    /// There is no connection.
-    ConnectFailed {
-        /// One phrase for people.
-        why: String,
-        /// When the server asked to be left alone for so long.
-        retry_after: Option<Duration>,
-    },
-    /// The connection broke, was closed by the venue, or its data cannot be read.
-    Lost {
-        /// One phrase for people.
-        why: String,
-    },
-    /// A command was accepted.
-    Accepted {
-        /// Its number.
-        command: u64,
-    },
-    /// A command was refused.
-    Refused {
-        /// Its number.
-        command: u64,
-        /// One phrase for people.
-        why: String,
-    },
-    /// The venue will close the connection soon.
-    ShutdownNotice,
-    /// A ping was answered.
-    Ponged,
-}
-
-/// What the shell must do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Open a connection under this number.
-    Connect {
-        /// Number of the connection.
-        connection: u64,
-    },
-    /// Send one subscribe message.
-    Subscribe {
-        /// Number of the connection.
-        connection: u64,
-        /// Number of the command, unique on its connection.
-        command: u64,
-        /// What to subscribe.
-        streams: Vec<StreamId>,
-    },
-    /// Send one unsubscribe message.
-    Unsubscribe {
-        /// Number of the connection.
-        connection: u64,
-        /// Number of the command, unique on its connection.
-        command: u64,
-        /// What to unsubscribe.
-        streams: Vec<StreamId>,
-    },
-    /// Close the connection, or stop connecting, and forget it.
-    Close {
-        /// Number of the connection.
-        connection: u64,
-    },
-    /// Tell the user.
-    Notice(Notice),
-}
-
-/// What the user of the connections is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// First data after the start or after [`Notice::Down`].
-    Live {
-        /// Over which connection.
-        connection: u64,
-    },
-    /// No connection speaks any more, or an attempt failed while none spoke.
-    Down {
-        /// One phrase for people.
-        why: String,
-        /// When the next attempt begins.
-        retry_at: Mono,
-    },
-    /// A watched stream speaks for the first time, or again.
-    StreamLive(StreamId),
-    /// A watched stream fell silent.
-    StreamSilent(StreamId),
-    /// A watched stream was subscribed and has not spoken in time.
-    StreamNeverCame(StreamId),
-    /// The venue does not carry the stream.
-    StreamRefused {
-        /// Which.
-        stream: StreamId,
-        /// One phrase for people.
-        why: String,
-    },
-    /// A successor took over from a connection that still spoke.
-    Renewed {
-        /// Number of the old connection.
-        from: u64,
-        /// Number of the new one.
-        to: u64,
-    },
-    /// No successor could be had; the old connection goes on for now.
-    SuccessorFailed {
-        /// One phrase for people.
-        why: String,
-    },
-    /// No more frames come over this connection.
-    Ended {
-        /// Its number.
-        connection: u64,
-        /// Every connection with a lower number than this has ended.
-        oldest_open: u64,
-    },
-}
+pub use words::{Action, Event, Notice};
 
 /// Keeps one connection alive, or two while they change over.
 #[derive(Debug)]
@@ -187,10 +71,14 @@ impl Overlap {
     }
 
     fn stop(&mut self, actions: &mut Vec<Action>) {
-        for mut connection in [self.previous.take(), self.successor.take()].into_iter().flatten() {
+        for mut connection in [self.previous.take(), self.successor.take()]
+            .into_iter()
+            .flatten()
+        {
             self.close(&mut connection, actions);
         }
-        let mut current = std::mem::replace(&mut self.current, Connection::new(&self.common.settings));
+        let mut current =
+            std::mem::replace(&mut self.current, Connection::new(&self.common.settings));
         self.close(&mut current, actions);
         self.watch.clear();
         self.renew_at = None;
@@ -264,15 +152,23 @@ impl Overlap {
     /// Does what has become due.
     pub fn advance(&mut self, now: Mono, actions: &mut Vec<Action>) {
         let from = actions.len();
-        if let State::Draining(until) = self.previous.as_ref().map_or(State::Idle, Connection::state)
+        if let State::Draining(until) = self
+            .previous
+            .as_ref()
+            .map_or(State::Idle, Connection::state)
             && now >= until
             && let Some(mut previous) = self.previous.take()
         {
             self.close(&mut previous, actions);
         }
-        for number in [self.current.number(), self.successor.as_ref().map_or(0, Connection::number)] {
+        for number in [
+            self.current.number(),
+            self.successor.as_ref().map_or(0, Connection::number),
+        ] {
             let (connection, common) = self.find(number);
-            let Some(connection) = connection else { continue };
+            let Some(connection) = connection else {
+                continue;
+            };
             match connection.state() {
                 State::Backoff(until) if now >= until => connection.connect(now, common, actions),
                 _ => {
@@ -285,7 +181,10 @@ impl Overlap {
                 }
             }
         }
-        if self.handover_deadline().is_some_and(|deadline| now >= deadline) {
+        if self
+            .handover_deadline()
+            .is_some_and(|deadline| now >= deadline)
+        {
             self.end_handover(now, actions);
         }
         if self.renewal_due().is_some_and(|due| now >= due) {
@@ -299,7 +198,11 @@ impl Overlap {
     /// [`Overlap::data`] gave an action.
     #[must_use]
     pub fn next_deadline(&self, now: Mono) -> Option<Mono> {
-        let connections = [Some(&self.current), self.successor.as_ref(), self.previous.as_ref()];
+        let connections = [
+            Some(&self.current),
+            self.successor.as_ref(),
+            self.previous.as_ref(),
+        ];
         connections
             .into_iter()
             .flatten()
@@ -340,18 +243,29 @@ impl Overlap {
     }
 
     fn is_open(&self, number: u64) -> bool {
-        let connections = [Some(&self.current), self.successor.as_ref(), self.previous.as_ref()];
-        connections.into_iter().flatten().any(|one| one.number() == number && one.is_open())
+        let connections = [
+            Some(&self.current),
+            self.successor.as_ref(),
+            self.previous.as_ref(),
+        ];
+        connections
+            .into_iter()
+            .flatten()
+            .any(|one| one.number() == number && one.is_open())
     }
 
     fn oldest_open(&self) -> u64 {
-        [Some(&self.current), self.successor.as_ref(), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .filter(|connection| connection.is_open())
-            .map(Connection::number)
-            .min()
-            .unwrap_or(self.common.next_number())
+        [
+            Some(&self.current),
+            self.successor.as_ref(),
+            self.previous.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|connection| connection.is_open())
+        .map(Connection::number)
+        .min()
+        .unwrap_or(self.common.next_number())
     }
 
     /// Closes a connection that was taken out of its place.
@@ -368,7 +282,10 @@ impl Overlap {
 
     fn ended(&self, connection: u64, actions: &mut Vec<Action>) {
         let oldest_open = self.oldest_open();
-        actions.push(Action::Notice(Notice::Ended { connection, oldest_open }));
+        actions.push(Action::Notice(Notice::Ended {
+            connection,
+            oldest_open,
+        }));
     }
 
     /// A connection is gone or was never had.
@@ -380,7 +297,11 @@ impl Overlap {
         retry_after: Option<Duration>,
         actions: &mut Vec<Action>,
     ) {
-        if self.previous.as_ref().is_some_and(|previous| previous.number() == number) {
+        if self
+            .previous
+            .as_ref()
+            .is_some_and(|previous| previous.number() == number)
+        {
             self.previous = None;
             self.ended(number, actions);
             return;
@@ -396,7 +317,9 @@ impl Overlap {
             self.ended(number, actions);
         }
         if self.current.number() != number {
-            actions.push(Action::Notice(Notice::SuccessorFailed { why: why.to_owned() }));
+            actions.push(Action::Notice(Notice::SuccessorFailed {
+                why: why.to_owned(),
+            }));
             return;
         }
         self.renew_at = None;
@@ -405,7 +328,10 @@ impl Overlap {
             self.current = successor;
             if self.current.state() == State::Live {
                 self.plan_renewal();
-                actions.push(Action::Notice(Notice::Renewed { from: number, to: self.current.number() }));
+                actions.push(Action::Notice(Notice::Renewed {
+                    from: number,
+                    to: self.current.number(),
+                }));
                 return;
             }
             retry_at = match self.current.state() {
@@ -423,7 +349,10 @@ impl Overlap {
                 }
             }
         }
-        actions.push(Action::Notice(Notice::Down { why: why.to_owned(), retry_at }));
+        actions.push(Action::Notice(Notice::Down {
+            why: why.to_owned(),
+            retry_at,
+        }));
     }
 
     /// The venue announced that it closes this connection.
@@ -442,9 +371,19 @@ impl Overlap {
             } else {
                 self.start_successor(now, actions);
             }
-        } else if self.successor.as_ref().is_some_and(|successor| successor.number() == number) {
+        } else if self
+            .successor
+            .as_ref()
+            .is_some_and(|successor| successor.number() == number)
+        {
             actions.push(Action::Close { connection: number });
-            self.lose(now, number, "the venue shuts the successor down too", None, actions);
+            self.lose(
+                now,
+                number,
+                "the venue shuts the successor down too",
+                None,
+                actions,
+            );
         }
     }
 
@@ -470,7 +409,9 @@ impl Overlap {
     }
 
     fn successor_carries_all(&self) -> bool {
-        let Some(successor) = &self.successor else { return false };
+        let Some(successor) = &self.successor else {
+            return false;
+        };
         successor.state() == State::Live
             && self.common.desired.iter().all(|(stream, watched)| {
                 !watched || !self.watch.speaks(*stream) || successor.spoke(*stream)
@@ -478,13 +419,22 @@ impl Overlap {
     }
 
     fn handover_deadline(&self) -> Option<Mono> {
-        let successor = self.successor.as_ref().filter(|successor| successor.is_open())?;
-        Some(successor.connected_at().plus(self.common.settings.handover_limit))
+        let successor = self
+            .successor
+            .as_ref()
+            .filter(|successor| successor.is_open())?;
+        Some(
+            successor
+                .connected_at()
+                .plus(self.common.settings.handover_limit),
+        )
     }
 
     /// The successor had its time: with some streams it takes over, with none it failed.
     fn end_handover(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        let Some(successor) = &self.successor else { return };
+        let Some(successor) = &self.successor else {
+            return;
+        };
         if successor.state() == State::Live {
             self.take_over(now, actions);
             return;
@@ -495,13 +445,18 @@ impl Overlap {
     }
 
     fn take_over(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        let Some(successor) = self.successor.take() else { return };
+        let Some(successor) = self.successor.take() else {
+            return;
+        };
         let mut old = std::mem::replace(&mut self.current, successor);
         // Two renewals within the linger time: the oldest goes at once.
         if let Some(mut previous) = self.previous.take() {
             self.close(&mut previous, actions);
         }
-        actions.push(Action::Notice(Notice::Renewed { from: old.number(), to: self.current.number() }));
+        actions.push(Action::Notice(Notice::Renewed {
+            from: old.number(),
+            to: self.current.number(),
+        }));
         if old.is_open() {
             old.drain(now.plus(self.common.settings.linger));
             self.previous = Some(old);
@@ -511,7 +466,8 @@ impl Overlap {
 
     fn advance_watch(&mut self, now: Mono, actions: &mut Vec<Action>) {
         let (mut notices, mut again) = (Vec::new(), Vec::new());
-        self.watch.advance(now, &self.common.settings, &mut notices, &mut again);
+        self.watch
+            .advance(now, &self.common.settings, &mut notices, &mut again);
         actions.extend(notices.into_iter().map(Action::Notice));
         if !again.is_empty() {
             self.current.renew(now, &again, &self.common, actions);
@@ -521,7 +477,9 @@ impl Overlap {
     /// Watched streams that were subscribed since `from` owe their first frame.
     fn note_subscriptions(&mut self, now: Mono, from: usize, actions: &[Action]) {
         for action in actions.get(from..).unwrap_or_default() {
-            let Action::Subscribe { streams, .. } = action else { continue };
+            let Action::Subscribe { streams, .. } = action else {
+                continue;
+            };
             for stream in streams {
                 if self.common.desired.get(stream) == Some(&true) {
                     self.watch.subscribed(now, *stream);

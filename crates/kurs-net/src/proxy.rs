@@ -59,7 +59,9 @@ impl Proxies {
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         let first = |names: &[&str]| {
             let found = names.iter().find_map(|name| variable(name));
-            found.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+            found
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
         };
         let all = first(&["all_proxy", "ALL_PROXY"]);
         let plain = first(&["http_proxy", "HTTP_PROXY"]).or_else(|| all.clone());
@@ -75,8 +77,15 @@ impl Proxies {
     /// The way to a target; `None` when it is reached directly.
     #[must_use]
     pub fn route(&self, tls: bool, host: &str, port: u16) -> Option<&Route> {
-        let route = if tls { self.tls.as_ref() } else { self.plain.as_ref() };
-        let excepted = self.exceptions.iter().any(|exception| exception.covers(host, port));
+        let route = if tls {
+            self.tls.as_ref()
+        } else {
+            self.plain.as_ref()
+        };
+        let excepted = self
+            .exceptions
+            .iter()
+            .any(|exception| exception.covers(host, port));
         route.filter(|_| !excepted)
     }
 }
@@ -91,7 +100,10 @@ impl Exception {
                 let named = inside.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
                 named && port.is_none_or(|port| port == target_port)
             }
-            Self::Network { address, prefix_bits } => host
+            Self::Network {
+                address,
+                prefix_bits,
+            } => host
                 .parse::<IpAddr>()
                 .is_ok_and(|candidate| in_network(candidate, *address, *prefix_bits)),
         }
@@ -100,9 +112,11 @@ impl Exception {
 
 fn in_network(candidate: IpAddr, network: IpAddr, prefix_bits: u8) -> bool {
     let (left, right, width) = match (candidate, network) {
-        (IpAddr::V4(left), IpAddr::V4(right)) => {
-            (u128::from(left.to_bits()), u128::from(right.to_bits()), 32_u32)
-        }
+        (IpAddr::V4(left), IpAddr::V4(right)) => (
+            u128::from(left.to_bits()),
+            u128::from(right.to_bits()),
+            32_u32,
+        ),
         (IpAddr::V6(left), IpAddr::V6(right)) => (left.to_bits(), right.to_bits(), 128),
         _ => return false,
     };
@@ -120,16 +134,25 @@ fn parse_exception(entry: &str) -> Option<Exception> {
     }
     if let Some((address, bits)) = entry.split_once('/') {
         let address = address.parse().ok()?;
-        return Some(Exception::Network { address, prefix_bits: bits.parse().ok()? });
+        return Some(Exception::Network {
+            address,
+            prefix_bits: bits.parse().ok()?,
+        });
     }
     if let Ok(address) = entry.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Some(Exception::Network { address, prefix_bits: 128 });
+        return Some(Exception::Network {
+            address,
+            prefix_bits: 128,
+        });
     }
     let (name, port) = match entry.rsplit_once(':') {
         Some((name, port)) => (name, Some(port.parse().ok()?)),
         None => (entry.as_str(), None),
     };
-    let name = name.trim_start_matches('*').trim_start_matches('.').to_owned();
+    let name = name
+        .trim_start_matches('*')
+        .trim_start_matches('.')
+        .to_owned();
     Some(Exception::Host { name, port })
 }
 
@@ -150,7 +173,12 @@ fn parse_proxy(text: &str) -> Route {
         return Route::Unsupported("the proxy has no host name".to_owned());
     }
     let authorization = user.map(|user| format!("Basic {}", base64(&percent_decoded(user))));
-    Route::Through(Proxy { tls, host: host.to_owned(), port, authorization })
+    Route::Through(Proxy {
+        tls,
+        host: host.to_owned(),
+        port,
+        authorization,
+    })
 }
 
 fn split_port(address: &str, default: u16) -> (&str, u16) {
@@ -195,7 +223,11 @@ fn base64(bytes: &[u8]) -> String {
         for position in 0..4 {
             let sextet = usize::try_from(bits >> (18 - 6 * position) & 63).unwrap_or(0);
             let letter = ALPHABET.get(sextet).copied().unwrap_or(b'A');
-            text.push(if position <= chunk.len() { char::from(letter) } else { '=' });
+            text.push(if position <= chunk.len() {
+                char::from(letter)
+            } else {
+                '='
+            });
         }
     }
     text
@@ -214,12 +246,19 @@ mod tests {
 
     fn check(proxies: &Proxies, tls: bool, host: &str, expect: &str) {
         let route = proxies.route(tls, host, 443);
-        assert_eq!(route.map_or("direct".to_owned(), |route| format!("{route:?}")), expect, "{host}");
+        assert_eq!(
+            route.map_or("direct".to_owned(), |route| format!("{route:?}")),
+            expect,
+            "{host}"
+        );
     }
 
     #[test]
     fn each_kind_of_target_has_its_proxy_and_all_stands_in() {
-        let some = proxies(&[("HTTPS_PROXY", "http://one:3128"), ("all_proxy", "https://two")]);
+        let some = proxies(&[
+            ("HTTPS_PROXY", "http://one:3128"),
+            ("all_proxy", "https://two"),
+        ]);
         check(&some, true, "venue.example", "Through(http://one:3128)");
         check(&some, false, "venue.example", "Through(https://two:443)");
         check(&Proxies::none(), true, "venue.example", "direct");
@@ -229,21 +268,42 @@ mod tests {
     fn exceptions_are_reached_directly() {
         let some = proxies(&[
             ("https_proxy", "one:8080"),
-            ("no_proxy", "inner.example, .lan,10.0.0.0/8,::1,port.example:9443"),
+            (
+                "no_proxy",
+                "inner.example, .lan,10.0.0.0/8,::1,port.example:9443",
+            ),
         ]);
-        for host in ["inner.example", "a.Inner.example", "x.lan", "10.1.2.3", "::1"] {
+        for host in [
+            "inner.example",
+            "a.Inner.example",
+            "x.lan",
+            "10.1.2.3",
+            "::1",
+        ] {
             check(&some, true, host, "direct");
         }
-        for host in ["outer.example", "notinner.example", "11.1.2.3", "port.example"] {
+        for host in [
+            "outer.example",
+            "notinner.example",
+            "11.1.2.3",
+            "port.example",
+        ] {
             check(&some, true, host, "Through(http://one:8080)");
         }
-        check(&proxies(&[("https_proxy", "one"), ("no_proxy", "*")]), true, "any", "direct");
+        check(
+            &proxies(&[("https_proxy", "one"), ("no_proxy", "*")]),
+            true,
+            "any",
+            "direct",
+        );
     }
 
     #[test]
     fn credentials_are_sent_decoded_and_never_shown() {
         let some = proxies(&[("https_proxy", "http://user:p%40ss@one:1")]);
-        let Some(Route::Through(proxy)) = some.route(true, "x", 443) else { panic!("no proxy") };
+        let Some(Route::Through(proxy)) = some.route(true, "x", 443) else {
+            panic!("no proxy")
+        };
         assert_eq!(proxy.authorization.as_deref(), Some("Basic dXNlcjpwQHNz"));
         assert_eq!(format!("{some:?}").matches("dXNl").count(), 0);
     }
@@ -251,12 +311,23 @@ mod tests {
     #[test]
     fn unsupported_kinds_are_said_not_ignored() {
         let some = proxies(&[("ALL_PROXY", "socks5://one:1080")]);
-        check(&some, true, "x", "Unsupported(\"proxies of kind socks5 are not supported\")");
+        check(
+            &some,
+            true,
+            "x",
+            "Unsupported(\"proxies of kind socks5 are not supported\")",
+        );
     }
 
     #[test]
     fn base64_pads_as_it_must() {
-        for (text, expect) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+        for (text, expect) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ] {
             assert_eq!(base64(text.as_bytes()), expect);
         }
     }

@@ -89,7 +89,9 @@ impl StreamWatch {
     ) {
         for (voice, number) in self.voices.iter_mut().zip(0_u32..) {
             let stream = StreamId(number);
-            let Some(deadline) = voice.deadline(settings) else { continue };
+            let Some(deadline) = voice.deadline(settings) else {
+                continue;
+            };
             if now < deadline {
                 continue;
             }
@@ -118,7 +120,10 @@ impl StreamWatch {
     /// When [`StreamWatch::advance`] next has something to do.
     #[must_use]
     pub fn next_deadline(&self, settings: &Settings) -> Option<Mono> {
-        self.voices.iter().filter_map(|voice| voice.deadline(settings)).min()
+        self.voices
+            .iter()
+            .filter_map(|voice| voice.deadline(settings))
+            .min()
     }
 }
 
@@ -152,7 +157,10 @@ mod tests {
         let mut watch = StreamWatch::default();
         watch.subscribed(Mono(0), STREAM);
         assert_eq!(advance(&mut watch, 4), (vec![], vec![]));
-        assert_eq!(advance(&mut watch, 5), (vec![Notice::StreamNeverCame(STREAM)], vec![]));
+        assert_eq!(
+            advance(&mut watch, 5),
+            (vec![Notice::StreamNeverCame(STREAM)], vec![])
+        );
         assert_eq!(advance(&mut watch, 30), (vec![], vec![]));
         assert_eq!(advance(&mut watch, 35), (vec![], vec![STREAM]));
     }

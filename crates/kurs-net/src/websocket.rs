@@ -107,7 +107,12 @@ impl WebSocket {
         mut shutdown: watch::Receiver<bool>,
     ) {
         let message_bytes_max = self.settings.message_bytes_max;
-        let target = Target::new(&self.url, &self.user_agent, &self.proxies, message_bytes_max);
+        let target = Target::new(
+            &self.url,
+            &self.user_agent,
+            &self.proxies,
+            message_bytes_max,
+        );
         let mut shell = Shell {
             overlap: Overlap::new(self.settings.clone(), self.seed),
             target: target.map(Arc::new),
@@ -169,7 +174,9 @@ async fn next_message(sockets: &mut [(u64, Socket)], turn: &mut usize) -> (u64, 
         let count = sockets.len();
         for offset in 0..count {
             let at = (*turn + offset) % count;
-            let Some((number, socket)) = sockets.get_mut(at) else { continue };
+            let Some((number, socket)) = sockets.get_mut(at) else {
+                continue;
+            };
             if let Poll::Ready(item) = socket.poll_next_unpin(context) {
                 *turn = at + 1;
                 return Poll::Ready((*number, item));
@@ -205,7 +212,10 @@ impl<D: Dialect> Shell<'_, D> {
     fn next_wake(&mut self) -> Instant {
         let now = self.clock.now().mono;
         let latest = now.plus(IDLE);
-        self.deadline = self.overlap.next_deadline(now).map_or(latest, |at| at.min(latest));
+        self.deadline = self
+            .overlap
+            .next_deadline(now)
+            .map_or(latest, |at| at.min(latest));
         self.deadline_stale = false;
         // Timers tick in milliseconds: waking early would only mean waking twice.
         Instant::now() + self.deadline.since(now) + Duration::from_millis(1)
@@ -219,7 +229,8 @@ impl<D: Dialect> Shell<'_, D> {
                 return;
             }
             // Pending here is safe: the caller polls again with its own waker.
-            let Some((number, item)) = next_message(&mut self.sockets, &mut self.turn).now_or_never()
+            let Some((number, item)) =
+                next_message(&mut self.sockets, &mut self.turn).now_or_never()
             else {
                 return;
             };
@@ -250,7 +261,11 @@ impl<D: Dialect> Shell<'_, D> {
 
     fn frame(&mut self, number: u64, text: &str) {
         let received = self.clock.now();
-        let heard = self.dialect.frame(Frame { connection: number, received, text });
+        let heard = self.dialect.frame(Frame {
+            connection: number,
+            received,
+            text,
+        });
         let now = received.mono;
         match heard {
             Heard::Data(stream) => self.overlap.data(now, number, stream, &mut self.actions),
@@ -283,9 +298,10 @@ impl<D: Dialect> Shell<'_, D> {
             }
             Err(error) => {
                 let retry_after = match &error {
-                    DialError::Refused { status: 403 | 451, retry_after } => {
-                        Some(retry_after.unwrap_or(self.settings.refused_delay))
-                    }
+                    DialError::Refused {
+                        status: 403 | 451,
+                        retry_after,
+                    } => Some(retry_after.unwrap_or(self.settings.refused_delay)),
                     DialError::Refused { retry_after, .. } => *retry_after,
                     DialError::Unreachable(_) => None,
                 };
@@ -302,11 +318,19 @@ impl<D: Dialect> Shell<'_, D> {
             for action in std::mem::take(&mut self.actions) {
                 match action {
                     Action::Connect { connection } => self.connect(connection),
-                    Action::Subscribe { connection, command, streams } => {
+                    Action::Subscribe {
+                        connection,
+                        command,
+                        streams,
+                    } => {
                         let text = self.dialect.subscribe(command, &streams);
                         self.send(connection, text).await;
                     }
-                    Action::Unsubscribe { connection, command, streams } => {
+                    Action::Unsubscribe {
+                        connection,
+                        command,
+                        streams,
+                    } => {
                         let text = self.dialect.unsubscribe(command, &streams);
                         self.send(connection, text).await;
                     }
@@ -353,7 +377,9 @@ impl<D: Dialect> Shell<'_, D> {
 
     /// Says farewell in the background; nothing waits for the answer.
     fn close(&mut self, number: u64) {
-        let Some(at) = self.sockets.iter().position(|(open, _)| *open == number) else { return };
+        let Some(at) = self.sockets.iter().position(|(open, _)| *open == number) else {
+            return;
+        };
         let (_, mut socket) = self.sockets.swap_remove(at);
         tokio::spawn(async move {
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.close(None)).await;
@@ -362,7 +388,11 @@ impl<D: Dialect> Shell<'_, D> {
 
     async fn close_all(&mut self) {
         self.dialling.abort_all();
-        let farewells = self.sockets.iter_mut().map(|(_, socket)| socket.close(None));
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, futures_util::future::join_all(farewells)).await;
+        let farewells = self
+            .sockets
+            .iter_mut()
+            .map(|(_, socket)| socket.close(None));
+        let _ =
+            tokio::time::timeout(CLOSE_TIMEOUT, futures_util::future::join_all(farewells)).await;
     }
 }

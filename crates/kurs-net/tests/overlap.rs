@@ -15,35 +15,57 @@ struct Rig {
 
 impl Rig {
     fn new(settings: Settings) -> Self {
-        Self { overlap: Overlap::new(settings, 7), now: Mono(0), actions: Vec::new() }
+        Self {
+            overlap: Overlap::new(settings, 7),
+            now: Mono(0),
+            actions: Vec::new(),
+        }
     }
 
     fn want(&mut self, streams: impl IntoIterator<Item = u32>) -> Vec<Action> {
-        let streams: Vec<StreamSpec> =
-            streams.into_iter().map(|id| StreamSpec { id: StreamId(id), watched: true }).collect();
-        self.overlap.set_desired(self.now, &streams, &mut self.actions);
+        let streams: Vec<StreamSpec> = streams
+            .into_iter()
+            .map(|id| StreamSpec {
+                id: StreamId(id),
+                watched: true,
+            })
+            .collect();
+        self.overlap
+            .set_desired(self.now, &streams, &mut self.actions);
         self.taken()
     }
 
     fn event(&mut self, connection: u64, event: Event) -> Vec<Action> {
-        self.overlap.handle(self.now, connection, event, &mut self.actions);
+        self.overlap
+            .handle(self.now, connection, event, &mut self.actions);
         self.taken()
     }
 
     fn data(&mut self, connection: u64, stream: u32) -> Vec<Action> {
-        self.overlap.data(self.now, connection, StreamId(stream), &mut self.actions);
+        self.overlap
+            .data(self.now, connection, StreamId(stream), &mut self.actions);
         self.taken()
     }
 
     /// Lets time pass, deadline by deadline.
     fn pass(&mut self, duration: Duration) -> Vec<Action> {
         let until = self.now.plus(duration);
-        while let Some(deadline) = self.overlap.next_deadline(self.now).filter(|at| *at <= until) {
-            assert!(deadline >= self.now || self.now == until, "a deadline in the past");
+        while let Some(deadline) = self
+            .overlap
+            .next_deadline(self.now)
+            .filter(|at| *at <= until)
+        {
+            assert!(
+                deadline >= self.now || self.now == until,
+                "a deadline in the past"
+            );
             self.now = self.now.max(deadline);
             self.overlap.advance(self.now, &mut self.actions);
             let next = self.overlap.next_deadline(self.now);
-            assert!(next.is_none_or(|next| next > self.now), "the machine would spin");
+            assert!(
+                next.is_none_or(|next| next > self.now),
+                "the machine would spin"
+            );
         }
         self.now = until;
         self.taken()
@@ -68,7 +90,11 @@ impl Rig {
 fn subscribed(actions: &[Action], on: u64) -> Vec<u32> {
     let mut found = Vec::new();
     for action in actions {
-        if let Action::Subscribe { connection, streams, .. } = action
+        if let Action::Subscribe {
+            connection,
+            streams,
+            ..
+        } = action
             && *connection == on
         {
             found.extend(streams.iter().map(|stream| stream.0));
@@ -98,7 +124,9 @@ fn notices(actions: &[Action]) -> Vec<Notice> {
 }
 
 fn lost() -> Event {
-    Event::Lost { why: "reset".to_owned() }
+    Event::Lost {
+        why: "reset".to_owned(),
+    }
 }
 
 #[test]
@@ -121,24 +149,43 @@ fn nothing_is_connected_until_something_is_wanted() {
 fn adding_and_removing_a_stream_leaves_the_others_alone() {
     let mut rig = Rig::live(Settings::default(), &[0, 1]);
     let actions = rig.want([0, 1, 2]);
-    assert_eq!((subscribed(&actions, 1), unsubscribed(&actions)), (vec![2], vec![]));
+    assert_eq!(
+        (subscribed(&actions, 1), unsubscribed(&actions)),
+        (vec![2], vec![])
+    );
     let actions = rig.want([0, 2]);
-    assert_eq!((subscribed(&actions, 1), unsubscribed(&actions)), (vec![], vec![1]));
+    assert_eq!(
+        (subscribed(&actions, 1), unsubscribed(&actions)),
+        (vec![], vec![1])
+    );
     assert_eq!(rig.overlap.connections(), 1);
 }
 
 #[test]
 fn all_wanted_streams_are_subscribed_again_after_a_loss_in_batches() {
-    let settings = Settings { streams_per_command: 4, ..Settings::default() };
+    let settings = Settings {
+        streams_per_command: 4,
+        ..Settings::default()
+    };
     let streams: Vec<u32> = (0..30).collect();
     let mut rig = Rig::live(settings, &streams);
     rig.pass(Duration::from_millis(2_500));
     let actions = rig.event(1, lost());
-    assert!(matches!(notices(&actions)[..], [Notice::Ended { .. }, Notice::Down { .. }]));
+    assert!(matches!(
+        notices(&actions)[..],
+        [Notice::Ended { .. }, Notice::Down { .. }]
+    ));
     let actions = rig.pass(Duration::from_secs(1));
-    assert!(actions.contains(&Action::Connect { connection: 2 }), "{actions:?}");
+    assert!(
+        actions.contains(&Action::Connect { connection: 2 }),
+        "{actions:?}"
+    );
     let mut sent = rig.event(2, Event::Connected);
-    assert_eq!(subscribed(&sent, 2).len(), 16, "four commands at once, the others wait");
+    assert_eq!(
+        subscribed(&sent, 2).len(),
+        16,
+        "four commands at once, the others wait"
+    );
     sent.extend(rig.pass(Duration::from_millis(1_001)));
     assert_eq!(subscribed(&sent, 2), streams);
 }
@@ -151,9 +198,16 @@ fn a_silent_socket_is_given_up_although_it_answers_pings() {
         actions.extend(rig.event(1, Event::Ponged));
         actions.extend(rig.pass(Duration::from_secs(1)));
     }
-    assert!(notices(&actions).contains(&Notice::StreamSilent(StreamId(0))), "{actions:?}");
+    assert!(
+        notices(&actions).contains(&Notice::StreamSilent(StreamId(0))),
+        "{actions:?}"
+    );
     assert!(actions.contains(&Action::Close { connection: 1 }));
-    assert!(notices(&actions).iter().any(|notice| matches!(notice, Notice::Down { .. })));
+    assert!(
+        notices(&actions)
+            .iter()
+            .any(|notice| matches!(notice, Notice::Down { .. }))
+    );
 }
 
 #[test]
@@ -166,7 +220,10 @@ fn one_silent_stream_is_reported_and_subscribed_again_while_the_others_go_on() {
     }
     let silent = notices(&actions);
     assert_eq!(silent, [Notice::StreamSilent(StreamId(1))]);
-    assert_eq!((unsubscribed(&actions), subscribed(&actions, 1)), (vec![1], vec![1]));
+    assert_eq!(
+        (unsubscribed(&actions), subscribed(&actions, 1)),
+        (vec![1], vec![1])
+    );
     assert_eq!(notices(&rig.data(1, 1)), [Notice::StreamLive(StreamId(1))]);
 }
 
@@ -180,8 +237,15 @@ fn a_stream_that_never_speaks_is_reported_and_harms_nobody() {
         actions.extend(rig.data(1, 0));
         actions.extend(rig.pass(Duration::from_millis(100)));
     }
-    assert!(notices(&actions).contains(&Notice::StreamNeverCame(StreamId(1))), "{actions:?}");
-    assert!(!actions.iter().any(|action| matches!(action, Action::Close { .. })));
+    assert!(
+        notices(&actions).contains(&Notice::StreamNeverCame(StreamId(1))),
+        "{actions:?}"
+    );
+    assert!(
+        !actions
+            .iter()
+            .any(|action| matches!(action, Action::Close { .. }))
+    );
 }
 
 #[test]
@@ -189,22 +253,44 @@ fn a_refused_batch_is_tried_stream_by_stream_and_only_the_bad_one_is_left_out() 
     let mut rig = Rig::new(Settings::default());
     rig.want([0, 1, 2]);
     let actions = rig.event(1, Event::Connected);
-    let Some(Action::Subscribe { command, .. }) = actions.first() else { panic!("{actions:?}") };
-    let refused = |command| Event::Refused { command, why: "bad name".to_owned() };
+    let Some(Action::Subscribe { command, .. }) = actions.first() else {
+        panic!("{actions:?}")
+    };
+    let refused = |command| Event::Refused {
+        command,
+        why: "bad name".to_owned(),
+    };
     let mut actions = rig.event(1, refused(*command));
     actions.extend(rig.pass(Duration::from_secs(2)));
     let alone: Vec<(u64, Vec<StreamId>)> = actions
         .iter()
         .filter_map(|action| match action {
-            Action::Subscribe { command, streams, .. } => Some((*command, streams.clone())),
+            Action::Subscribe {
+                command, streams, ..
+            } => Some((*command, streams.clone())),
             _ => None,
         })
         .collect();
-    assert_eq!(alone.iter().map(|(_, streams)| streams.len()).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(
+        alone
+            .iter()
+            .map(|(_, streams)| streams.len())
+            .collect::<Vec<_>>(),
+        [1, 1, 1]
+    );
     let actions = rig.event(1, refused(alone[1].0));
     let why = "bad name".to_owned();
-    assert_eq!(notices(&actions), [Notice::StreamRefused { stream: StreamId(1), why }]);
-    assert_eq!(subscribed(&rig.pass(Duration::from_secs(2)), 1), Vec::<u32>::new());
+    assert_eq!(
+        notices(&actions),
+        [Notice::StreamRefused {
+            stream: StreamId(1),
+            why
+        }]
+    );
+    assert_eq!(
+        subscribed(&rig.pass(Duration::from_secs(2)), 1),
+        Vec::<u32>::new()
+    );
 }
 
 fn renewing() -> Settings {
@@ -235,15 +321,25 @@ fn the_successor_is_subscribed_before_the_old_connection_ends() {
     let actions = talk(&mut rig, &[1], 601);
     assert_eq!(actions, [Action::Connect { connection: 2 }]);
     rig.event(2, Event::Connected);
-    assert_eq!(notices(&rig.data(2, 0)), [], "one stream of two has not spoken on the new one");
+    assert_eq!(
+        notices(&rig.data(2, 0)),
+        [],
+        "one stream of two has not spoken on the new one"
+    );
     talk(&mut rig, &[1], 5);
-    assert_eq!(notices(&rig.data(2, 1)), [Notice::Renewed { from: 1, to: 2 }]);
+    assert_eq!(
+        notices(&rig.data(2, 1)),
+        [Notice::Renewed { from: 1, to: 2 }]
+    );
     let actions = talk(&mut rig, &[1, 2], 15);
     assert_eq!(
         actions,
         [
             Action::Close { connection: 1 },
-            Action::Notice(Notice::Ended { connection: 1, oldest_open: 2 })
+            Action::Notice(Notice::Ended {
+                connection: 1,
+                oldest_open: 2
+            })
         ]
     );
 }
@@ -254,11 +350,20 @@ fn a_shutdown_notice_calls_the_successor_at_once_and_no_loss_is_reported() {
     talk(&mut rig, &[1], 200);
     let actions = rig.event(1, Event::ShutdownNotice);
     assert_eq!(actions, [Action::Connect { connection: 2 }]);
-    assert_eq!(rig.event(1, Event::ShutdownNotice), [], "a second notice changes nothing");
+    assert_eq!(
+        rig.event(1, Event::ShutdownNotice),
+        [],
+        "a second notice changes nothing"
+    );
     rig.event(2, Event::Connected);
     rig.data(2, 0);
     let actions = rig.event(1, lost());
-    assert!(!notices(&actions).iter().any(|notice| matches!(notice, Notice::Down { .. })), "{actions:?}");
+    assert!(
+        !notices(&actions)
+            .iter()
+            .any(|notice| matches!(notice, Notice::Down { .. })),
+        "{actions:?}"
+    );
 }
 
 #[test]
@@ -286,11 +391,22 @@ fn a_venue_that_announces_its_shutdown_again_and_again_is_not_hammered() {
 fn a_successor_that_cannot_be_had_leaves_the_old_connection_in_service() {
     let mut rig = Rig::live(renewing(), &[0, 1]);
     talk(&mut rig, &[1], 601);
-    let failed = Event::ConnectFailed { why: "no route".to_owned(), retry_after: None };
+    let failed = Event::ConnectFailed {
+        why: "no route".to_owned(),
+        retry_after: None,
+    };
     let actions = rig.event(2, failed);
-    assert_eq!(notices(&actions), [Notice::SuccessorFailed { why: "no route".to_owned() }]);
+    assert_eq!(
+        notices(&actions),
+        [Notice::SuccessorFailed {
+            why: "no route".to_owned()
+        }]
+    );
     let actions = talk(&mut rig, &[1], 100);
-    assert!(actions.contains(&Action::Connect { connection: 3 }), "{actions:?}");
+    assert!(
+        actions.contains(&Action::Connect { connection: 3 }),
+        "{actions:?}"
+    );
 }
 
 #[test]
@@ -298,9 +414,18 @@ fn a_wait_that_the_server_asked_for_is_kept() {
     let mut rig = Rig::new(Settings::default());
     rig.want([0]);
     let retry_after = Some(Duration::from_secs(120));
-    rig.event(1, Event::ConnectFailed { why: "limited".to_owned(), retry_after });
+    rig.event(
+        1,
+        Event::ConnectFailed {
+            why: "limited".to_owned(),
+            retry_after,
+        },
+    );
     assert_eq!(rig.pass(Duration::from_secs(119)), []);
-    assert_eq!(rig.pass(Duration::from_secs(2)), [Action::Connect { connection: 2 }]);
+    assert_eq!(
+        rig.pass(Duration::from_secs(2)),
+        [Action::Connect { connection: 2 }]
+    );
 }
 
 #[test]

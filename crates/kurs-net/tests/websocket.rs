@@ -1,10 +1,15 @@
 //! The async shell against a real server on the loopback interface.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests may fail the test"
+)]
+
 use futures_util::{SinkExt, StreamExt};
 use kurs_core::{Clock, Now, SystemClock};
-use kurs_net::{
-    Dialect, Frame, Heard, Notice, Proxies, Settings, StreamId, StreamSpec, WebSocket,
-};
+use kurs_net::{Dialect, Frame, Heard, Notice, Proxies, Settings, StreamId, StreamSpec, WebSocket};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +22,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// Nothing here takes long unless it hangs.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it hangs")
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .expect("it hangs")
 }
 
 /// What the client told its user.
@@ -49,11 +56,16 @@ impl Dialect for TestDialect {
         match words[..] {
             ["DATA", stream, number] => {
                 let number = number.parse().unwrap();
-                let _ = self.0.send(Told::Data { connection: frame.connection, number });
+                let _ = self.0.send(Told::Data {
+                    connection: frame.connection,
+                    number,
+                });
                 Heard::Data(StreamId(stream.parse().unwrap()))
             }
             ["BYE"] => Heard::ShutdownNotice,
-            ["NONSENSE"] => Heard::Unfit { why: "nonsense".to_owned() },
+            ["NONSENSE"] => Heard::Unfit {
+                why: "nonsense".to_owned(),
+            },
             _ => Heard::Other,
         }
     }
@@ -89,7 +101,13 @@ impl Client {
         let task = tokio::spawn(async move {
             socket.run(&mut TestDialect(tell), desired, stopped).await;
         });
-        Self { told, streams, stop, task, clock }
+        Self {
+            told,
+            streams,
+            stop,
+            task,
+            clock,
+        }
     }
 
     async fn next(&mut self) -> Told {
@@ -109,7 +127,12 @@ impl Client {
 }
 
 fn specs(count: u32) -> Arc<[StreamSpec]> {
-    (0..count).map(|id| StreamSpec { id: StreamId(id), watched: true }).collect()
+    (0..count)
+        .map(|id| StreamSpec {
+            id: StreamId(id),
+            watched: true,
+        })
+        .collect()
 }
 
 struct Server(TcpListener);
@@ -155,9 +178,20 @@ async fn streams_are_subscribed_data_flows_and_pings_are_answered_with_their_pay
     let mut peer = server.accept().await;
     assert_eq!(read_text(&mut peer).await, "SUB 1 0,1");
     say(&mut peer, "DATA 0 5").await;
-    assert_eq!(client.next().await, Told::Data { connection: 1, number: 5 });
-    assert_eq!(client.next().await, Told::Notice(Notice::Live { connection: 1 }));
-    peer.send(Message::Ping("1770123456789".into())).await.unwrap();
+    assert_eq!(
+        client.next().await,
+        Told::Data {
+            connection: 1,
+            number: 5
+        }
+    );
+    assert_eq!(
+        client.next().await,
+        Told::Notice(Notice::Live { connection: 1 })
+    );
+    peer.send(Message::Ping("1770123456789".into()))
+        .await
+        .unwrap();
     assert_eq!(read(&mut peer).await, Message::Pong("1770123456789".into()));
     client.streams.send(specs(3)).unwrap();
     assert_eq!(read_text(&mut peer).await, "SUB 2 2");
@@ -169,13 +203,21 @@ async fn a_reset_is_reported_at_once_and_everything_is_subscribed_again() {
     let mut client = Client::start(address, Settings::default(), Proxies::none(), 2);
     let mut peer = server.accept().await;
     say(&mut peer, "DATA 0 1").await;
-    client.notice(|notice| matches!(notice, Notice::Live { .. })).await;
+    client
+        .notice(|notice| matches!(notice, Notice::Live { .. }))
+        .await;
     drop(peer);
     client.notice(is_down).await;
     let mut peer = server.accept().await;
     assert_eq!(read_text(&mut peer).await, "SUB 2 0,1");
     say(&mut peer, "DATA 1 2").await;
-    assert_eq!(client.next().await, Told::Data { connection: 2, number: 2 });
+    assert_eq!(
+        client.next().await,
+        Told::Data {
+            connection: 2,
+            number: 2
+        }
+    );
 }
 
 #[tokio::test]
@@ -190,7 +232,9 @@ async fn a_socket_that_is_silent_but_answers_is_replaced() {
     let mut peer = server.accept().await;
     say(&mut peer, "DATA 0 1").await;
     peer.send(Message::Ping("x".into())).await.unwrap();
-    client.notice(|notice| *notice == Notice::StreamSilent(StreamId(0))).await;
+    client
+        .notice(|notice| *notice == Notice::StreamSilent(StreamId(0)))
+        .await;
     client.notice(is_down).await;
     server.accept().await;
 }
@@ -198,11 +242,16 @@ async fn a_socket_that_is_silent_but_answers_is_replaced() {
 #[tokio::test]
 async fn what_cannot_be_believed_is_given_up() {
     let (server, address) = Server::start().await;
-    let settings = Settings { message_bytes_max: 1_000, ..Settings::default() };
+    let settings = Settings {
+        message_bytes_max: 1_000,
+        ..Settings::default()
+    };
     let mut client = Client::start(address, settings, Proxies::none(), 1);
     let mut peer = server.accept().await;
     say(&mut peer, "NONSENSE").await;
-    let Notice::Down { why, .. } = client.notice(is_down).await else { panic!("not down") };
+    let Notice::Down { why, .. } = client.notice(is_down).await else {
+        panic!("not down")
+    };
     assert_eq!(why, "nonsense");
     let mut peer = server.accept().await;
     say(&mut peer, "X".repeat(2_000)).await;
@@ -235,7 +284,11 @@ async fn no_number_is_lost_while_the_venue_shuts_down() {
             }
         }
     };
-    assert_eq!(read_text(&mut new).await, "SUB 1 0", "the old connection is still there");
+    assert_eq!(
+        read_text(&mut new).await,
+        "SUB 1 0",
+        "the old connection is still there"
+    );
     let mut renewed = false;
     let mut ended = false;
     while !ended {
@@ -248,7 +301,10 @@ async fn no_number_is_lost_while_the_venue_shuts_down() {
             match told {
                 Told::Data { number, .. } => seen.push(number),
                 Told::Notice(Notice::Renewed { from: 1, to: 2 }) => renewed = true,
-                Told::Notice(Notice::Ended { connection: 1, oldest_open: 2 }) => ended = true,
+                Told::Notice(Notice::Ended {
+                    connection: 1,
+                    oldest_open: 2,
+                }) => ended = true,
                 Told::Notice(notice) => assert!(!is_down(&notice), "{notice:?}"),
             }
         }
@@ -303,10 +359,18 @@ async fn a_limited_handshake_waits_as_long_as_the_server_said() {
     let mut client = Client::start(address, Settings::default(), Proxies::none(), 1);
     let answer = "HTTP/1.1 429 Too Many\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n";
     let (_stream, head) = answer_once(&server.0, answer).await;
-    assert!(head.to_ascii_lowercase().contains("user-agent: kurs/test"), "{head}");
+    assert!(
+        head.to_ascii_lowercase().contains("user-agent: kurs/test"),
+        "{head}"
+    );
     let before = client.clock.now().mono;
-    let Notice::Down { retry_at, .. } = client.notice(is_down).await else { panic!("not down") };
-    assert!(retry_at.since(before) > Duration::from_secs(75), "{retry_at:?}");
+    let Notice::Down { retry_at, .. } = client.notice(is_down).await else {
+        panic!("not down")
+    };
+    assert!(
+        retry_at.since(before) > Duration::from_secs(75),
+        "{retry_at:?}"
+    );
 }
 
 #[tokio::test]
@@ -314,17 +378,30 @@ async fn the_proxy_of_the_environment_is_used_by_connect() {
     let (server, address) = Server::start().await;
     let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy_url = format!("http://user:pass@{}", proxy.local_addr().unwrap());
-    let proxies = Proxies::from_environment(|name| (name == "http_proxy").then(|| proxy_url.clone()));
+    let proxies =
+        Proxies::from_environment(|name| (name == "http_proxy").then(|| proxy_url.clone()));
     let mut client = Client::start(address, Settings::default(), proxies, 1);
     let answer = "HTTP/1.1 200 Connection established\r\n\r\n";
     let (mut inner, head) = answer_once(&proxy, answer).await;
-    assert!(head.starts_with(&format!("CONNECT {address} HTTP/1.1\r\n")), "{head}");
-    assert!(head.contains("Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"), "{head}");
+    assert!(
+        head.starts_with(&format!("CONNECT {address} HTTP/1.1\r\n")),
+        "{head}"
+    );
+    assert!(
+        head.contains("Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"),
+        "{head}"
+    );
     tokio::spawn(async move {
         let mut outer = TcpStream::connect(address).await.unwrap();
         let _ = tokio::io::copy_bidirectional(&mut inner, &mut outer).await;
     });
     let mut peer = server.accept().await;
     say(&mut peer, "DATA 0 1").await;
-    assert_eq!(client.next().await, Told::Data { connection: 1, number: 1 });
+    assert_eq!(
+        client.next().await,
+        Told::Data {
+            connection: 1,
+            number: 1
+        }
+    );
 }

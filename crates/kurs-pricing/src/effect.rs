@@ -56,6 +56,8 @@ pub struct Failover {
     pub to: Option<SourceId>,
     /// True when the pair had no live source for a time before this.
     pub recovered: bool,
+    /// True when no better source is passed over.
+    pub is_best: bool,
     /// One sentence for people.
     pub reason: Arc<str>,
 }

@@ -68,8 +68,9 @@ async fn follow(view: &RateView, bus: &dyn Bus) -> Result<(), BusError> {
 async fn take_last_values(view: &RateView, bus: &dyn Bus) -> Result<(), BusError> {
     let mut updates = bus.last_values().await?;
     updates.sort_unstable_by_key(|update| update.id);
-    for update in updates {
-        view.apply(&update);
+    for update in &updates {
+        view.apply(update);
     }
+    view.keep_only(&updates);
     Ok(())
 }

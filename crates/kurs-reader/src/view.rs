@@ -12,7 +12,7 @@ use kurs_core::{
 };
 use kurs_store::StoredRate;
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -218,6 +218,28 @@ impl RateView {
             self.revision.fetch_add(1, Ordering::Release);
         }
         taken
+    }
+
+    /// Takes out the pairs of the present Writer that are missing from the bus' last values: they
+    /// were withdrawn while this Reader was not listening.
+    pub(crate) fn keep_only(&self, last_values: &[Arc<Update>]) {
+        let epoch = last_values.iter().map(|update| update.id.epoch).max();
+        let published: HashSet<Pair> = last_values
+            .iter()
+            .filter_map(|update| match &update.body {
+                Body::Rate(rate) => Some(rate.pair),
+                _ => None,
+            })
+            .collect();
+        for slot in self.slots() {
+            // What came from the store is of an earlier epoch, and may be confirmed yet.
+            let is_of_this_writer = slot.load().is_some_and(|held| Some(held.id().epoch) == epoch);
+            if is_of_this_writer && !published.contains(&slot.pair) {
+                slot.store(None);
+                self.topology.fetch_add(1, Ordering::Relaxed);
+                self.revision.fetch_add(1, Ordering::Release);
+            }
+        }
     }
 
     /// Takes a rate out of the store, unless a newer one is held.

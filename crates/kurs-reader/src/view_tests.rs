@@ -359,6 +359,19 @@ fn a_withdrawn_pair_is_not_served_any_more() {
 }
 
 #[test]
+fn a_pair_withdrawn_during_a_gap_is_not_served_any_more() {
+    let mut desk = Desk::new();
+    desk.markets();
+    let id = desk.id();
+    let kept = desk.rate("USD-RUB", "91", "cbr", MAX_AGE);
+    let last = [Arc::new(Update { id, body: Body::Rate(kept) })];
+    desk.view.apply(&last[0]);
+    desk.view.keep_only(&last);
+    assert!(desk.view.hot("BTC", "USDT").is_none());
+    assert!(desk.view.hot("USD", "RUB").is_some());
+}
+
+#[test]
 fn a_simulated_source_is_found_by_its_plain_name() {
     let mut desk = Desk::new();
     let status = kurs_bus::SourceStatus {

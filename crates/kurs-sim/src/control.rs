@@ -1,5 +1,19 @@
 //! The control routes: every lever of [`crate::SimHandle`] over HTTP, for people and for tests
 //! of another process. No real venue has a path `/control`.
+//!
+//! | route | body | answer |
+//! |---|---|---|
+//! | `GET /control/state` | | [`crate::SimState`] |
+//! | `GET /control/faults` | | the faults in force, each as it is written to set it |
+//! | `POST /control/faults` | `{"venue":"binance","fault":"stall"}` and the keys of [`FaultWord`] | `{"done":true}` |
+//! | `DELETE /control/faults[?venue=binance]` | | `{"done":true}` |
+//! | `POST /control/cut`, `/control/reset` | `{"venue":"binance","channel":"ws"}`, both optional | `{"closed":1}` |
+//! | `POST /control/shutdown-notice` | | `{"told":1}` |
+//! | `POST /control/price` | `{"venue":"binance","symbol":"BTCUSDT","price":"65000"}`, or `bid` and `ask`, or none of them to release | `{"done":true}` |
+//! | `POST /control/list` | `{"symbol":"FOOUSDT","known":true,"halt":false}` | `{"done":true}` |
+//! | `POST /control/step` | `{"frames":10}` | `{"frames_played":10}` |
+//!
+//! What is refused is answered 400 with `{"error":"..."}`.
 
 use crate::binance;
 use crate::faults::{Channel, Close, FaultWord};

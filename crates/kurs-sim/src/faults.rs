@@ -25,7 +25,9 @@ pub struct Fault {
 pub struct Scope {
     /// Only WebSocket or only REST.
     pub channel: Option<Channel>,
-    /// Only this symbol, in the venue's own word (`BTCUSDT`, `bitcoin`, `RUB`).
+    /// Only this symbol, in the venue's own word. Streams: that of the frame; REST: the `symbol`
+    /// parameter of the request, for wrong prices every place where the symbol is printed
+    /// (`BTCUSDT`, `bitcoin`, `RUB`).
     pub symbol: Option<String>,
     /// Only REST paths that end so (`/api/v3/depth`).
     pub route: Option<String>,

@@ -3,7 +3,7 @@
 //!
 //! | part | what it holds |
 //! |---|---|
-//! | [`reference`] | what an asset is worth in USD, as a function of seed and step |
+//! | [`mod@reference`] | what an asset is worth in USD, as a function of seed and step |
 //! | [`catalog`] | the Binance symbols with their ticks and their liveliness |
 //! | [`symbol`] | one order book and the stream of its changes |
 

@@ -1,6 +1,7 @@
 //! The venues and where a client finds them.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -50,25 +51,40 @@ impl Venue {
     }
 
     /// Splits a request path into the venue and the path as the real venue knows it.
-    pub(crate) fn of_path(path: &str) -> Option<(Self, &str)> {
+    ///
+    /// A client that takes a REST URL with a path for the whole root of the API asks
+    /// `/binance/depth` where another, which appends the API's path, asks
+    /// `/binance/api/v3/depth`: below the venue's name both are the same.
+    pub(crate) fn of_path(path: &str) -> Option<(Self, Cow<'_, str>)> {
         for venue in Self::ALL {
             let rest = path
                 .strip_prefix('/')
                 .and_then(|path| path.strip_prefix(venue.as_str()));
-            if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
-                return Some((venue, rest));
-            }
+            let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
+                continue;
+            };
+            let is_whole = venue != Self::Binance
+                || rest.len() < 2
+                || ["/api/", "/stream", "/ws"]
+                    .iter()
+                    .any(|start| rest.starts_with(start));
+            let route = if is_whole {
+                rest.into()
+            } else {
+                format!("/api/v3{rest}").into()
+            };
+            return Some((venue, route));
         }
         let venue = match path {
             "/api/v3/simple/price" | "/api/v3/simple/supported_vs_currencies" => Self::Coingecko,
             "/api/latest.json" | "/api/usage.json" => Self::OpenExchangeRates,
             "/stats/eurofxref/eurofxref-daily.xml" => Self::Ecb,
             "/scripts/XML_daily.asp" => Self::Cbr,
-            _ if path == "/stream" || path == "/ws" || path.starts_with("/ws/") => Self::Binance,
-            _ if path.starts_with("/api/v3/") => Self::Binance,
+            "/stream" | "/ws" => Self::Binance,
+            _ if path.starts_with("/ws/") || path.starts_with("/api/v3/") => Self::Binance,
             _ => return None,
         };
-        Some((venue, path))
+        Some((venue, path.into()))
     }
 }
 
@@ -94,7 +110,7 @@ impl FromStr for Venue {
 pub struct VenueUrls {
     /// `sources.binance.ws_url`.
     pub binance_ws: String,
-    /// `sources.binance.rest_url`; the client appends `/api/v3/...`.
+    /// `sources.binance.rest_url`, with or without `/api/v3` appended.
     pub binance_rest: String,
     /// `sources.coingecko.rest_url`.
     pub coingecko_rest: String,
@@ -157,10 +173,16 @@ mod tests {
                 "/cbr/scripts/XML_daily.asp",
                 Some((Venue::Cbr, "/scripts/XML_daily.asp")),
             ),
+            ("/binance/depth", Some((Venue::Binance, "/api/v3/depth"))),
+            (
+                "/binance/ws/btcusdt@trade",
+                Some((Venue::Binance, "/ws/btcusdt@trade")),
+            ),
             ("/binancex/stream", None),
             ("/", None),
         ];
         for (path, expect) in cases {
+            let expect = expect.map(|(venue, route)| (venue, route.into()));
             assert_eq!(Venue::of_path(path), expect, "{path}");
         }
     }

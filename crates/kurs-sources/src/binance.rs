@@ -67,10 +67,23 @@ impl Binance {
         proxies: Arc<Proxies>,
     ) -> Self {
         let stats = Arc::new(SourceStats::new("websocket", clock.now().wall));
-        let rest = Arc::new(Rest::new(http, config.rest_base(), clock.clone(), stats.clone()));
+        let rest = Arc::new(Rest::new(
+            http,
+            config.rest_base(),
+            clock.clone(),
+            stats.clone(),
+        ));
         let listing = Arc::new(Listing::new(rest.clone(), clock));
         let user_agent = user_agent.to_owned();
-        Self { id, config, user_agent, proxies, stats, rest, listing }
+        Self {
+            id,
+            config,
+            user_agent,
+            proxies,
+            stats,
+            rest,
+            listing,
+        }
     }
 }
 
@@ -108,7 +121,13 @@ impl Source for Binance {
     }
 
     async fn run(self: Arc<Self>, context: Context) {
-        let Context { clock, events, pairs, seed, mut shutdown } = context;
+        let Context {
+            clock,
+            events,
+            pairs,
+            seed,
+            mut shutdown,
+        } = context;
         let waits = Waits {
             silence: self.config.silence(),
             max_age: self.config.max_age(),
@@ -127,8 +146,11 @@ impl Source for Binance {
             clock: clock.clone(),
             seed,
         };
-        let mut session =
-            Session { desk: desk.clone(), poll_now: poll_now.clone(), check_now: check_now.clone() };
+        let mut session = Session {
+            desk: desk.clone(),
+            poll_now: poll_now.clone(),
+            check_now: check_now.clone(),
+        };
         let poller = Poller {
             desk: desk.clone(),
             rest: self.rest.clone(),
@@ -139,8 +161,14 @@ impl Source for Binance {
             seed: seed.rotate_left(17),
         };
         let listing = self.listing.clone();
-        let follower =
-            Follower { desk: desk.clone(), listing, clock: clock.clone(), pairs, streams, check_now };
+        let follower = Follower {
+            desk: desk.clone(),
+            listing,
+            clock: clock.clone(),
+            pairs,
+            streams,
+            check_now,
+        };
         // The socket has a task of its own, so that nothing delays its pongs; dropping the set
         // ends the others.
         let mut beside = JoinSet::new();

@@ -110,7 +110,8 @@ impl SourceStats {
 
     /// Announces the next poll.
     pub fn set_next_poll_at(&self, at: Option<Wall>) {
-        self.next_poll_at.store(at.map_or(NEVER, |at| at.0), Ordering::Relaxed);
+        self.next_poll_at
+            .store(at.map_or(NEVER, |at| at.0), Ordering::Relaxed);
     }
 
     /// Until when the venue forbade further requests.
@@ -121,7 +122,8 @@ impl SourceStats {
 
     /// The venue forbade further requests until then.
     pub fn set_limited_until(&self, until: Option<Wall>) {
-        self.limited_until.store(until.map_or(NEVER, |at| at.0), Ordering::Relaxed);
+        self.limited_until
+            .store(until.map_or(NEVER, |at| at.0), Ordering::Relaxed);
     }
 
     /// Receive time minus the venue's own time of the last dated frame, milliseconds.

@@ -1,5 +1,12 @@
 //! Recorded frames of the venue, decoded without sockets.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests may fail the test and say what was left out"
+)]
+
 use kurs_core::{Mono, Now, Pair, Wall};
 use kurs_net::Frame;
 use kurs_sources::binance::{Decoded, Decoder};
@@ -38,18 +45,25 @@ fn lines(path: &Path) -> Vec<Line> {
     let bytes = std::fs::read(path).unwrap();
     let mut text = String::new();
     if path.extension().is_some_and(|ending| ending == "gz") {
-        flate2::read::GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+        flate2::read::GzDecoder::new(&*bytes)
+            .read_to_string(&mut text)
+            .unwrap();
     } else {
         text = String::from_utf8(bytes).unwrap();
     }
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// What a frame is, found without the code under test.
 fn kind_and_symbol(frame: &str) -> (String, Option<String>) {
     let tree: serde_json::Value = serde_json::from_str(frame).unwrap();
     let data = tree.get("data").unwrap_or(&tree);
-    let symbol = data.get("s").and_then(|symbol| symbol.as_str()).map(str::to_owned);
+    let symbol = data
+        .get("s")
+        .and_then(|symbol| symbol.as_str())
+        .map(str::to_owned);
     let kind = match data.get("e").and_then(|kind| kind.as_str()) {
         Some(kind) => kind,
         None if data.get("u").is_some() => "bookTicker",
@@ -66,7 +80,10 @@ fn pair_of(symbol: &str) -> Pair {
 
 fn received(t_ns: Option<i64>) -> Now {
     let wall = Wall(t_ns.unwrap_or(0) / 1_000);
-    Now { mono: Mono(u64::try_from(t_ns.unwrap_or(0)).unwrap()), wall }
+    Now {
+        mono: Mono(u64::try_from(t_ns.unwrap_or(0)).unwrap()),
+        wall,
+    }
 }
 
 /// Checks one decoded frame against the frame itself.
@@ -79,7 +96,12 @@ fn check(kind: &str, text: &str, decoded: &Decoded) -> bool {
                 && tick.quote.ask().unwrap().to_string() == data["a"].as_str().unwrap()
                 && tick.event_id == data["u"].as_u64()
         }
-        ("trade", Decoded::Trade { price, traded_at, .. }) => {
+        (
+            "trade",
+            Decoded::Trade {
+                price, traded_at, ..
+            },
+        ) => {
             price.to_string() == data["p"].as_str().unwrap()
                 && Some(traded_at.unix_ms()) == data["T"].as_i64()
         }
@@ -105,14 +127,25 @@ fn every_captured_frame_is_decoded_and_every_book_ticker_gives_its_exact_digits(
         for line in received_lines() {
             let text = line.frame.get();
             let (kind, _) = kind_and_symbol(text);
-            let frame = Frame { connection: 1, received: received(line.t_ns), text };
+            let frame = Frame {
+                connection: 1,
+                received: received(line.t_ns),
+                text,
+            };
             let decoded = decoder.decode(frame);
-            assert!(check(&kind, text, &decoded), "{}: {text}: {decoded:?}", path.display());
+            assert!(
+                check(&kind, text, &decoded),
+                "{}: {text}: {decoded:?}",
+                path.display()
+            );
             *counts.entry(kind).or_default() += 1;
         }
     }
     println!("{counts:?}");
-    assert!(counts["bookTicker"] > 10_000 && counts["trade"] > 1_000, "{counts:?}");
+    assert!(
+        counts["bookTicker"] > 10_000 && counts["trade"] > 1_000,
+        "{counts:?}"
+    );
 }
 
 fn decoder() -> Decoder {
@@ -122,7 +155,11 @@ fn decoder() -> Decoder {
 }
 
 fn decode(decoder: &mut Decoder, text: &str) -> Decoded {
-    decoder.decode(Frame { connection: 1, received: Now::default(), text })
+    decoder.decode(Frame {
+        connection: 1,
+        received: Now::default(),
+        text,
+    })
 }
 
 const FRAMES: [&str; 6] = [
@@ -135,6 +172,8 @@ const FRAMES: [&str; 6] = [
 ];
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_text_makes_the_decoder_panic(text in any::<String>()) {
         decode(&mut decoder(), &text);

@@ -36,25 +36,36 @@ async fn live(config: Config) -> (Rig, Peer) {
     let mut peer = rig.peer().await;
     peer.command(&["SUBSCRIBE", "btcusdt@bookTicker"]).await;
     peer.say(book_ticker("BTCUSDT", 1, "100.00", "100.10"));
-    rig.find(|event| tick(event).filter(|tick| tick.event_id == Some(1))).await;
+    rig.find(|event| tick(event).filter(|tick| tick.event_id == Some(1)))
+        .await;
     (rig, peer)
 }
 
 /// REST is not asked for anything but the listing.
 fn no_polls() -> Config {
-    Config { silence_ms: 60_000, ..Config::default() }
+    Config {
+        silence_ms: 60_000,
+        ..Config::default()
+    }
 }
 
 #[tokio::test]
 async fn listed_pairs_are_streamed_and_unlisted_ones_are_said_to_be_so() {
     let mut rig = Rig::start(no_polls(), &["BTC-USDT", "USD-RUB"]).await;
-    let unlisted = rig.find(|event| pair_state(event)).await;
+    let unlisted = rig.find(pair_state).await;
     assert_eq!(unlisted, (pair("USD-RUB"), SourceState::Down));
     let mut peer = rig.peer().await;
-    let command = peer.command(&["SUBSCRIBE", "btcusdt@bookTicker", "btcusdt@trade"]).await;
+    let command = peer
+        .command(&["SUBSCRIBE", "btcusdt@bookTicker", "btcusdt@trade"])
+        .await;
     assert!(!command.contains("usdrub"), "{command}");
     peer.say(r#"{"result":null,"id":1}"#);
-    peer.say(book_ticker("BTCUSDT", 7, "61837.63000000", "61837.64000000"));
+    peer.say(book_ticker(
+        "BTCUSDT",
+        7,
+        "61837.63000000",
+        "61837.64000000",
+    ));
     assert_eq!(rig.find(state).await, (SourceState::Live, String::new()));
     let first = rig.find(tick).await;
     assert_eq!(first.quote.bid().unwrap().to_string(), "61837.63000000");
@@ -62,7 +73,9 @@ async fn listed_pairs_are_streamed_and_unlisted_ones_are_said_to_be_so() {
     let trade = r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255208,"s":"BTCUSDT","t":5,"p":"61837.64","q":"1","T":1723161255207,"m":true,"M":true}}"#;
     peer.say(trade);
     let traded = rig.find(|event| match event {
-        EventKind::Trade { price, traded_at, .. } => Some((price.to_string(), traded_at.unix_ms())),
+        EventKind::Trade {
+            price, traded_at, ..
+        } => Some((price.to_string(), traded_at.unix_ms())),
         _ => None,
     });
     assert_eq!(traded.await, ("61837.64".to_owned(), 1_723_161_255_207));
@@ -81,7 +94,8 @@ async fn a_pair_is_added_and_removed_over_the_same_connection() {
     let command = peer.command(&["SUBSCRIBE", "ethusdt@bookTicker"]).await;
     assert!(!command.contains("btcusdt"), "{command}");
     peer.say(book_ticker("ETHUSDT", 3, "10", "11"));
-    rig.find(|event| tick(event).filter(|tick| tick.pair == pair("ETH-USDT"))).await;
+    rig.find(|event| tick(event).filter(|tick| tick.pair == pair("ETH-USDT")))
+        .await;
     rig.want(&["ETH-USDT"]);
     peer.command(&["UNSUBSCRIBE", "btcusdt@bookTicker"]).await;
     let gone = rig.find(|event| match event {
@@ -98,14 +112,18 @@ async fn a_lost_socket_is_said_at_once_and_rest_stands_in_until_it_is_back() {
     let _ = peer.orders.send(Order::Cut);
     assert_eq!(rig.find(state).await.0, SourceState::Down);
     // The socket comes back within the backoff, but says nothing until REST has spoken.
-    let polled = rig.find(|event| tick(event).filter(|tick| tick.event_id.is_none())).await;
+    let polled = rig
+        .find(|event| tick(event).filter(|tick| tick.event_id.is_none()))
+        .await;
     assert_eq!(polled.quote.bid().unwrap().to_string(), "200.00");
     assert_eq!(&*rig.source.stats().condition().mode, "rest");
     let mut peer = rig.peer().await;
     peer.command(&["SUBSCRIBE", "btcusdt@bookTicker"]).await;
     // Lower than before: after a gap the first word holds.
     peer.say(book_ticker("BTCUSDT", 1, "90", "91"));
-    let back = rig.find(|event| tick(event).filter(|tick| tick.event_id.is_some())).await;
+    let back = rig
+        .find(|event| tick(event).filter(|tick| tick.event_id.is_some()))
+        .await;
     assert_eq!(back.quote.bid().unwrap().to_string(), "90");
     assert_eq!(&*rig.source.stats().condition().mode, "websocket");
     assert_eq!(rig.source.stats().condition().state, SourceState::Live);
@@ -114,13 +132,20 @@ async fn a_lost_socket_is_said_at_once_and_rest_stands_in_until_it_is_back() {
 #[tokio::test]
 async fn a_limit_of_the_venue_is_kept_to_the_second() {
     for status in [429, 418] {
-        let (mut rig, peer) = live(Config { poll_ms: 100, ..no_polls() }).await;
+        let (mut rig, peer) = live(Config {
+            poll_ms: 100,
+            ..no_polls()
+        })
+        .await;
         rig.rest.lock().unwrap().refuse = Some((status, Some(2)));
         let _ = peer.orders.send(Order::Cut);
         assert_eq!(rig.find(state).await.0, SourceState::Down);
         let asked = |rig: &Rig| {
             let side = rig.rest.lock().unwrap();
-            let polls = side.log.iter().filter(|(_, path)| path.contains("bookTicker"));
+            let polls = side
+                .log
+                .iter()
+                .filter(|(_, path)| path.contains("bookTicker"));
             polls.map(|(at, _)| *at).collect::<Vec<_>>()
         };
         let wait_for = async |rig: &Rig, count: usize| {
@@ -138,11 +163,17 @@ async fn a_limit_of_the_venue_is_kept_to_the_second() {
             }
         })
         .await;
-        assert!(rig.source.lists(pair("ETH-USDT")).await.is_err(), "no request passes the gate");
+        assert!(
+            rig.source.lists(pair("ETH-USDT")).await.is_err(),
+            "no request passes the gate"
+        );
         rig.rest.lock().unwrap().refuse = None;
         wait_for(&rig, 2).await;
         let asked = asked(&rig);
-        assert!(asked[1] - asked[0] >= Duration::from_secs(2), "asked again too soon");
+        assert!(
+            asked[1] - asked[0] >= Duration::from_secs(2),
+            "asked again too soon"
+        );
         rig.find(tick).await;
         assert_eq!(rig.source.stats().limited_until(), None);
     }
@@ -156,19 +187,29 @@ async fn garbage_is_counted_and_the_connection_that_sends_it_is_given_up() {
     peer.say(book_ticker("BTCUSDT", 4, "0.00", "100.10"));
     peer.say(book_ticker("BTCUSDT", 5, "100.00", "100.20"));
     let next = rig.find(tick).await;
-    assert_eq!(next.event_id, Some(5), "crossed and zero prices are not passed on");
+    assert_eq!(
+        next.event_id,
+        Some(5),
+        "crossed and zero prices are not passed on"
+    );
     assert_eq!(rig.source.stats().decode_errors.load(Ordering::Relaxed), 3);
     for _ in 0..20 {
         peer.say("<html>gateway</html>");
     }
     let down = rig.find(state).await;
-    assert_eq!(down, (SourceState::Down, "sends what cannot be read".to_owned()));
+    assert_eq!(
+        down,
+        (SourceState::Down, "sends what cannot be read".to_owned())
+    );
     rig.peer().await;
 }
 
 #[tokio::test]
 async fn every_update_id_passes_once_and_in_order_while_the_connection_is_renewed() {
-    let config = Config { renew_after_ms: 1_000, ..no_polls() };
+    let config = Config {
+        renew_after_ms: 1_000,
+        ..no_polls()
+    };
     let (mut rig, old) = live(config).await;
     let mut connections = vec![old];
     let mut update_id = 1;
@@ -206,7 +247,11 @@ async fn every_update_id_passes_once_and_in_order_while_the_connection_is_renewe
 
 #[tokio::test]
 async fn a_quiet_pair_is_confirmed_by_rest_and_stale_only_when_that_fails_too() {
-    let config = Config { silence_ms: 800, poll_ms: 200, ..Config::default() };
+    let config = Config {
+        silence_ms: 800,
+        poll_ms: 200,
+        ..Config::default()
+    };
     let (mut rig, busy) = live(config).await;
     // Data of another pair keeps the connection alive.
     rig.want(&["BTC-USDT", "ETH-USDT"]);
@@ -219,7 +264,11 @@ async fn a_quiet_pair_is_confirmed_by_rest_and_stale_only_when_that_fails_too() 
     let bitcoin = pair("BTC-USDT");
     for _ in 0..5 {
         let stale = rig.find(|event| match event {
-            EventKind::PairState { pair, state: SourceState::Stale, .. } if *pair == bitcoin => Some(true),
+            EventKind::PairState {
+                pair,
+                state: SourceState::Stale,
+                ..
+            } if *pair == bitcoin => Some(true),
             EventKind::Tick(tick) if tick.pair == bitcoin && tick.event_id.is_none() => Some(false),
             _ => None,
         });
@@ -228,10 +277,12 @@ async fn a_quiet_pair_is_confirmed_by_rest_and_stale_only_when_that_fails_too() 
     assert_eq!(&*rig.source.stats().condition().mode, "websocket");
     rig.rest.lock().unwrap().refuse = Some((500, None));
     let gone = (bitcoin, SourceState::Stale);
-    rig.find(|event| pair_state(event).filter(|found| *found == gone)).await;
+    rig.find(|event| pair_state(event).filter(|found| *found == gone))
+        .await;
     rig.rest.lock().unwrap().refuse = None;
     let back = (bitcoin, SourceState::Live);
-    rig.find(|event| pair_state(event).filter(|found| *found == back)).await;
+    rig.find(|event| pair_state(event).filter(|found| *found == back))
+        .await;
     keep_alive.abort();
 }
 
@@ -240,11 +291,17 @@ async fn a_symbol_that_is_no_longer_traded_is_left_out_of_the_poll() {
     let mut rig = Rig::start(Config::default(), &["BTC-USDT", "ETH-USDT"]).await;
     let mut peer = rig.peer().await;
     peer.command(&["SUBSCRIBE", "ethusdt@bookTicker"]).await;
-    rig.rest.lock().unwrap().traded.retain(|(symbol, ..)| *symbol == "BTCUSDT");
+    rig.rest
+        .lock()
+        .unwrap()
+        .traded
+        .retain(|(symbol, ..)| *symbol == "BTCUSDT");
     let down = (pair("ETH-USDT"), SourceState::Down);
-    rig.find(|event| pair_state(event).filter(|found| *found == down)).await;
+    rig.find(|event| pair_state(event).filter(|found| *found == down))
+        .await;
     peer.command(&["UNSUBSCRIBE", "ethusdt@bookTicker"]).await;
-    rig.find(|event| tick(event).filter(|tick| tick.pair == pair("BTC-USDT"))).await;
+    rig.find(|event| tick(event).filter(|tick| tick.pair == pair("BTC-USDT")))
+        .await;
 }
 
 #[tokio::test]

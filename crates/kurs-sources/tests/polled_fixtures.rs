@@ -13,11 +13,11 @@ use std::path::PathBuf;
 
 /// The folder of recorded answers; `None` skips a test, with a note.
 fn fixtures(source: &str) -> Option<PathBuf> {
-    let Some(root) = std::env::var_os("KURS_FIXTURES") else {
+    let folder = kurs_testkit::fixtures::dir().map(|root| root.join(source));
+    if folder.is_none() {
         println!("skipped: KURS_FIXTURES is not set");
-        return None;
-    };
-    Some(PathBuf::from(root).join(source))
+    }
+    folder
 }
 
 fn read(path: PathBuf) -> Vec<u8> {
@@ -214,16 +214,9 @@ fn coingecko_answers_are_kept_digit_by_digit() {
     let Some(folder) = fixtures("coingecko") else {
         return;
     };
-    let lines = String::from_utf8(read(folder.join("simple_price_mock_2021.jsonl"))).unwrap();
     let mut values = Vec::new();
-    for line in lines.lines() {
-        let frame = line
-            .split_once("\"frame\":")
-            .unwrap()
-            .1
-            .strip_suffix('}')
-            .unwrap();
-        let reply = coingecko::decode(frame.as_bytes()).unwrap();
+    for line in kurs_testkit::fixtures::lines(&folder.join("simple_price_mock_2021.jsonl")) {
+        let reply = coingecko::decode(line.text().as_bytes()).unwrap();
         let (id, fields) = reply.coins.into_iter().next().unwrap();
         values.push(format!("{id} {}", fields["usd"]));
     }

@@ -153,6 +153,9 @@ impl Desk {
             (Some(_), None) => {
                 tracing::error!(%pair, reason = %failover.reason, "has no live source")
             }
+            _ if failover.is_best => {
+                tracing::info!(%pair, from, to, reason = %failover.reason, "is back at its best source");
+            }
             _ => tracing::warn!(%pair, from, to, reason = %failover.reason, "changed its source"),
         }
     }

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 /// Wait before a store that is away is asked again.
 const STORE_RETRY: Duration = Duration::from_millis(500);
 /// How often it is looked whether the first picture of all rates is there.
-const START_CHECK: Duration = Duration::from_millis(10);
+pub(crate) const START_CHECK: Duration = Duration::from_millis(10);
 
 /// Everything that is built before anything runs.
 pub struct Built {

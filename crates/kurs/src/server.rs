@@ -6,12 +6,11 @@ use crate::exit::{Exit, Failure};
 use crate::reload::{Hook, Reload};
 use kurs_api::Surface;
 use kurs_telemetry::LogHandle;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal as unix_signal};
+use tokio::signal::unix::{Signal, SignalKind, signal as unix_signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -42,6 +41,9 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
         log,
     } = start;
     let config = loaded.config.clone();
+    // Before anything says that it is ready: a SIGHUP without a listener ends the process.
+    let mut signals = Signals::new()?;
+    let mut hangup = unix_signal(SignalKind::hangup())?;
     let (stop, stopped) = watch::channel(false);
     let listeners = bind(&config.http.addr, config.http.ops_addr).await?;
     let built = Arc::new(crate::compose::build(&config, simulated)?);
@@ -63,17 +65,18 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
         built.metrics.process.clone(),
         reload_hook(&built),
     );
-    let mut hangup = unix_signal(SignalKind::hangup())?;
     let exit = loop {
         tokio::select! {
-            exit = signal() => break exit,
+            exit = signals.next() => break exit,
             _ = hangup.recv() => { reload.reload(); }
         }
     };
     tokio::select! {
         () = drain(&built, &config, &end_api, &stop, api, roles) => Ok(exit),
-        exit = signal() => {
+        exit = signals.next() => {
             tracing::warn!("told a second time to end: leaving at once");
+            // What was cut off is no good end, whichever signal it was.
+            let exit = if exit == Exit::Ok { Exit::Failure } else { exit };
             Err(Failure::silent(exit))
         }
     }
@@ -184,24 +187,53 @@ fn serve(
             }
         });
     }
-    tracing::info!("kurs is ready: http://{address}  (docs: /docs)");
+    tracing::info!("listening on http://{address}");
+    tasks.spawn(announce(Arc::clone(built), address, ended.clone()));
     Ok(())
 }
 
-/// Done when the flag turns true, or nobody can turn it any more.
-fn until(mut flag: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        let _ = flag.wait_for(|set| *set).await;
+/// Says where kurs serves once it can: the first picture of all rates is there.
+async fn announce(built: Arc<Built>, address: SocketAddr, ended: watch::Receiver<bool>) {
+    let started = async {
+        while !built.health.is_started() {
+            tokio::time::sleep(crate::compose::START_CHECK).await;
+        }
+    };
+    tokio::select! {
+        () = started => tracing::info!("kurs is ready: http://{address}  (docs: /docs)"),
+        () = until(ended) => {}
     }
 }
 
-/// Waits for SIGTERM (ends well) or SIGINT (130). Without signals it waits for ever.
-pub async fn signal() -> Exit {
-    let Ok(mut terminate) = unix_signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => Exit::Ok,
-        _ = tokio::signal::ctrl_c() => Exit::Interrupted,
+/// Done when the flag turns true, or nobody can turn it any more.
+async fn until(mut flag: watch::Receiver<bool>) {
+    let _ = flag.wait_for(|set| *set).await;
+}
+
+/// The signals that end a program. Listened to from its making on, so that none is missed
+/// between two waits.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system does not allow it.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: unix_signal(SignalKind::terminate())?,
+            interrupt: unix_signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for SIGTERM (ends well) or SIGINT (130).
+    pub async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.terminate.recv() => Exit::Ok,
+            _ = self.interrupt.recv() => Exit::Interrupted,
+        }
     }
 }

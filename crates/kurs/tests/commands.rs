@@ -321,6 +321,52 @@ fn everything_wrong_with_the_configuration_is_said_at_once() {
 }
 
 #[test]
+fn the_doctor_names_each_problem_with_its_key_and_its_fix() {
+    let there = FakeServer::new(&[("GET ", 404, "{}"), ("HEAD ", 404, "{}")]);
+    let refusing = FakeServer::new(&[("GET ", 451, "{}")]);
+    let nowhere = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kurs"))
+        .args(["doctor", "--plain"])
+        .args([
+            "--set",
+            &format!("sources.binance.ws_url=ws://{}", there.address),
+        ])
+        .args([
+            "--set",
+            &format!("sources.binance.rest_url=http://{}", refusing.address),
+        ])
+        .args(["--set", &format!("sources.cbr.rest_url=http://{nowhere}")])
+        .args(["--set", "sources.ecb.enabled=false"])
+        .args(["--set", "sources.coingecko.enabled=false"])
+        .args(["--set", "store.url=sqlite:missing/kurs.db"])
+        .args(["--http-addr", &there.address.to_string()])
+        .env_clear()
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in [
+        "ok\tconfiguration\tvalid",
+        "PROBLEM\tstore.url\tmissing: ",
+        "make the folder",
+        "ok\tsources.binance.ws_url\t",
+        "PROBLEM\tsources.binance.rest_url\t",
+        "refuses this machine (HTTP 451)",
+        "PROBLEM\tsources.cbr.rest_url\t",
+        "keeps trying",
+        "is taken by another program",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+    assert!(!text.contains("sources.ecb"), "{text}");
+}
+
+#[test]
 fn documents_are_printed_whole() {
     let schema: serde_json::Value =
         serde_json::from_str(&stdout(&kurs("", &["config", "schema"]))).unwrap();

@@ -54,34 +54,47 @@ pub(crate) fn courses(call: &Call) -> Outcome {
 /// `GET /api/v1/currency_pair`.
 pub(crate) fn currency_pair(call: &Call) -> Outcome {
     let text = call.arguments.text("currency_pair").unwrap_or("");
-    let pair = call.api.view.parse_pair(text).map_err(|error| pair_problem("currency_pair", &error))?;
+    let pair = call
+        .api
+        .view
+        .parse_pair(text)
+        .map_err(|error| pair_problem("currency_pair", &error))?;
     answer(call, &[pair])
 }
 
 fn answer(call: &Call, pairs: &[Pair]) -> Outcome {
     let view = &call.api.view;
     let allow_stale = call.arguments.flag("allow_stale");
-    let pin = match call.arguments.source("exchanger") {
-        None => None,
-        Some(name) => Some(view.find_source(name).ok_or_else(|| {
-            Problem::new(Kind::UnknownSource, format!("{name} is not enabled"))
-        })?),
-    };
+    let pin =
+        match call.arguments.source("exchanger") {
+            None => None,
+            Some(name) => Some(view.find_source(name).ok_or_else(|| {
+                Problem::new(Kind::UnknownSource, format!("{name} is not enabled"))
+            })?),
+        };
     let mut courses = Vec::with_capacity(pairs.len());
     let mut sources = Vec::with_capacity(pairs.len());
     let mut valid = Caching::NoStore;
     for pair in pairs {
         let (rate, kept): (Arc<RateDocument>, Caching) = match view.rate(*pair, pin) {
             Ok(answer) => (answer.document, caching(call, &answer.rendered)),
-            Err(Missing::Expired(document)) if allow_stale => (Arc::from(document), Caching::NoStore),
+            Err(Missing::Expired(document)) if allow_stale => {
+                (Arc::from(document), Caching::NoStore)
+            }
             Err(missing) => return Err(problem(&missing)),
         };
         valid = shorter(courses.is_empty(), valid, kept);
         sources.push(rate.source);
-        courses.push(CourseDocument { direction: *pair, value: number(&rate)? });
+        courses.push(CourseDocument {
+            direction: *pair,
+            value: number(&rate)?,
+        });
     }
     let exchanger = pin.or_else(|| view.best_source(sources)).ok_or_else(|| {
-        Problem::new(Kind::NoRateYet, "no directions are configured, and none was asked for")
+        Problem::new(
+            Kind::NoRateYet,
+            "no directions are configured, and none was asked for",
+        )
     })?;
     Ok(Answer::json(&CoursesDocument { exchanger, courses }).cached(valid))
 }

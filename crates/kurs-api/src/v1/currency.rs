@@ -29,16 +29,24 @@ pub(crate) struct CurrenciesDocument {
 /// The symbol to track.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[expect(dead_code, reason = "describes the body in openapi.json; it is read member by member")]
+#[expect(
+    dead_code,
+    reason = "describes the body in openapi.json; it is read member by member"
+)]
 pub(crate) struct TrackRequest {
     /// The symbol, such as `BTCUSDT`.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9]{2,16}([-_]?[A-Za-z0-9]{1,16})?$"), length(max = 33))]
+    #[schemars(
+        regex(pattern = r"^[A-Za-z0-9]{2,16}([-_]?[A-Za-z0-9]{1,16})?$"),
+        length(max = 33)
+    )]
     symbol: String,
 }
 
 /// `GET /api/v1/currencies`.
 pub(crate) fn list(call: &Call) -> Outcome {
-    Ok(Answer::json(&CurrenciesDocument { currencies: tracked(call) }))
+    Ok(Answer::json(&CurrenciesDocument {
+        currencies: tracked(call),
+    }))
 }
 
 /// `GET /api/v1/currency/{symbol}`.
@@ -46,7 +54,9 @@ pub(crate) fn get(call: &Call) -> Outcome {
     let symbol = plain_symbol(call.arguments.text("symbol").unwrap_or(""));
     let tracked = call.api.view.tracked();
     let found = tracked.iter().find(|known| *known.symbol == *symbol);
-    let Some(found) = found else { return Err(not_tracked(&symbol)) };
+    let Some(found) = found else {
+        return Err(not_tracked(&symbol));
+    };
     let (rate, caching) = rate_of(call, found.pair, call.arguments.flag("allow_stale"))?;
     Ok(Answer::json(&*rate).cached(caching))
 }
@@ -62,17 +72,26 @@ pub(crate) fn add(call: Call) -> Work {
             .parse_pair(&symbol)
             .map_err(|error| Problem::new(Kind::NotListed, error.to_string()))?;
         let symbol = plain_symbol(&symbol);
-        let command = Command::Track { symbol: Arc::from(symbol.as_str()), pair: pair.canonical() };
+        let command = Command::Track {
+            symbol: Arc::from(symbol.as_str()),
+            pair: pair.canonical(),
+        };
         match ask(&call, command).await? {
             Reply::Tracked { symbol, created } => {
-                let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+                let status = if created {
+                    StatusCode::CREATED
+                } else {
+                    StatusCode::OK
+                };
                 let document = TrackedDocument {
                     symbol: Arc::clone(&symbol.symbol),
                     pair: symbol.pair,
                     added_at: symbol.added_at,
                 };
                 let place = format!("/api/v1/currency/{}", symbol.symbol);
-                Ok(Answer::json(&document).with_status(status).with_header(LOCATION, &place))
+                Ok(Answer::json(&document)
+                    .with_status(status)
+                    .with_header(LOCATION, &place))
             }
             Reply::NotListed { why } => Err(Problem::new(Kind::NotListed, &*why)),
             Reply::Unavailable { why } => Err(Problem::new(Kind::WriterUnavailable, &*why)),
@@ -86,7 +105,14 @@ pub(crate) fn remove(call: Call) -> Work {
     Box::pin(async move {
         call.require_local()?;
         let symbol = plain_symbol(call.arguments.text("symbol").unwrap_or(""));
-        match ask(&call, Command::Untrack { symbol: Arc::from(symbol.as_str()) }).await? {
+        match ask(
+            &call,
+            Command::Untrack {
+                symbol: Arc::from(symbol.as_str()),
+            },
+        )
+        .await?
+        {
             Reply::Untracked { existed: true } => Ok(Answer::empty(StatusCode::NO_CONTENT)),
             Reply::Untracked { existed: false } => Err(not_tracked(&symbol)),
             Reply::Unavailable { why } => Err(Problem::new(Kind::WriterUnavailable, &*why)),
@@ -96,15 +122,22 @@ pub(crate) fn remove(call: Call) -> Work {
 }
 
 async fn ask(call: &Call, command: Command) -> Result<Reply, Problem> {
-    call.api.bus.request(command, PATIENCE).await.map_err(|error| match error {
-        BusError::Unavailable | BusError::NoAnswer(_) => {
-            Problem::new(Kind::WriterUnavailable, error.to_string())
-        }
-    })
+    call.api
+        .bus
+        .request(command, PATIENCE)
+        .await
+        .map_err(|error| match error {
+            BusError::Unavailable | BusError::NoAnswer(_) => {
+                Problem::new(Kind::WriterUnavailable, error.to_string())
+            }
+        })
 }
 
 fn unfitting() -> Problem {
-    Problem::new(Kind::WriterUnavailable, "the Writer's answer did not fit the question")
+    Problem::new(
+        Kind::WriterUnavailable,
+        "the Writer's answer did not fit the question",
+    )
 }
 
 fn not_tracked(symbol: &str) -> Problem {
@@ -113,19 +146,28 @@ fn not_tracked(symbol: &str) -> Problem {
 
 /// One spelling per symbol: upper case, no separator.
 fn plain_symbol(text: &str) -> String {
-    text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
+    text.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_uppercase())
+        .collect()
 }
 
 /// The symbol in a body, every mistake named by its pointer.
 fn symbol_of(body: Option<&Value>) -> Result<String, Problem> {
     let mistake = |errors| Problem::with_errors(Kind::InvalidBody, errors);
     let Some(Value::Object(members)) = body else {
-        return Err(mistake(vec![FieldError::pointer("", "must be an object with a symbol")]));
+        return Err(mistake(vec![FieldError::pointer(
+            "",
+            "must be an object with a symbol",
+        )]));
     };
     let mut errors = Vec::new();
     for name in members.keys().filter(|name| *name != "symbol").take(20) {
         let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-        errors.push(FieldError::pointer(&pointer, "is not a member of this document"));
+        errors.push(FieldError::pointer(
+            &pointer,
+            "is not a member of this document",
+        ));
     }
     let symbol = match members.get("symbol") {
         None => Err("is required"),
@@ -152,21 +194,34 @@ mod tests {
     fn every_mistake_in_the_body_is_pointed_at() {
         let check = |body: Value| {
             let problem = symbol_of(Some(&body)).unwrap_err();
-            problem.errors.into_iter().filter_map(|error| error.pointer).collect::<Vec<_>>()
+            problem
+                .errors
+                .into_iter()
+                .filter_map(|error| error.pointer)
+                .collect::<Vec<_>>()
         };
         assert_eq!(check(json!([])), [""]);
         assert_eq!(check(json!({})), ["/symbol"]);
         assert_eq!(check(json!({"symbol": 1})), ["/symbol"]);
         assert_eq!(check(json!({"symbol": "B"})), ["/symbol"]);
         assert_eq!(check(json!({"symbol": "BTCUSDT", "a/b": 1})), ["/a~1b"]);
-        assert_eq!(check(json!({"symbols": "BTCUSDT"})), ["/symbols", "/symbol"]);
+        assert_eq!(
+            check(json!({"symbols": "BTCUSDT"})),
+            ["/symbols", "/symbol"]
+        );
     }
 
     #[test]
     fn the_documented_pattern_of_a_symbol_is_the_accepted_one() {
         let schema = serde_json::to_value(schemars::schema_for!(TrackRequest)).unwrap();
-        assert_eq!(schema["properties"]["symbol"]["pattern"], json!(Form::Symbol.pattern()));
-        assert_eq!(schema["properties"]["symbol"]["maxLength"], json!(Form::Symbol.length_max()));
+        assert_eq!(
+            schema["properties"]["symbol"]["pattern"],
+            json!(Form::Symbol.pattern())
+        );
+        assert_eq!(
+            schema["properties"]["symbol"]["maxLength"],
+            json!(Form::Symbol.length_max())
+        );
         assert_eq!(schema["additionalProperties"], json!(false));
     }
 }

@@ -86,12 +86,21 @@ pub(crate) fn history(call: Call) -> Work {
         let query = query_of(&call, asked.canonical())?;
         let turn = tokio::time::timeout(TURN, call.api.history_reads.acquire());
         let Ok(Ok(_turn)) = turn.await else {
-            return Err(Problem::new(Kind::TooBusy, "too many histories are being read"));
+            return Err(Problem::new(
+                Kind::TooBusy,
+                "too many histories are being read",
+            ));
         };
         let pair = query.pair;
-        let page = call.api.store.history(query).await.map_err(|error| store_problem(&error))?;
+        let page = call
+            .api
+            .store
+            .history(query)
+            .await
+            .map_err(|error| store_problem(&error))?;
         if page.rows.is_empty()
-            && let Err(missing @ (Missing::UnknownAsset(_) | Missing::NoPath(_))) = call.api.view.rate(asked, None)
+            && let Err(missing @ (Missing::UnknownAsset(_) | Missing::NoPath(_))) =
+                call.api.view.rate(asked, None)
         {
             return Err(problem(&missing));
         }
@@ -100,7 +109,11 @@ pub(crate) fn history(call: Call) -> Work {
         let answer = match call.media {
             NDJSON => Answer::text(ndjson(points), NDJSON),
             CSV => Answer::text(csv(points), CSV),
-            _ => Answer::json(&HistoryDocument { pair, points: points.collect(), next: next.clone() }),
+            _ => Answer::json(&HistoryDocument {
+                pair,
+                points: points.collect(),
+                next: next.clone(),
+            }),
         };
         let answer = answer.cached(Caching::Revalidate).varies_by_accept();
         Ok(match next {
@@ -113,11 +126,18 @@ pub(crate) fn history(call: Call) -> Work {
 fn query_of(call: &Call, pair: Pair) -> Result<HistoryQuery, Problem> {
     let arguments = &call.arguments;
     // Rows of this very moment belong to the page, so the open end lies after them.
-    let end = arguments.time("end").unwrap_or_else(|| call.api.view.now().wall.plus(Duration::from_micros(1)));
+    let end = arguments
+        .time("end")
+        .unwrap_or_else(|| call.api.view.now().wall.plus(Duration::from_micros(1)));
     let day = i64::try_from(DEFAULT_SPAN.as_micros()).unwrap_or(0);
-    let start = arguments.time("start").unwrap_or(Wall(end.0.saturating_sub(day)));
+    let start = arguments
+        .time("start")
+        .unwrap_or(Wall(end.0.saturating_sub(day)));
     if start >= end {
-        return Err(Problem::parameter("start", "must be before end, which is now unless given"));
+        return Err(Problem::parameter(
+            "start",
+            "must be before end, which is now unless given",
+        ));
     }
     let after = match arguments.text("cursor") {
         None => None,
@@ -139,7 +159,10 @@ fn query_of(call: &Call, pair: Pair) -> Result<HistoryQuery, Problem> {
 
 fn store_problem(error: &StoreError) -> Problem {
     tracing::warn!(%error, "the history could not be read");
-    Problem::new(Kind::StoreUnavailable, "the history cannot be read at present")
+    Problem::new(
+        Kind::StoreUnavailable,
+        "the history cannot be read at present",
+    )
 }
 
 fn ndjson(points: impl Iterator<Item = PointDocument>) -> Vec<u8> {
@@ -184,14 +207,21 @@ fn next_link(path: &str, cursor: &str) -> String {
         .filter(|part| !part.is_empty() && !part.starts_with("cursor="))
         .collect();
     let own = format!("cursor={cursor}");
-    let query = kept.into_iter().chain([own.as_str()]).collect::<Vec<_>>().join("&");
+    let query = kept
+        .into_iter()
+        .chain([own.as_str()])
+        .collect::<Vec<_>>()
+        .join("&");
     format!("<{path}?{query}>; rel=\"next\"")
 }
 
 /// A cursor as text: times and numbers in their order, the source in hexadecimal.
 fn cursor_text(cursor: &Cursor) -> String {
     let id = cursor.id;
-    let mut text = format!("{}_{}_{}_{}_", cursor.received_at.0, id.shard, id.epoch.0, id.seq.0);
+    let mut text = format!(
+        "{}_{}_{}_{}_",
+        cursor.received_at.0, id.shard, id.epoch.0, id.seq.0
+    );
     for byte in cursor.source.as_str().bytes() {
         let _ = write!(text, "{byte:02x}");
     }
@@ -213,7 +243,11 @@ fn cursor_of(text: &str) -> Option<Cursor> {
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
         .collect();
     let source = SourceId::parse(std::str::from_utf8(&source?).ok()?).ok()?;
-    parts.next().is_none().then_some(Cursor { received_at, source, id })
+    parts.next().is_none().then_some(Cursor {
+        received_at,
+        source,
+        id,
+    })
 }
 
 /// The media types of a page.
@@ -228,7 +262,11 @@ mod tests {
         let cursor = Cursor {
             received_at: Wall(1_723_161_255_208_123),
             source: SourceId::parse("sim:binance").unwrap(),
-            id: UpdateId { shard: 1, epoch: Epoch(2), seq: Seq(u64::MAX) },
+            id: UpdateId {
+                shard: 1,
+                epoch: Epoch(2),
+                seq: Seq(u64::MAX),
+            },
         };
         let text = cursor_text(&cursor);
         assert!(crate::pattern::Form::Cursor.accepts(&text), "{text}");

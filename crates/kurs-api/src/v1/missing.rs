@@ -7,22 +7,28 @@ use kurs_reader::Missing;
 /// The problem of a missing rate.
 pub(crate) fn problem(missing: &Missing) -> Problem {
     match missing {
-        Missing::UnknownAsset(asset) => {
-            Problem::new(Kind::UnknownAsset, format!("no source gives a price of {asset}"))
-        }
-        Missing::NoPath(pair) => {
-            Problem::new(Kind::UnknownPair, format!("no markets lead from {} to {}", pair.base, pair.quote))
-        }
+        Missing::UnknownAsset(asset) => Problem::new(
+            Kind::UnknownAsset,
+            format!("no source gives a price of {asset}"),
+        ),
+        Missing::NoPath(pair) => Problem::new(
+            Kind::UnknownPair,
+            format!("no markets lead from {} to {}", pair.base, pair.quote),
+        ),
         Missing::UnknownSource(source) => Problem::new(
             Kind::UnknownSource,
             format!("{source} is not enabled, or gives nothing for this pair"),
         ),
-        Missing::NoRateYet(pair) => {
-            Problem::new(Kind::NoRateYet, format!("no source has given a price of {pair} yet"))
-        }
+        Missing::NoRateYet(pair) => Problem::new(
+            Kind::NoRateYet,
+            format!("no source has given a price of {pair} yet"),
+        ),
         Missing::Expired(rate) => Problem::new(
             Kind::RateExpired,
-            format!("the last rate of {} was valid until {}", rate.pair, rate.expires_at),
+            format!(
+                "the last rate of {} was valid until {}",
+                rate.pair, rate.expires_at
+            ),
         )
         .with_extra("rate", rate),
     }

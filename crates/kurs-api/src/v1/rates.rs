@@ -7,25 +7,44 @@ use crate::conditional::Caching;
 use crate::parameter::VALUES_MAX;
 use crate::problem::{Kind, Problem};
 use kurs_core::price::round_published;
-use kurs_core::{Pair, RateState};
-use kurs_reader::{Missing, RateDocument, Rendered};
+use kurs_core::{Pair, RateState, Wall};
+use kurs_reader::document::RejectionDocument;
+use kurs_reader::{ConstituentDocument, Missing, RateDocument, Rendered};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// A rate with an amount converted by it.
+/// A rate, with what `amount` and `explain` add to it.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct ConversionDocument {
+#[schemars(rename = "RateAnswer")]
+pub(crate) struct RateAnswerSchema {
     /// The rate.
     #[serde(flatten)]
     rate: RateDocument,
-    /// The amount of the base asset, as asked.
+    /// With `amount`: the amount of the base asset, as asked.
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
-    amount: String,
-    /// The amount of the quote asset: amount times value, to 15 significant digits, half-even.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<String>,
+    /// With `amount`: that amount in the quote asset, to 15 significant digits, half-even.
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
-    result: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<String>,
+    /// With `explain`: age of the oldest leg at the time of this answer, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_ms: Option<u64>,
+    /// With `explain`: since when this source serves the pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Wall>,
+    /// With `explain`: why this source, in one sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// With `explain`: what every source says about every leg, used or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    constituents: Option<Vec<ConstituentDocument>>,
+    /// With `explain`: better sources that are not used, best first, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejections: Option<Vec<RejectionDocument>>,
 }
 
 /// A batch of rates.
@@ -68,13 +87,19 @@ pub(crate) fn one(call: &Call) -> Outcome {
     let amount = call.arguments.amount("amount");
     let view = &call.api.view;
     if call.arguments.flag("explain") {
-        let explained = view.explain(pair, None, allow_stale).map_err(|missing| problem(&missing))?;
+        let explained = view
+            .explain(pair, None, allow_stale)
+            .map_err(|missing| problem(&missing))?;
         let value = explained.rate.value.value();
         return Ok(match amount {
             None => Answer::json(&explained),
             Some(amount) => {
                 let result = convert(amount, value)?;
-                Answer::json(&Converted { document: &explained, amount: amount.to_string(), result })
+                Answer::json(&Converted {
+                    document: &explained,
+                    amount: amount.to_string(),
+                    result,
+                })
             }
         });
     }
@@ -83,7 +108,9 @@ pub(crate) fn one(call: &Call) -> Outcome {
             let caching = caching(call, &answer.rendered);
             (answer.document, caching, Some(answer.rendered))
         }
-        Err(Missing::Expired(document)) if allow_stale => (Arc::from(document), Caching::NoStore, None),
+        Err(Missing::Expired(document)) if allow_stale => {
+            (Arc::from(document), Caching::NoStore, None)
+        }
         Err(missing) => return Err(problem(&missing)),
     };
     match (amount, rendered) {
@@ -91,7 +118,11 @@ pub(crate) fn one(call: &Call) -> Outcome {
         (None, None) => Ok(Answer::json(&*document).cached(caching)),
         (Some(amount), _) => {
             let result = convert(amount, document.value.value())?;
-            let converted = Converted { document: &*document, amount: amount.to_string(), result };
+            let converted = Converted {
+                document: &*document,
+                amount: amount.to_string(),
+                result,
+            };
             Ok(Answer::json(&converted).cached(caching))
         }
     }
@@ -120,9 +151,16 @@ pub(crate) fn list(call: &Call) -> Outcome {
     // CoinGecko ids are understood here as everywhere, by way of any pair.
     let base = match call.api.view.parse_pair(&format!("{name}-xxx")) {
         Ok(pair) => pair.base,
-        Err(_) => call.arguments.asset("base").ok_or_else(|| Problem::parameter("base", "is required"))?,
+        Err(_) => call
+            .arguments
+            .asset("base")
+            .ok_or_else(|| Problem::parameter("base", "is required"))?,
     };
-    let rendered = call.api.view.list(base).map_err(|missing| problem(&missing))?;
+    let rendered = call
+        .api
+        .view
+        .list(base)
+        .map_err(|missing| problem(&missing))?;
     let caching = caching(call, &rendered);
     Ok(Answer::rendered(rendered, caching))
 }
@@ -131,10 +169,16 @@ pub(crate) fn list(call: &Call) -> Outcome {
 pub(crate) fn batch(call: &Call) -> Outcome {
     let asked: Vec<&str> = call.arguments.list(&["pairs"]).collect();
     if asked.len() > VALUES_MAX {
-        return Err(Problem::parameter("pairs", format!("holds more than {VALUES_MAX} pairs")));
+        return Err(Problem::parameter(
+            "pairs",
+            format!("holds more than {VALUES_MAX} pairs"),
+        ));
     }
     let allow_stale = call.arguments.flag("allow_stale");
-    let mut document = BatchDocument { rates: Vec::new(), errors: Vec::new() };
+    let mut document = BatchDocument {
+        rates: Vec::new(),
+        errors: Vec::new(),
+    };
     let mut caching = Caching::NoStore;
     for text in asked {
         let found = call
@@ -170,7 +214,9 @@ pub(crate) fn rate_of(
 ) -> Result<(Arc<RateDocument>, Caching), Problem> {
     match call.api.view.rate(pair, None) {
         Ok(answer) => Ok((answer.document, caching(call, &answer.rendered))),
-        Err(Missing::Expired(document)) if allow_stale => Ok((Arc::from(document), Caching::NoStore)),
+        Err(Missing::Expired(document)) if allow_stale => {
+            Ok((Arc::from(document), Caching::NoStore))
+        }
         Err(missing) => Err(problem(&missing)),
     }
 }
@@ -185,5 +231,9 @@ pub(crate) fn shorter(first: bool, so_far: Caching, next: Caching) -> Caching {
 }
 
 /// Kinds of problems that any question for a rate may end in.
-pub(crate) const RATE_PROBLEMS: [Kind; 4] =
-    [Kind::UnknownAsset, Kind::UnknownPair, Kind::RateExpired, Kind::NoRateYet];
+pub(crate) const RATE_PROBLEMS: [Kind; 4] = [
+    Kind::UnknownAsset,
+    Kind::UnknownPair,
+    Kind::RateExpired,
+    Kind::NoRateYet,
+];

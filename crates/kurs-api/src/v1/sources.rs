@@ -59,7 +59,10 @@ pub(crate) fn sources(call: &Call) -> Outcome {
     let now = call.api.view.now().wall;
     let mut statuses = call.api.view.sources();
     statuses.sort_unstable_by_key(|status| (status.priority, status.source));
-    let sources = statuses.into_iter().map(|status| document(status, now)).collect();
+    let sources = statuses
+        .into_iter()
+        .map(|status| document(status, now))
+        .collect();
     Ok(Answer::json(&SourcesDocument { sources }))
 }
 

@@ -19,9 +19,16 @@ pub(crate) struct Reply {
 impl Reply {
     /// The only value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let mut values = self
+            .headers
+            .iter()
+            .filter(|(known, _)| known.eq_ignore_ascii_case(name));
         let value = values.next().map(|(_, value)| value.as_str());
-        assert!(values.next().is_none(), "{name} is repeated: {:?}", self.headers);
+        assert!(
+            values.next().is_none(),
+            "{name} is repeated: {:?}",
+            self.headers
+        );
         value
     }
 
@@ -30,7 +37,8 @@ impl Reply {
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }
 
@@ -44,7 +52,10 @@ impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -58,7 +69,10 @@ impl Client {
 
     /// Sends a request without a body and reads the answer.
     pub(crate) async fn ask(&mut self, method: &str, target: &str, headers: &str) -> Reply {
-        self.send(format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")).await;
+        self.send(format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
+        ))
+        .await;
         self.reply(method == "HEAD").await
     }
 
@@ -76,33 +90,58 @@ impl Client {
 
     /// Reads one answer. An answer to HEAD has no body whatever its length says.
     pub(crate) async fn reply(&mut self, to_head: bool) -> Reply {
-        self.maybe_reply(to_head).await.expect("the connection was closed without an answer")
+        self.maybe_reply(to_head)
+            .await
+            .expect("the connection was closed without an answer")
     }
 
     /// Reads one answer, or `None` when the connection ends before one.
     pub(crate) async fn maybe_reply(&mut self, to_head: bool) -> Option<Reply> {
         let head_length = loop {
-            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            if let Some(at) = self
+                .buffer
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            {
                 break at + 4;
             }
             if !self.more().await {
-                assert!(self.buffer.is_empty(), "half an answer: {:?}", String::from_utf8_lossy(&self.buffer));
+                assert!(
+                    self.buffer.is_empty(),
+                    "half an answer: {:?}",
+                    String::from_utf8_lossy(&self.buffer)
+                );
                 return None;
             }
         };
         let head = String::from_utf8(self.buffer[..head_length].to_vec()).unwrap();
         let mut lines = head.split("\r\n");
-        let status: u16 = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let status: u16 = lines
+            .next()
+            .unwrap()
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
         let headers: Vec<(String, String)> = lines
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let mut reply = Reply { status, headers, body: Vec::new() };
+        let mut reply = Reply {
+            status,
+            headers,
+            body: Vec::new(),
+        };
         let bodiless = to_head || matches!(status, 100 | 204 | 304);
         let length = if bodiless {
             0
         } else {
-            reply.header("content-length").expect("every answer tells its length").parse().unwrap()
+            reply
+                .header("content-length")
+                .expect("every answer tells its length")
+                .parse()
+                .unwrap()
         };
         while self.buffer.len() < head_length + length {
             assert!(self.more().await, "half a body");

@@ -8,13 +8,26 @@ const JSON: &str = "Content-Type: application/json\r\n";
 
 fn obliging(command: Command) -> Reply {
     match command {
-        Command::Track { symbol, .. } if &*symbol == "ETHXYZ" => Reply::NotListed { why: "nobody lists it".into() },
-        Command::Track { symbol, .. } if &*symbol == "ETHRUB" => Reply::Unavailable { why: "just starting".into() },
+        Command::Track { symbol, .. } if &*symbol == "ETHXYZ" => Reply::NotListed {
+            why: "nobody lists it".into(),
+        },
+        Command::Track { symbol, .. } if &*symbol == "ETHRUB" => Reply::Unavailable {
+            why: "just starting".into(),
+        },
         Command::Track { symbol, pair } => {
             let created = &*symbol != "BTCUSDT";
-            Reply::Tracked { symbol: TrackedSymbol { symbol, pair, added_at: START }, created }
+            Reply::Tracked {
+                symbol: TrackedSymbol {
+                    symbol,
+                    pair,
+                    added_at: START,
+                },
+                created,
+            }
         }
-        Command::Untrack { symbol } => Reply::Untracked { existed: &*symbol == "BTCUSDT" },
+        Command::Untrack { symbol } => Reply::Untracked {
+            existed: &*symbol == "BTCUSDT",
+        },
     }
 }
 
@@ -28,14 +41,20 @@ async fn a_symbol_is_added_once_and_found_afterwards() {
         assert_eq!(reply.header("location"), Some("/api/v1/currency/ETHUSDT"));
         assert_eq!(reply.json()["pair"], "ETH-USDT");
     }
-    let there = harness.post("/api/currency", JSON, r#"{"symbol":"BTCUSDT"}"#).await;
+    let there = harness
+        .post("/api/currency", JSON, r#"{"symbol":"BTCUSDT"}"#)
+        .await;
     assert_eq!(there.status, 200);
     let list = harness.get("/api/v1/currencies").await.json();
     assert_eq!(list["currencies"][0]["symbol"], "BTCUSDT");
     for target in ["/api/v1/currency/BTCUSDT", "/api/currency/btc-usdt"] {
         assert_eq!(harness.get(target).await.json()["value"], "54010.00");
     }
-    assert_problem(&harness.get("/api/v1/currency/ETHUSDT").await, 404, "unknown-symbol");
+    assert_problem(
+        &harness.get("/api/v1/currency/ETHUSDT").await,
+        404,
+        "unknown-symbol",
+    );
 }
 
 #[tokio::test]
@@ -48,7 +67,13 @@ async fn what_no_venue_lists_is_422_and_what_cannot_be_asked_503() {
         ("QQQWWW", 422, "not-listed"),
         ("ETHRUB", 503, "writer-unavailable"),
     ] {
-        let reply = harness.post("/api/v1/currency", JSON, &format!(r#"{{"symbol":"{symbol}"}}"#)).await;
+        let reply = harness
+            .post(
+                "/api/v1/currency",
+                JSON,
+                &format!(r#"{{"symbol":"{symbol}"}}"#),
+            )
+            .await;
         assert_problem(&reply, status, slug);
     }
 }
@@ -59,7 +84,11 @@ async fn a_symbol_is_removed_once() {
     harness.writer(obliging);
     let reply = harness.ask("DELETE", "/api/v1/currency/btcusdt", "").await;
     assert_eq!((reply.status, reply.body.len()), (204, 0));
-    assert_problem(&harness.ask("DELETE", "/api/v1/currency/ETHUSDT", "").await, 404, "unknown-symbol");
+    assert_problem(
+        &harness.ask("DELETE", "/api/v1/currency/ETHUSDT", "").await,
+        404,
+        "unknown-symbol",
+    );
 }
 
 #[tokio::test]
@@ -72,13 +101,23 @@ async fn changes_come_from_this_machine_itself_only() {
         "Origin: https://evil.example\r\n",
         "Origin: null\r\n",
     ] {
-        let reply = harness.ask("DELETE", "/api/v1/currency/BTCUSDT", header).await;
+        let reply = harness
+            .ask("DELETE", "/api/v1/currency/BTCUSDT", header)
+            .await;
         assert_problem(&reply, 403, "forbidden");
     }
     let mut client = harness.client().await;
-    client.send("DELETE /api/v1/currency/BTCUSDT HTTP/1.1\r\nHost: rebound.example\r\n\r\n").await;
+    client
+        .send("DELETE /api/v1/currency/BTCUSDT HTTP/1.1\r\nHost: rebound.example\r\n\r\n")
+        .await;
     assert_problem(&client.reply(false).await, 403, "forbidden");
-    let reply = harness.ask("DELETE", "/api/v1/currency/BTCUSDT", "Origin: http://localhost:8080\r\n").await;
+    let reply = harness
+        .ask(
+            "DELETE",
+            "/api/v1/currency/BTCUSDT",
+            "Origin: http://localhost:8080\r\n",
+        )
+        .await;
     assert_eq!(reply.status, 204);
 }
 
@@ -89,18 +128,54 @@ async fn broken_bodies_are_problems_that_point_at_the_mistake() {
     let deep = format!(r#"{{"symbol":{}1{}}}"#, "[".repeat(40), "]".repeat(40));
     let long = format!(r#"{{"symbol":"{}"}}"#, "A".repeat(70_000));
     for (headers, body, status, slug, names) in [
-        (JSON, r#"{"symbol":"BTCUSDT","x":1}"#, 400, "invalid-body", Some(["/x"].as_slice())),
-        (JSON, r#"{"symbol":7}"#, 400, "invalid-body", Some(&["/symbol"])),
-        (JSON, r#"{"symbol":"B T"}"#, 400, "invalid-body", Some(&["/symbol"])),
+        (
+            JSON,
+            r#"{"symbol":"BTCUSDT","x":1}"#,
+            400,
+            "invalid-body",
+            Some(["/x"].as_slice()),
+        ),
+        (
+            JSON,
+            r#"{"symbol":7}"#,
+            400,
+            "invalid-body",
+            Some(&["/symbol"]),
+        ),
+        (
+            JSON,
+            r#"{"symbol":"B T"}"#,
+            400,
+            "invalid-body",
+            Some(&["/symbol"]),
+        ),
         (JSON, "{}", 400, "invalid-body", Some(&["/symbol"])),
         (JSON, "[]", 400, "invalid-body", Some(&[""])),
         (JSON, "", 400, "invalid-body", Some(&[""])),
-        (JSON, "{\"symbol\":\"BTCUSDT\"", 400, "invalid-body", Some(&[""])),
+        (
+            JSON,
+            "{\"symbol\":\"BTCUSDT\"",
+            400,
+            "invalid-body",
+            Some(&[""]),
+        ),
         (JSON, "\u{feff}{}", 400, "invalid-body", Some(&[""])),
         (JSON, deep.as_str(), 400, "invalid-body", Some(&[""])),
         (JSON, long.as_str(), 413, "body-too-large", None),
-        ("", r#"{"symbol":"BTCUSDT"}"#, 415, "unsupported-media-type", None),
-        ("Content-Type: text/plain\r\n", r#"{"symbol":"BTCUSDT"}"#, 415, "unsupported-media-type", None),
+        (
+            "",
+            r#"{"symbol":"BTCUSDT"}"#,
+            415,
+            "unsupported-media-type",
+            None,
+        ),
+        (
+            "Content-Type: text/plain\r\n",
+            r#"{"symbol":"BTCUSDT"}"#,
+            415,
+            "unsupported-media-type",
+            None,
+        ),
         (
             "Content-Type: application/json\r\nContent-Encoding: gzip\r\n",
             "x",

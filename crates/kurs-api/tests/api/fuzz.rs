@@ -43,17 +43,26 @@ impl Plan {
             for (method, operation) in methods.as_object().unwrap() {
                 for parameter in operation["parameters"].as_array().unwrap() {
                     let schema = &parameter["schema"];
-                    let pattern = schema["pattern"].as_str().or(schema["items"]["pattern"].as_str());
+                    let pattern = schema["pattern"]
+                        .as_str()
+                        .or(schema["items"]["pattern"].as_str());
                     let Some(pattern) = pattern else { continue };
                     samples.entry(pattern.to_owned()).or_insert_with(|| {
-                        let strategy = proptest::string::string_regex(pattern.trim_matches(['^', '$'])).unwrap();
-                        (0..60).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
+                        let strategy =
+                            proptest::string::string_regex(pattern.trim_matches(['^', '$']))
+                                .unwrap();
+                        (0..60)
+                            .map(|_| strategy.new_tree(&mut runner).unwrap().current())
+                            .collect()
                     });
                 }
                 operations.push((path.clone(), method.to_uppercase(), operation.clone()));
             }
         }
-        Self { operations, samples }
+        Self {
+            operations,
+            samples,
+        }
     }
 
     fn request(&self, rng: &mut Rng) -> Asked {
@@ -74,11 +83,21 @@ impl Plan {
                 known &= !value.is_empty() && !value.contains(['/', '?', '#']);
                 target = target.replace(&format!("{{{name}}}"), &value);
             } else if parameter["required"] == true && rng.u8(..) > 20 || rng.u8(..) < 100 {
-                let _ = write!(query, "{}{name}={value}", if query.is_empty() { "?" } else { "&" });
+                let _ = write!(
+                    query,
+                    "{}{name}={value}",
+                    if query.is_empty() { "?" } else { "&" }
+                );
             }
         }
         if rng.u8(..) < 15 {
-            let _ = write!(query, "{}{}={}", if query.is_empty() { "?" } else { "&" }, junk(rng), junk(rng));
+            let _ = write!(
+                query,
+                "{}{}={}",
+                if query.is_empty() { "?" } else { "&" },
+                junk(rng),
+                junk(rng)
+            );
         }
         if rng.u8(..) < 10 {
             let _ = write!(target, "/{}", junk(rng));
@@ -88,18 +107,42 @@ impl Plan {
         if method == "GET" && rng.u8(..) < 20 {
             method = "HEAD".into();
         } else if rng.u8(..) < 10 {
-            method = rng.choice(["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]).unwrap().into();
+            method = rng
+                .choice([
+                    "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW",
+                ])
+                .unwrap()
+                .into();
             known = false;
         }
         let mut bytes = format!("{method} {target}{query} HTTP/1.1\r\nHost: localhost\r\n");
         self.headers(&mut bytes, rng);
-        let body = if method == "POST" || rng.u8(..) < 5 { body(rng) } else { String::new() };
+        let body = if method == "POST" || rng.u8(..) < 5 {
+            body(rng)
+        } else {
+            String::new()
+        };
         if !body.is_empty() {
-            let media = rng.choice(["application/json", "application/json", "application/json", "text/plain"]).unwrap();
-            let _ = write!(bytes, "Content-Type: {media}\r\nContent-Length: {}\r\n", body.len());
+            let media = rng
+                .choice([
+                    "application/json",
+                    "application/json",
+                    "application/json",
+                    "text/plain",
+                ])
+                .unwrap();
+            let _ = write!(
+                bytes,
+                "Content-Type: {media}\r\nContent-Length: {}\r\n",
+                body.len()
+            );
         }
         let _ = write!(bytes, "\r\n{body}");
-        Asked { bytes, is_head: method == "HEAD", operation: known.then_some(chosen) }
+        Asked {
+            bytes,
+            is_head: method == "HEAD",
+            operation: known.then_some(chosen),
+        }
     }
 
     fn value(&self, parameter: &Value, rng: &mut Rng) -> String {
@@ -123,7 +166,9 @@ impl Plan {
         {
             return (*value).to_owned();
         }
-        let pattern = schema["pattern"].as_str().or(schema["items"]["pattern"].as_str());
+        let pattern = schema["pattern"]
+            .as_str()
+            .or(schema["items"]["pattern"].as_str());
         match (pattern, schema["type"].as_str()) {
             (Some(pattern), _) => rng.choice(&self.samples[pattern]).unwrap().clone(),
             (None, Some("integer")) => rng.u32(..1_200).to_string(),
@@ -133,22 +178,47 @@ impl Plan {
 
     fn headers(&self, bytes: &mut String, rng: &mut Rng) {
         if rng.u8(..) < 40 {
-            let media = rng.choice(["*/*", "application/json", "text/csv", "text/*;q=0.5", "image/png", ";;,q=", "application/x-ndjson, */*;q=0.1"]).unwrap();
+            let media = rng
+                .choice([
+                    "*/*",
+                    "application/json",
+                    "text/csv",
+                    "text/*;q=0.5",
+                    "image/png",
+                    ";;,q=",
+                    "application/x-ndjson, */*;q=0.1",
+                ])
+                .unwrap();
             let _ = write!(bytes, "Accept: {media}\r\n");
         }
         if rng.u8(..) < 30 {
-            let coding = rng.choice(["gzip", "br;q=0.9, zstd;q=1.0", "*", "identity;q=0, *;q=0", "q=;;"]).unwrap();
+            let coding = rng
+                .choice([
+                    "gzip",
+                    "br;q=0.9, zstd;q=1.0",
+                    "*",
+                    "identity;q=0, *;q=0",
+                    "q=;;",
+                ])
+                .unwrap();
             let _ = write!(bytes, "Accept-Encoding: {coding}\r\n");
         }
         if rng.u8(..) < 30 {
-            let tags = rng.choice(["*", "\"0.1-3\"", "W/\"0.1-3\", \"x\"", "\"", "W/"]).unwrap();
+            let tags = rng
+                .choice(["*", "\"0.1-3\"", "W/\"0.1-3\", \"x\"", "\"", "W/"])
+                .unwrap();
             let _ = write!(bytes, "If-None-Match: {tags}\r\n");
         }
         if rng.u8(..) < 20 {
             let _ = write!(bytes, "X-Request-Id: {}\r\n", junk(rng));
         }
         if rng.u8(..) < 10 {
-            let _ = write!(bytes, "Origin: {}\r\n", rng.choice(["null", "http://localhost", "https://x.example"]).unwrap());
+            let _ = write!(
+                bytes,
+                "Origin: {}\r\n",
+                rng.choice(["null", "http://localhost", "https://x.example"])
+                    .unwrap()
+            );
         }
     }
 }
@@ -156,8 +226,28 @@ impl Plan {
 /// Visible ASCII that may stand anywhere in a target or a header, and is seldom what is wanted.
 fn junk(rng: &mut Rng) -> String {
     const PIECES: [&str; 22] = [
-        "%", "%00", "%FF", "%2F", "%0d%0a", "..", "+", "-", "_", ":", ";", "'", "\"", "<b>", "{}", "[0]", "~", "$",
-        "9999999999999999999999999", "1e400", "%F0%9F%92%B0", "BTC",
+        "%",
+        "%00",
+        "%FF",
+        "%2F",
+        "%0d%0a",
+        "..",
+        "+",
+        "-",
+        "_",
+        ":",
+        ";",
+        "'",
+        "\"",
+        "<b>",
+        "{}",
+        "[0]",
+        "~",
+        "$",
+        "9999999999999999999999999",
+        "1e400",
+        "%F0%9F%92%B0",
+        "BTC",
     ];
     let mut text = String::new();
     for _ in 0..rng.usize(..4) {
@@ -190,39 +280,81 @@ fn body(rng: &mut Rng) -> String {
         2 => format!(r#"{{"symbol":{}}}"#, rng.i64(..)),
         3 => format!(r#"{{"symbol":"{}","x":[]}}"#, rng.u64(..)),
         4 => "[".repeat(rng.usize(1..200)),
-        5 => (0..rng.usize(1..60)).map(|_| rng.char('\u{1}'..'\u{2000}')).collect(),
+        5 => (0..rng.usize(1..60))
+            .map(|_| rng.char('\u{1}'..'\u{2000}'))
+            .collect(),
         6 => "null".into(),
         _ => format!("{{\"symbol\":\"{}\"}}", "é".repeat(rng.usize(..20))),
     }
 }
 
 fn judge(plan: &Plan, asked: &Asked, reply: &Reply) {
-    let shown = || format!("{}\n-> {} {:?}\n{}", asked.bytes, reply.status, reply.headers, String::from_utf8_lossy(&reply.body));
+    let shown = || {
+        format!(
+            "{}\n-> {} {:?}\n{}",
+            asked.bytes,
+            reply.status,
+            reply.headers,
+            String::from_utf8_lossy(&reply.body)
+        )
+    };
     assert!(reply.status < 500 || reply.status == 503, "{}", shown());
-    assert_eq!(reply.header("api-supported-versions"), Some("1"), "{}", shown());
+    assert_eq!(
+        reply.header("api-supported-versions"),
+        Some("1"),
+        "{}",
+        shown()
+    );
     assert!(reply.header("x-request-id").is_some(), "{}", shown());
     if let Some(operation) = asked.operation {
         let declared = &plan.operations[operation].2["responses"][reply.status.to_string()];
         assert!(!declared.is_null(), "an undeclared status: {}", shown());
     }
     if reply.status >= 400 {
-        assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{}", shown());
+        assert_eq!(
+            reply.header("content-type"),
+            Some("application/problem+json"),
+            "{}",
+            shown()
+        );
         if !asked.is_head {
-            let problem: Value = serde_json::from_slice(&reply.body).unwrap_or_else(|_| panic!("{}", shown()));
+            let problem: Value =
+                serde_json::from_slice(&reply.body).unwrap_or_else(|_| panic!("{}", shown()));
             assert_eq!(problem["status"], reply.status, "{}", shown());
-            assert_eq!(problem["instance"].as_str(), reply.header("x-request-id"), "{}", shown());
-            assert!(problem["type"].as_str().unwrap().starts_with("/docs/problems#"), "{}", shown());
+            assert_eq!(
+                problem["instance"].as_str(),
+                reply.header("x-request-id"),
+                "{}",
+                shown()
+            );
+            assert!(
+                problem["type"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("/docs/problems#"),
+                "{}",
+                shown()
+            );
         }
     } else if reply.status == 200 && !asked.is_head && reply.header("content-encoding").is_none() {
         let media = reply.header("content-type").expect("a body has a type");
         if media == "application/json" && reply.body.len() < 4_096 {
-            assert!(serde_json::from_slice::<Value>(&reply.body).is_ok(), "{}", shown());
+            assert!(
+                serde_json::from_slice::<Value>(&reply.body).is_ok(),
+                "{}",
+                shown()
+            );
         }
     }
 }
 
 /// Sends its share of the requests over one connection after another.
-async fn run(address: SocketAddr, plan: Arc<Plan>, mut rng: Rng, mut left: usize) -> HashMap<u16, usize> {
+async fn run(
+    address: SocketAddr,
+    plan: Arc<Plan>,
+    mut rng: Rng,
+    mut left: usize,
+) -> HashMap<u16, usize> {
     let mut seen = HashMap::new();
     let mut waiting: Vec<Asked> = Vec::new();
     let mut barren = 0;
@@ -241,7 +373,9 @@ async fn run(address: SocketAddr, plan: Arc<Plan>, mut rng: Rng, mut left: usize
             // A server that closes early may refuse the rest, which is sent again.
             let _ = client.try_send(&bytes).await;
             while !waiting.is_empty() {
-                let Some(reply) = client.maybe_reply(waiting[0].is_head).await else { break 'connection };
+                let Some(reply) = client.maybe_reply(waiting[0].is_head).await else {
+                    break 'connection;
+                };
                 answered += 1;
                 *seen.entry(reply.status).or_default() += 1;
                 judge(&plan, &waiting.remove(0), &reply);
@@ -258,13 +392,20 @@ async fn run(address: SocketAddr, plan: Arc<Plan>, mut rng: Rng, mut left: usize
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_random_requests_get_declared_answers() {
-    let seed = std::env::var("KURS_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_121);
+    let seed = std::env::var("KURS_FUZZ_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(20_261_121);
     println!("KURS_FUZZ_SEED={seed}");
     let harness = Harness::with(|config| config.limits.connections_per_address = 20_000).await;
     harness.rate("BTC-USD", "54000.000123", "binance", HOUR);
     harness.writer(|command| match command {
         kurs_bus::Command::Track { symbol, pair } => kurs_bus::Reply::Tracked {
-            symbol: kurs_core::TrackedSymbol { symbol, pair, added_at: crate::harness::START },
+            symbol: kurs_core::TrackedSymbol {
+                symbol,
+                pair,
+                added_at: crate::harness::START,
+            },
             created: true,
         },
         kurs_bus::Command::Untrack { .. } => kurs_bus::Reply::Untracked { existed: false },
@@ -273,7 +414,14 @@ async fn a_hundred_thousand_random_requests_get_declared_answers() {
     let plan = Arc::new(Plan::new(&document, seed));
     let share = REQUESTS / usize::try_from(CONNECTIONS).unwrap();
     let runs: Vec<_> = (0..CONNECTIONS)
-        .map(|number| tokio::spawn(run(harness.address, Arc::clone(&plan), Rng::with_seed(seed + number), share)))
+        .map(|number| {
+            tokio::spawn(run(
+                harness.address,
+                Arc::clone(&plan),
+                Rng::with_seed(seed + number),
+                share,
+            ))
+        })
         .collect();
     let mut seen: HashMap<u16, usize> = HashMap::new();
     for run in runs {
@@ -283,7 +431,12 @@ async fn a_hundred_thousand_random_requests_get_declared_answers() {
     }
     println!("{seen:?}");
     assert_eq!(seen.values().sum::<usize>(), REQUESTS);
-    for status in [200, 201, 204, 302, 304, 400, 403, 404, 405, 406, 414, 415, 422] {
-        assert!(seen.contains_key(&status), "{status} was never reached: {seen:?}");
+    for status in [
+        200, 201, 204, 302, 304, 400, 403, 404, 405, 406, 414, 415, 422,
+    ] {
+        assert!(
+            seen.contains_key(&status),
+            "{status} was never reached: {seen:?}"
+        );
     }
 }

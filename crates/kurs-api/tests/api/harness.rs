@@ -14,7 +14,7 @@ use kurs_store::sqlite::{SqliteOptions, SqliteStore};
 use kurs_telemetry::{Health, Metrics};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -32,6 +32,9 @@ pub(crate) struct Harness {
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) api: Arc<ApiState>,
+    /// Makes the handler of `/metrics` panic.
+    pub(crate) metrics_panic: Arc<AtomicBool>,
     seq: AtomicU64,
     stop: watch::Sender<bool>,
     pub(crate) served: tokio::task::JoinHandle<usize>,
@@ -63,7 +66,11 @@ impl Harness {
         harness.rate("BTC-USD", "54000.000123", "binance", Duration::from_secs(5));
         harness.rate("USDT-RUB", "90.50", "coingecko", HOUR);
         harness.source_price("coingecko", "BTC-USD", "53990.5", HOUR);
-        let tracked = TrackedSymbol { symbol: "BTCUSDT".into(), pair: pair("BTC-USDT"), added_at: START };
+        let tracked = TrackedSymbol {
+            symbol: "BTCUSDT".into(),
+            pair: pair("BTC-USDT"),
+            added_at: START,
+        };
         harness.publish(Body::Tracked(Arc::from([tracked])));
         harness.rate("BTC-USDT", "54010.00", "binance", HOUR);
         harness
@@ -73,7 +80,10 @@ impl Harness {
     pub(crate) async fn empty(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let store = Arc::new(SqliteStore::open(":memory:", SqliteOptions::default()).unwrap());
         store.migrate().await.unwrap();
-        let now = Now { mono: Mono(1_000_000_000), wall: START };
+        let now = Now {
+            mono: Mono(1_000_000_000),
+            wall: START,
+        };
         let clock = Arc::new(ManualClock::new(now));
         let directions = ["BTC-USD", "USDTTRC-RUB"].map(pair).to_vec();
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
@@ -87,13 +97,18 @@ impl Harness {
         change(&mut config);
         let limits: Limits = config.limits.clone();
         let text = Arc::clone(&metrics);
+        let metrics_panic = Arc::new(AtomicBool::new(false));
+        let panics = Arc::clone(&metrics_panic);
         let parts = ApiParts {
             view: Arc::clone(&view),
             bus: Arc::clone(&bus) as _,
             store: Arc::clone(&store) as _,
             health: Arc::clone(&health),
             metrics: Arc::clone(&metrics),
-            metrics_text: Arc::new(move || text.encode()),
+            metrics_text: Arc::new(move || {
+                assert!(!panics.load(Ordering::Relaxed), "asked for by a test");
+                text.encode()
+            }),
             version: "0.0.0-test",
             seed: 7,
         };
@@ -101,8 +116,9 @@ impl Harness {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, mut stopped) = watch::channel(false);
+        let shared = Arc::clone(&api);
         let served = tokio::spawn(async move {
-            serve(listener, api, limits, async move {
+            serve(listener, shared, limits, async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
             })
             .await
@@ -115,6 +131,8 @@ impl Harness {
             store,
             health,
             metrics,
+            api,
+            metrics_panic,
             seq: AtomicU64::new(1),
             stop,
             served,
@@ -126,16 +144,28 @@ impl Harness {
     }
 
     pub(crate) fn next_id(&self) -> UpdateId {
-        UpdateId { shard: 0, epoch: Epoch(1), seq: Seq(self.seq.fetch_add(1, Ordering::Relaxed)) }
+        UpdateId {
+            shard: 0,
+            epoch: Epoch(1),
+            seq: Seq(self.seq.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     pub(crate) fn publish(&self, body: Body) {
-        assert!(self.view.apply(&Arc::new(Update { id: self.next_id(), body })));
+        assert!(self.view.apply(&Arc::new(Update {
+            id: self.next_id(),
+            body
+        })));
     }
 
     pub(crate) fn rate(&self, name: &str, value: &str, by: &str, valid_for: Duration) {
         let now = self.clock.now().wall;
-        let choice = Choice { source: source(by), since: now, reason: "first by priority".into(), skipped: vec![] };
+        let choice = Choice {
+            source: source(by),
+            since: now,
+            reason: "first by priority".into(),
+            skipped: vec![],
+        };
         self.publish(Body::Rate(Rate {
             pair: pair(name),
             value: price(value),
@@ -228,16 +258,30 @@ impl Harness {
 #[track_caller]
 pub(crate) fn assert_problem(reply: &Reply, status: u16, slug: &str) {
     assert_eq!(reply.status, status, "{}", reply.text());
-    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    assert_eq!(
+        reply.header("content-type"),
+        Some("application/problem+json")
+    );
     let document = reply.json();
     assert_eq!(document["type"], format!("/docs/problems#{slug}"));
     assert_eq!(document["status"], status);
-    assert!(document["title"].as_str().is_some_and(|title| !title.is_empty()));
-    assert!(document["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+    assert!(
+        document["title"]
+            .as_str()
+            .is_some_and(|title| !title.is_empty())
+    );
+    assert!(
+        document["detail"]
+            .as_str()
+            .is_some_and(|detail| !detail.is_empty())
+    );
     assert_eq!(document["instance"].as_str(), reply.header("x-request-id"));
     assert_eq!(reply.header("api-supported-versions"), Some("1"));
     if status == 503 {
-        assert!(reply.header("retry-after").is_some(), "a 503 says when to come back");
+        assert!(
+            reply.header("retry-after").is_some(),
+            "a 503 says when to come back"
+        );
     }
 }
 
@@ -249,7 +293,12 @@ pub(crate) fn assert_names(reply: &Reply, expect: &[&str]) {
         .as_array()
         .expect("errors")
         .iter()
-        .map(|error| error["parameter"].as_str().or(error["pointer"].as_str()).unwrap())
+        .map(|error| {
+            error["parameter"]
+                .as_str()
+                .or(error["pointer"].as_str())
+                .unwrap()
+        })
         .collect();
     assert_eq!(names, expect, "{document}");
 }

@@ -8,7 +8,11 @@ async fn with_rows(count: u64) -> Harness {
     let harness = Harness::start().await;
     let rows = (0..count).map(|number| HistoryRow {
         pair: pair("BTC-USDT"),
-        source: source(if number % 2 == 0 { "binance" } else { "coingecko" }),
+        source: source(if number % 2 == 0 {
+            "binance"
+        } else {
+            "coingecko"
+        }),
         id: harness.next_id(),
         value: price(&format!("{}.5", 54_000 + number)),
         bid: None,
@@ -39,39 +43,72 @@ async fn pages_lead_to_each_other_and_hold_every_row_once() {
             break;
         };
         assert!(link.contains(document["next"].as_str().unwrap()));
-        target = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+        target = link
+            .trim_start_matches('<')
+            .split('>')
+            .next()
+            .unwrap()
+            .to_owned();
     }
-    let expect: Vec<_> = (0..25).map(|number| format!("{}.5", 54_000 + number)).collect();
+    let expect: Vec<_> = (0..25)
+        .map(|number| format!("{}.5", 54_000 + number))
+        .collect();
     assert_eq!((values, pages), (expect, 3));
 }
 
 #[tokio::test]
 async fn the_form_follows_accept() {
     let harness = with_rows(2).await;
-    let ndjson = harness.ask("GET", "/api/v1/history/BTC/USDT", "Accept: application/x-ndjson\r\n").await;
+    let ndjson = harness
+        .ask(
+            "GET",
+            "/api/v1/history/BTC/USDT",
+            "Accept: application/x-ndjson\r\n",
+        )
+        .await;
     assert_eq!(ndjson.header("content-type"), Some("application/x-ndjson"));
     assert_eq!(ndjson.header("vary"), Some("Accept"));
-    let lines: Vec<serde_json::Value> =
-        ndjson.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = ndjson
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(lines[1]["source"], "coingecko");
-    let csv = harness.ask("GET", "/api/v1/history/BTC/USDT", "Accept: text/csv\r\n").await;
+    let csv = harness
+        .ask("GET", "/api/v1/history/BTC/USDT", "Accept: text/csv\r\n")
+        .await;
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
     let first = csv.text().lines().nth(1).unwrap();
-    assert!(first.starts_with("BTC-USDT,binance,54000.5,,,,2026-11-21T09:59:59.000Z,1,"), "{first}");
-    let refused = harness.ask("GET", "/api/v1/history/BTC/USDT", "Accept: text/html\r\n").await;
+    assert!(
+        first.starts_with("BTC-USDT,binance,54000.5,,,,2026-11-21T09:59:59.000Z,1,"),
+        "{first}"
+    );
+    let refused = harness
+        .ask("GET", "/api/v1/history/BTC/USDT", "Accept: text/html\r\n")
+        .await;
     assert_problem(&refused, 406, "not-acceptable");
 }
 
 #[tokio::test]
 async fn one_source_and_a_span_can_be_asked_for() {
     let harness = with_rows(10).await;
-    let reply = harness.get("/api/v1/history/BTC/USDT?source=coingeko").await.json();
+    let reply = harness
+        .get("/api/v1/history/BTC/USDT?source=coingeko")
+        .await
+        .json();
     assert_eq!(reply["points"].as_array().unwrap().len(), 5);
-    let reply = harness.get("/api/v1/history/BTC/USDT?start=2026-11-21T13:00:00%2B03:00").await.json();
+    let reply = harness
+        .get("/api/v1/history/BTC/USDT?start=2026-11-21T13:00:00%2B03:00")
+        .await
+        .json();
     assert_eq!(reply["points"].as_array().unwrap().len(), 0);
     harness.clock.advance(Duration::from_secs(25 * 3_600));
     let reply = harness.get("/api/v1/history/BTC/USDT").await.json();
-    assert_eq!(reply["points"].as_array().unwrap().len(), 0, "a day by default");
+    assert_eq!(
+        reply["points"].as_array().unwrap().len(),
+        0,
+        "a day by default"
+    );
 }
 
 #[tokio::test]
@@ -87,9 +124,15 @@ async fn wrong_questions_are_named() {
         ("cursor=%20", &["cursor"]),
         ("cursor=abc", &["cursor"]),
     ] {
-        let reply = harness.get(&format!("/api/v1/history/BTC/USDT?{query}")).await;
+        let reply = harness
+            .get(&format!("/api/v1/history/BTC/USDT?{query}"))
+            .await;
         assert_problem(&reply, 400, "invalid-parameter");
         assert_names(&reply, names);
     }
-    assert_problem(&harness.get("/api/v1/history/NOPE/USD").await, 404, "unknown-asset");
+    assert_problem(
+        &harness.get("/api/v1/history/NOPE/USD").await,
+        404,
+        "unknown-asset",
+    );
 }

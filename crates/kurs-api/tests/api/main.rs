@@ -1,14 +1,26 @@
-//! The API over real sockets: a server on a free port, a view fed by hand, a store on disk.
+//! The API over real sockets: a server on a free port, a view fed by hand, a store in memory.
 
+#[cfg(test)]
 mod client;
+#[cfg(test)]
 mod conditional;
+#[cfg(test)]
 mod courses;
+#[cfg(test)]
 mod currency;
+#[cfg(test)]
 mod fuzz;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
 mod history;
+#[cfg(test)]
 mod input;
+#[cfg(test)]
 mod operations;
+#[cfg(test)]
 mod rates;
+#[cfg(test)]
 mod routes;
+#[cfg(test)]
 mod slow_clients;

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::harness::{Harness, assert_problem};
+use kurs_api::{Limits, Surface, serve_surface};
 use kurs_telemetry::Status;
 
 #[tokio::test]
@@ -14,7 +15,10 @@ async fn probes_tell_life_from_readiness() {
     assert!(harness.get("/readyz").await.json()["checks"].is_null());
     for target in ["/readyz?verbose", "/health"] {
         let reply = harness.get(target).await.json();
-        assert_eq!((&reply["status"], &reply["checks"][0]["name"]), (&"degraded".into(), &"store".into()));
+        assert_eq!(
+            (&reply["status"], &reply["checks"][0]["name"]),
+            (&"degraded".into(), &"store".into())
+        );
     }
     harness.health.set("store", Status::Failed, "gone");
     let reply = harness.get("/readyz").await;
@@ -31,7 +35,10 @@ async fn metrics_come_in_both_forms_and_count_by_template() {
     harness.get("/rates/NOPE/USD").await;
     harness.get("/no/such/route").await;
     let old = harness.get("/metrics").await;
-    assert_eq!(old.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(
+        old.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
     for line in [
         "# TYPE kurs_http_requests_total counter",
         "kurs_http_requests_total{method=\"GET\",route=\"/api/v1/rates/{base}/{quote}\",code_class=\"2xx\"} 2",
@@ -39,12 +46,78 @@ async fn metrics_come_in_both_forms_and_count_by_template() {
         "kurs_http_requests_total{method=\"other\",route=\"none\",code_class=\"4xx\"} 1",
         "kurs_http_requests_total{method=\"POST\",route=\"/api/v1/currency\",code_class=\"2xx\"} 0",
     ] {
-        assert!(old.text().lines().any(|found| found == line), "{line} is missing in\n{}", old.text());
+        assert!(
+            old.text().lines().any(|found| found == line),
+            "{line} is missing in\n{}",
+            old.text()
+        );
     }
     assert!(!old.text().contains("# EOF") && !old.text().contains("/no/such/route"));
-    let new = harness.ask("GET", "/metrics", "Accept: application/openmetrics-text\r\n").await;
-    assert!(new.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    let new = harness
+        .ask(
+            "GET",
+            "/metrics",
+            "Accept: application/openmetrics-text\r\n",
+        )
+        .await;
+    assert!(
+        new.header("content-type")
+            .unwrap()
+            .starts_with("application/openmetrics-text")
+    );
     assert!(new.text().ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn a_panic_is_contained_counted_and_harms_nobody_else() {
+    let harness = Harness::start().await;
+    let mut client = harness.client().await;
+    harness
+        .metrics_panic
+        .store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_problem(&client.ask("GET", "/metrics", "").await, 500, "internal");
+    harness
+        .metrics_panic
+        .store(false, std::sync::atomic::Ordering::Relaxed);
+    let reply = client.ask("GET", "/metrics", "").await;
+    assert!(
+        reply
+            .text()
+            .contains("kurs_task_panics_total{role=\"api\"} 1"),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(harness.get("/api/v1/rates/BTC/USD").await.status, 200);
+}
+
+#[tokio::test]
+async fn probes_and_metrics_can_have_an_address_of_their_own() {
+    let harness = Harness::start().await;
+    for (surface, probe, rate) in [(Surface::Operations, 200, 404), (Surface::Public, 404, 200)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let api = std::sync::Arc::clone(&harness.api);
+        tokio::spawn(serve_surface(
+            listener,
+            api,
+            surface,
+            Limits::default(),
+            std::future::pending(),
+        ));
+        let mut client = Client::connect(address).await;
+        for target in ["/livez", "/readyz", "/metrics"] {
+            assert_eq!(
+                client.ask("GET", target, "").await.status,
+                probe,
+                "{surface:?} {target}"
+            );
+        }
+        assert_eq!(
+            client.ask("GET", "/api/v1/rates/BTC/USD", "").await.status,
+            rate,
+            "{surface:?}"
+        );
+    }
 }
 
 /// A connection whose request is being read, which the interim answer proves.
@@ -67,17 +140,31 @@ async fn a_drain_ends_idle_connections_and_lets_requests_end() {
     harness.stop();
     idle.closed().await;
     assert!(harness.health.is_draining());
-    assert!(tokio::net::TcpStream::connect(harness.address).await.is_err(), "accepts nothing more");
+    assert!(
+        tokio::net::TcpStream::connect(harness.address)
+            .await
+            .is_err(),
+        "accepts nothing more"
+    );
     busy.send("{\"symbol\":\"BTCUSDT\"}").await;
     let reply = busy.reply(false).await;
-    assert_eq!((reply.status, reply.header("connection")), (422, Some("close")), "{}", reply.text());
+    assert_eq!(
+        (reply.status, reply.header("connection")),
+        (422, Some("close")),
+        "{}",
+        reply.text()
+    );
     drop(busy);
     assert_eq!(harness.served.await.unwrap(), 0, "nothing had to be cut");
 }
 
 #[tokio::test]
 async fn a_request_that_does_not_end_is_cut_when_the_drain_ends() {
-    let harness = Harness::with(|config| config.limits.drain_ms = 100).await;
+    let harness = Harness::with(|config| {
+        config.limits.drain_ms = 100;
+        config.limits.body_ms = 600_000;
+    })
+    .await;
     let mut busy = half_a_request(&harness).await;
     harness.stop();
     busy.closed().await;

@@ -11,9 +11,18 @@ async fn a_rate_has_every_field_of_the_conventions() {
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("content-type"), Some("application/json"));
     let rate = reply.json();
-    for field in
-        ["pair", "value", "source", "state", "path", "observed_at", "published_at", "expires_at", "seq", "epoch"]
-    {
+    for field in [
+        "pair",
+        "value",
+        "source",
+        "state",
+        "path",
+        "observed_at",
+        "published_at",
+        "expires_at",
+        "seq",
+        "epoch",
+    ] {
         assert!(!rate[field].is_null(), "{field} is missing in {rate}");
     }
     assert_eq!(rate["pair"], "BTC-USD");
@@ -53,7 +62,9 @@ async fn the_short_way_and_the_general_way_say_the_same() {
         ("GET", "If-None-Match: \"other\"\r\n"),
     ] {
         let short = harness.ask(method, "/api/v1/rates/BTC/USD", headers).await;
-        let general = harness.ask(method, "/api/v1/rates/BTC/USD?explain=false", headers).await;
+        let general = harness
+            .ask(method, "/api/v1/rates/BTC/USD?explain=false", headers)
+            .await;
         assert_eq!(short.status, general.status, "{method} {headers}");
         assert_eq!(short.body, general.body);
         let comparable = |reply: &crate::client::Reply| {
@@ -64,7 +75,11 @@ async fn the_short_way_and_the_general_way_say_the_same() {
             headers.sort();
             headers
         };
-        assert_eq!(comparable(&short), comparable(&general), "{method} {headers}");
+        assert_eq!(
+            comparable(&short),
+            comparable(&general),
+            "{method} {headers}"
+        );
     }
 }
 
@@ -76,27 +91,46 @@ async fn an_expired_rate_is_a_problem_that_holds_the_last_one() {
     assert_problem(&reply, 503, "rate-expired");
     assert_eq!(reply.header("cache-control"), Some("no-store"));
     let last = &reply.json()["rate"];
-    assert_eq!((&last["value"], &last["state"]), (&json!("54000.000123"), &json!("stale")));
+    assert_eq!(
+        (&last["value"], &last["state"]),
+        (&json!("54000.000123"), &json!("stale"))
+    );
 
     let allowed = harness.get("/api/v1/rates/BTC/USD?allow_stale=true").await;
     assert_eq!(allowed.status, 200);
     assert_eq!(allowed.header("cache-control"), Some("no-store"));
     assert_eq!(&allowed.json(), last);
-    assert_problem(&harness.get("/api/v1/rates/BTC/USD?allow_stale=false").await, 503, "rate-expired");
+    assert_problem(
+        &harness.get("/api/v1/rates/BTC/USD?allow_stale=false").await,
+        503,
+        "rate-expired",
+    );
 }
 
 #[tokio::test]
 async fn what_is_configured_but_has_no_rate_yet_says_so() {
     let harness = Harness::empty(|_| {}).await;
-    assert_problem(&harness.get("/api/v1/rates/BTC/USD").await, 503, "no-rate-yet");
+    assert_problem(
+        &harness.get("/api/v1/rates/BTC/USD").await,
+        503,
+        "no-rate-yet",
+    );
     assert_problem(&harness.get("/api/v1/courses").await, 503, "no-rate-yet");
 }
 
 #[tokio::test]
 async fn unknown_is_404_and_malformed_is_400() {
     let harness = Harness::start().await;
-    assert_problem(&harness.get("/api/v1/rates/NOPE/USD").await, 404, "unknown-asset");
-    assert_problem(&harness.get("/api/v1/rates/BTC/NOPE").await, 404, "unknown-asset");
+    assert_problem(
+        &harness.get("/api/v1/rates/NOPE/USD").await,
+        404,
+        "unknown-asset",
+    );
+    assert_problem(
+        &harness.get("/api/v1/rates/BTC/NOPE").await,
+        404,
+        "unknown-asset",
+    );
     for (target, names) in [
         ("/api/v1/rates/B!C/USD", ["base"].as_slice()),
         ("/api/v1/rates/B%2FC/USD", &["base"]),
@@ -105,7 +139,10 @@ async fn unknown_is_404_and_malformed_is_400() {
         ("/api/v1/rates/%FF/USD", &["base"]),
         ("/api/v1/rates/BTC/USD?at=2026-11-21T10:00:00Z", &["at"]),
         ("/api/v1/rates/BTC/USD?amount=0", &["amount"]),
-        ("/api/v1/rates/BTC/USD?amount=1e3&explain=1", &["amount", "explain"]),
+        (
+            "/api/v1/rates/BTC/USD?amount=1e3&explain=1",
+            &["amount", "explain"],
+        ),
         ("/api/v1/rates/BTC/USD?amount=1&amount=2", &["amount"]),
         ("/api/v1/rates", &["pairs"]),
         ("/api/v1/rates?pairs=", &["pairs"]),
@@ -121,14 +158,25 @@ async fn unknown_is_404_and_malformed_is_400() {
 async fn an_amount_is_converted_exactly_and_rounded_half_even_to_fifteen_digits() {
     let harness = Harness::start().await;
     let reply = harness.get("/api/v1/rates/BTC/USD?amount=2.5").await.json();
-    assert_eq!((&reply["amount"], &reply["result"]), (&json!("2.5"), &json!("135000.0003075")));
+    assert_eq!(
+        (&reply["amount"], &reply["result"]),
+        (&json!("2.5"), &json!("135000.0003075"))
+    );
     assert_eq!(reply["value"], "54000.000123");
     harness.rate("AAA-USD", "1", "binance", HOUR);
-    for (amount, result) in [("100.0000000000005", "100"), ("100.0000000000015", "100.000000000002")] {
-        let reply = harness.get(&format!("/api/v1/rates/AAA/USD?amount={amount}")).await.json();
+    for (amount, result) in [
+        ("100.0000000000005", "100"),
+        ("100.0000000000015", "100.000000000002"),
+    ] {
+        let reply = harness
+            .get(&format!("/api/v1/rates/AAA/USD?amount={amount}"))
+            .await
+            .json();
         assert_eq!(reply["result"], result);
     }
-    let reply = harness.get("/api/v1/rates/BTC/USD?amount=9999999999999999999999999999").await;
+    let reply = harness
+        .get("/api/v1/rates/BTC/USD?amount=9999999999999999999999999999")
+        .await;
     assert_problem(&reply, 400, "invalid-parameter");
     assert_names(&reply, &["amount"]);
 }
@@ -136,7 +184,9 @@ async fn an_amount_is_converted_exactly_and_rounded_half_even_to_fifteen_digits(
 #[tokio::test]
 async fn explain_adds_what_is_behind_a_rate() {
     let harness = Harness::start().await;
-    let reply = harness.get("/api/v1/rates/BTC/USD?explain=true&amount=2").await;
+    let reply = harness
+        .get("/api/v1/rates/BTC/USD?explain=true&amount=2")
+        .await;
     assert_eq!(reply.header("cache-control"), Some("no-store"));
     let document = reply.json();
     assert_eq!(document["reason"], "first by priority");
@@ -148,28 +198,50 @@ async fn explain_adds_what_is_behind_a_rate() {
 #[tokio::test]
 async fn one_bad_pair_does_not_fail_a_batch() {
     let harness = Harness::start().await;
-    let reply = harness.get("/api/v1/rates?pairs=BTC-USD,NOPE-USD,btc_usdt&pairs=BTC-BTC,QQQWWW").await;
+    let reply = harness
+        .get("/api/v1/rates?pairs=BTC-USD,NOPE-USD,btc_usdt&pairs=BTC-BTC,QQQWWW")
+        .await;
     assert_eq!(reply.status, 200);
     let document = reply.json();
-    let rates: Vec<_> = document["rates"].as_array().unwrap().iter().map(|rate| &rate["pair"]).collect();
+    let rates: Vec<_> = document["rates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rate| &rate["pair"])
+        .collect();
     assert_eq!(rates, [&json!("BTC-USD"), &json!("BTC-USDT")]);
     let errors: Vec<_> = document["errors"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|error| (error["pair"].as_str().unwrap(), error["status"].as_u64().unwrap()))
+        .map(|error| {
+            (
+                error["pair"].as_str().unwrap(),
+                error["status"].as_u64().unwrap(),
+            )
+        })
         .collect();
-    assert_eq!(errors, [("NOPE-USD", 404), ("BTC-BTC", 400), ("QQQWWW", 404)]);
-    assert_eq!(document["errors"][0]["type"], "/docs/problems#unknown-asset");
+    assert_eq!(
+        errors,
+        [("NOPE-USD", 404), ("BTC-BTC", 400), ("QQQWWW", 404)]
+    );
+    assert_eq!(
+        document["errors"][0]["type"],
+        "/docs/problems#unknown-asset"
+    );
 }
 
 #[tokio::test]
 async fn a_batch_holds_five_hundred_pairs_and_no_more() {
     let harness = Harness::start().await;
     let pairs = |count| vec!["BTC-USD"; count].join(",");
-    let full = harness.get(&format!("/api/v1/rates?pairs={}", pairs(500))).await;
+    let full = harness
+        .get(&format!("/api/v1/rates?pairs={}", pairs(500)))
+        .await;
     assert_eq!(full.json()["rates"].as_array().unwrap().len(), 500);
-    let reply = harness.get(&format!("/api/v1/rates?pairs={}", pairs(501))).await;
+    let reply = harness
+        .get(&format!("/api/v1/rates?pairs={}", pairs(501)))
+        .await;
     assert_problem(&reply, 400, "invalid-parameter");
     assert_names(&reply, &["pairs"]);
 }
@@ -188,5 +260,9 @@ async fn the_list_of_an_asset_has_every_quote_that_can_be_reached() {
     assert_eq!(pairs, ["BTC-RUB", "BTC-USD", "BTC-USDT"]);
     assert!(reply.header("etag").is_some());
     assert_eq!(harness.get("/rates/bitcoin").await.text(), reply.text());
-    assert_problem(&harness.get("/api/v1/rates/NOPE").await, 404, "unknown-asset");
+    assert_problem(
+        &harness.get("/api/v1/rates/NOPE").await,
+        404,
+        "unknown-asset",
+    );
 }

@@ -5,7 +5,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 fn fill(path: &str) -> String {
-    path.replace("{base}", "BTC").replace("{quote}", "USDT").replace("{symbol}", "BTCUSDT")
+    path.replace("{base}", "BTC")
+        .replace("{quote}", "USDT")
+        .replace("{symbol}", "BTCUSDT")
 }
 
 #[tokio::test]
@@ -15,21 +17,43 @@ async fn documented_routes_are_the_live_routes() {
     let document = harness.get("/openapi.json").await.json();
     let mut client = harness.client().await;
     for (path, methods) in document["paths"].as_object().unwrap() {
-        let documented: BTreeSet<&str> = methods.as_object().unwrap().keys().map(String::as_str).collect();
+        let documented: BTreeSet<&str> = methods
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
         for method in ["get", "put", "post", "delete", "patch", "trace"] {
-            let reply = client.ask(&method.to_uppercase(), &fill(path), "Content-Length: 0\r\n").await;
+            let reply = client
+                .ask(&method.to_uppercase(), &fill(path), "Content-Length: 0\r\n")
+                .await;
             if documented.contains(method) {
-                assert!(reply.status != 405 && reply.status != 501, "{method} {path}: {}", reply.status);
+                assert!(
+                    reply.status != 405 && reply.status != 501,
+                    "{method} {path}: {}",
+                    reply.status
+                );
                 let responses = &methods[method]["responses"];
-                assert!(!responses[reply.status.to_string()].is_null(), "{method} {path}: {}", reply.status);
+                assert!(
+                    !responses[reply.status.to_string()].is_null(),
+                    "{method} {path}: {}",
+                    reply.status
+                );
             } else {
                 assert_problem(&reply, 405, "method-not-allowed");
             }
         }
         let options = client.ask("OPTIONS", &fill(path), "").await;
-        let allowed: BTreeSet<String> =
-            options.header("allow").unwrap().split(", ").map(str::to_lowercase).collect();
-        let mut expect: BTreeSet<String> = documented.iter().map(|method| (*method).to_owned()).collect();
+        let allowed: BTreeSet<String> = options
+            .header("allow")
+            .unwrap()
+            .split(", ")
+            .map(str::to_lowercase)
+            .collect();
+        let mut expect: BTreeSet<String> = documented
+            .iter()
+            .map(|method| (*method).to_owned())
+            .collect();
         expect.insert("options".into());
         if expect.contains("get") {
             expect.insert("head".into());
@@ -46,7 +70,10 @@ async fn the_document_is_whole() {
     let mut names = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for operation in methods.as_object().unwrap().values() {
-            assert!(names.insert(operation["operationId"].as_str().unwrap()), "an id is used twice");
+            assert!(
+                names.insert(operation["operationId"].as_str().unwrap()),
+                "an id is used twice"
+            );
             assert!(!operation["summary"].as_str().unwrap().is_empty(), "{path}");
             let in_path: BTreeSet<&str> = operation["parameters"]
                 .as_array()
@@ -55,8 +82,11 @@ async fn the_document_is_whole() {
                 .filter(|parameter| parameter["in"] == "path")
                 .map(|parameter| parameter["name"].as_str().unwrap())
                 .collect();
-            let in_template: BTreeSet<&str> =
-                path.split('{').skip(1).map(|part| part.split('}').next().unwrap()).collect();
+            let in_template: BTreeSet<&str> = path
+                .split('{')
+                .skip(1)
+                .map(|part| part.split('}').next().unwrap())
+                .collect();
             assert_eq!(in_path, in_template, "{path}");
         }
     }
@@ -71,11 +101,18 @@ fn check_references(node: &Value, document: &Value) {
         Value::Object(members) => {
             if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
                 let pointer = reference.strip_prefix('#').expect("references stay inside");
-                assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+                assert!(
+                    document.pointer(pointer).is_some(),
+                    "{reference} leads nowhere"
+                );
             }
-            members.values().for_each(|member| check_references(member, document));
+            members
+                .values()
+                .for_each(|member| check_references(member, document));
         }
-        Value::Array(items) => items.iter().for_each(|item| check_references(item, document)),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| check_references(item, document)),
         _ => {}
     }
 }
@@ -85,20 +122,53 @@ async fn the_pages_lead_to_each_other() {
     let harness = Harness::start().await;
     for target in ["/", "/api", "/swagger"] {
         let reply = harness.get(target).await;
-        assert_eq!((reply.status, reply.header("location")), (302, Some("/docs")), "{target}");
+        assert_eq!(
+            (reply.status, reply.header("location")),
+            (302, Some("/docs")),
+            "{target}"
+        );
     }
     let page = harness.get("/docs").await;
-    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
-    for (target, media) in [("/docs/docs.js", "text/javascript"), ("/docs/docs.css", "text/css")] {
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    for (target, media) in [
+        ("/docs/docs.js", "text/javascript"),
+        ("/docs/docs.css", "text/css"),
+    ] {
         assert!(page.text().contains(target), "{target}");
-        assert!(harness.get(target).await.header("content-type").unwrap().starts_with(media));
+        assert!(
+            harness
+                .get(target)
+                .await
+                .header("content-type")
+                .unwrap()
+                .starts_with(media)
+        );
     }
-    for foreign in ["http://", "https://", "<script>", "<style", " style=", " onclick="] {
-        assert!(!page.text().contains(foreign), "the policy forbids {foreign}");
+    for foreign in [
+        "http://",
+        "https://",
+        "<script>",
+        "<style",
+        " style=",
+        " onclick=",
+    ] {
+        assert!(
+            !page.text().contains(foreign),
+            "the policy forbids {foreign}"
+        );
     }
     let problem = harness.get("/nope").await.json();
     let (target, slug) = problem["type"].as_str().unwrap().split_once('#').unwrap();
-    assert!(harness.get(target).await.text().contains(&format!("id=\"{slug}\"")));
+    assert!(
+        harness
+            .get(target)
+            .await
+            .text()
+            .contains(&format!("id=\"{slug}\""))
+    );
 }
 
 #[tokio::test]

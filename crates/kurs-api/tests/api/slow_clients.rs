@@ -51,7 +51,11 @@ async fn a_head_without_end_is_closed_however_many_bytes_come() {
         }
     });
     let mut rest = Vec::new();
-    let ended = tokio::time::timeout(crate::client::GUARD, tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut rest)).await;
+    let ended = tokio::time::timeout(
+        crate::client::GUARD,
+        tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut rest),
+    )
+    .await;
     assert!(ended.is_ok());
     drip.abort();
     assert_eq!(cut(&harness, "head_timeout"), 1);
@@ -61,13 +65,19 @@ async fn a_head_without_end_is_closed_however_many_bytes_come() {
 async fn idle_after_a_request_has_its_own_longer_deadline() {
     let harness = harness(|limits| limits.idle_ms = 600).await;
     let mut client = harness.client().await;
-    assert_eq!(client.ask("GET", "/api/v1/rates/BTC/USD", "").await.status, 200);
+    assert_eq!(
+        client.ask("GET", "/api/v1/rates/BTC/USD", "").await.status,
+        200
+    );
     // Longer than the deadline of a head: the connection must live on.
     let silent = tokio::time::timeout(Duration::from_millis(350), client.closed()).await;
     assert!(silent.is_err(), "closed by the deadline of a head");
     assert_eq!(client.ask("GET", "/livez", "").await.status, 200);
     client.closed().await;
-    assert_eq!((cut(&harness, "idle_timeout"), cut(&harness, "head_timeout")), (1, 0));
+    assert_eq!(
+        (cut(&harness, "idle_timeout"), cut(&harness, "head_timeout")),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
@@ -106,14 +116,22 @@ async fn a_client_that_never_reads_is_closed() {
     // Answers pile up in the sockets' buffers until the server can write no more; it then stops
     // reading, and in the end closes, so that writing fails.
     let flood = async { while writer.write_all(request.as_bytes()).await.is_ok() {} };
-    assert!(tokio::time::timeout(crate::client::GUARD, flood).await.is_ok(), "still open");
+    assert!(
+        tokio::time::timeout(crate::client::GUARD, flood)
+            .await
+            .is_ok(),
+        "still open"
+    );
     assert_eq!(cut(&harness, "write_timeout"), 1);
 }
 
 #[tokio::test]
 async fn connections_of_one_address_and_of_all_are_capped() {
     for (reason, change) in [
-        ("address_capacity", (|limits| limits.connections_per_address = 2) as fn(&mut kurs_api::Limits)),
+        (
+            "address_capacity",
+            (|limits| limits.connections_per_address = 2) as fn(&mut kurs_api::Limits),
+        ),
         ("capacity", |limits| limits.connections = 2),
     ] {
         let harness = Harness::with(|config| change(&mut config.limits)).await;
@@ -122,14 +140,24 @@ async fn connections_of_one_address_and_of_all_are_capped() {
             assert_eq!(client.ask("GET", "/livez", "").await.status, 200);
         }
         let mut refused = harness.client().await;
-        assert_problem(&refused.reply(false).await, 503, "temporary-reduced-capacity");
+        assert_problem(
+            &refused.reply(false).await,
+            503,
+            "temporary-reduced-capacity",
+        );
         assert_eq!(cut(&harness, reason), 1);
         // A place that is given back can be taken again.
         kept.pop();
         loop {
             let mut again = harness.client().await;
-            again.send("GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
-            if again.maybe_reply(false).await.is_some_and(|reply| reply.status == 200) {
+            again
+                .send("GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                .await;
+            if again
+                .maybe_reply(false)
+                .await
+                .is_some_and(|reply| reply.status == 200)
+            {
                 break;
             }
         }

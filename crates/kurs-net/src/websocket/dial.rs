@@ -68,7 +68,11 @@ impl Target {
             Some("ws") => false,
             _ => return Err("a WebSocket URL begins with ws:// or wss://".to_owned()),
         };
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let host = uri
+            .host()
+            .unwrap_or_default()
+            .trim_matches(['[', ']'])
+            .to_owned();
         if host.is_empty() {
             return Err("the URL has no host".to_owned());
         }
@@ -93,44 +97,69 @@ impl Target {
             Some(Route::Unsupported(why)) => return Err(DialError::Unreachable(why.clone())),
             Some(Route::Through(proxy)) => self.through(proxy).await?,
         };
-        let mut request = (&self.uri).into_client_request().map_err(|error| unreachable(&error))?;
-        request.headers_mut().insert(header::USER_AGENT, self.user_agent.clone());
+        let mut request = (&self.uri)
+            .into_client_request()
+            .map_err(|error| unreachable(&error))?;
+        request
+            .headers_mut()
+            .insert(header::USER_AGENT, self.user_agent.clone());
         let config = WebSocketConfig::default()
             .max_message_size(Some(self.message_bytes_max))
             .max_frame_size(Some(self.message_bytes_max));
-        let connector =
-            if self.tls { Connector::Rustls(self.tls_config.clone()) } else { Connector::Plain };
-        tokio_tungstenite::client_async_tls_with_config(request, stream, Some(config), Some(connector))
-            .await
-            .map(|(socket, _)| socket)
-            .map_err(|error| refused(&error))
+        let connector = if self.tls {
+            Connector::Rustls(self.tls_config.clone())
+        } else {
+            Connector::Plain
+        };
+        tokio_tungstenite::client_async_tls_with_config(
+            request,
+            stream,
+            Some(config),
+            Some(connector),
+        )
+        .await
+        .map(|(socket, _)| socket)
+        .map_err(|error| refused(&error))
     }
 
     async fn through(&self, proxy: &Proxy) -> Result<MaybeTlsStream<TcpStream>, DialError> {
         let tcp = connect_tcp(&proxy.host, proxy.port).await?;
         let mut stream = if proxy.tls {
-            let name = ServerName::try_from(proxy.host.clone()).map_err(|error| unreachable(&error))?;
+            let name =
+                ServerName::try_from(proxy.host.clone()).map_err(|error| unreachable(&error))?;
             let connector = tokio_rustls::TlsConnector::from(self.tls_config.clone());
-            let stream = connector.connect(name, tcp).await.map_err(|error| unreachable(&error))?;
+            let stream = connector
+                .connect(name, tcp)
+                .await
+                .map_err(|error| unreachable(&error))?;
             MaybeTlsStream::Rustls(stream)
         } else {
             MaybeTlsStream::Plain(tcp)
         };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
         let target = format!("{host}:{}", self.port);
         let mut head = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
         if let Some(authorization) = &proxy.authorization {
             head.push_str(&format!("Proxy-Authorization: {authorization}\r\n"));
         }
         head.push_str("\r\n");
-        stream.write_all(head.as_bytes()).await.map_err(|error| unreachable(&error))?;
+        stream
+            .write_all(head.as_bytes())
+            .await
+            .map_err(|error| unreachable(&error))?;
         stream.flush().await.map_err(|error| unreachable(&error))?;
         let answer = read_head(&mut stream).await?;
         let status = answer.split(' ').nth(1).unwrap_or_default();
         if status == "200" {
             return Ok(stream);
         }
-        Err(DialError::Unreachable(format!("the proxy answered CONNECT with status {status:.3}")))
+        Err(DialError::Unreachable(format!(
+            "the proxy answered CONNECT with status {status:.3}"
+        )))
     }
 }
 
@@ -139,9 +168,16 @@ async fn read_head(stream: &mut MaybeTlsStream<TcpStream>) -> Result<String, Dia
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() >= PROXY_HEAD_BYTES_MAX {
-            return Err(DialError::Unreachable("the proxy's answer is too long".to_owned()));
+            return Err(DialError::Unreachable(
+                "the proxy's answer is too long".to_owned(),
+            ));
         }
-        head.push(stream.read_u8().await.map_err(|error| unreachable(&error))?);
+        head.push(
+            stream
+                .read_u8()
+                .await
+                .map_err(|error| unreachable(&error))?,
+        );
     }
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
@@ -149,7 +185,9 @@ async fn read_head(stream: &mut MaybeTlsStream<TcpStream>) -> Result<String, Dia
 /// Tries the addresses of a name, each a little after the one before, and takes the first that
 /// answers: one dead address family must not cost the whole time limit.
 async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, DialError> {
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| unreachable(&error))?;
+    let found = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| unreachable(&error))?;
     let mut attempts: JoinSet<std::io::Result<TcpStream>> = JoinSet::new();
     let mut delay = Duration::ZERO;
     for address in alternating(found.collect()) {
@@ -164,7 +202,9 @@ async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, DialError> {
         match attempt {
             Ok(Ok(stream)) => {
                 // Commands are small and must not wait for company.
-                stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
+                stream
+                    .set_nodelay(true)
+                    .map_err(|error| unreachable(&error))?;
                 return Ok(stream);
             }
             Ok(Err(error)) => why = error.to_string(),
@@ -176,7 +216,8 @@ async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, DialError> {
 
 /// The addresses with both families in turn.
 fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let (mut six, mut four): (Vec<_>, Vec<_>) = addresses.into_iter().partition(SocketAddr::is_ipv6);
+    let (mut six, mut four): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(SocketAddr::is_ipv6);
     six.reverse();
     four.reverse();
     let mut ordered = Vec::new();
@@ -192,7 +233,9 @@ fn unreachable(error: &dyn std::fmt::Display) -> DialError {
 }
 
 fn refused(error: &tungstenite::Error) -> DialError {
-    let tungstenite::Error::Http(response) = error else { return unreachable(error) };
+    let tungstenite::Error::Http(response) = error else {
+        return unreachable(error);
+    };
     let seconds = response.headers().get(header::RETRY_AFTER);
     let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
     DialError::Refused {

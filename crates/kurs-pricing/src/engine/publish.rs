@@ -291,6 +291,7 @@ impl Engine {
             from: Some(source),
             to: None,
             recovered: false,
+            is_best: false,
             reason,
         }));
     }
@@ -352,6 +353,7 @@ impl Engine {
                 from,
                 to: Some(source),
                 recovered,
+                is_best: skipped.is_empty(),
                 reason: Arc::clone(&reason),
             };
             effects.push(Effect::Report(report));

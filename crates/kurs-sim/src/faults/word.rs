@@ -11,6 +11,19 @@ use thiserror::Error;
 
 /// A fault with its venue, as it is written: `{"venue":"binance","fault":"stall"}` in JSON,
 /// `binance:stall:channel=ws` as a word.
+///
+/// | `fault` | its own keys |
+/// |---|---|
+/// | `cut`, `reset`, `refuse` | |
+/// | `stall` | `pongs` (true: pings go on) |
+/// | `delay` | `ms` |
+/// | `drop`, `duplicate`, `malformed` | `percent` (100) |
+/// | `status`, or the number itself such as `429` | `status`, `retry_after` (seconds) |
+/// | `wrong_price` | `factor` (decimal, a string in JSON) or `raw` (any text) |
+/// | `flap` | `period_ms` (1000) |
+///
+/// Every fault takes `channel` (`ws`, `rest`), `symbol`, `route` (end of the path) and `times`
+/// (hits until it heals by itself).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub struct FaultWord {

@@ -93,9 +93,10 @@ async fn respond(
     let Some((venue, route)) = Venue::of_path(&path) else {
         return Ok(Reply::html(404, "not found").into_response());
     };
-    if venue == Venue::Binance && binance::is_stream_path(route) {
-        return binance::socket::upgrade(request, route.to_owned(), shared, origin).await;
+    if venue == Venue::Binance && binance::is_stream_path(&route) {
+        return binance::socket::upgrade(request, route.into_owned(), shared, origin).await;
     }
+    let route = &*route;
     shared.registry.name(origin.id, venue, Channel::Rest);
     let query_text = request.uri().query().unwrap_or("").to_owned();
     let noted = shared

@@ -125,13 +125,19 @@ impl Socket {
 
     /// The next text.
     pub(crate) async fn text(&mut self) -> String {
-        loop {
-            match self.message().await {
-                Some(Message::Text(text)) => return text.to_string(),
-                Some(_) => {}
-                None => panic!("the connection has ended"),
+        let text = async {
+            loop {
+                match self.message().await {
+                    Some(Message::Text(text)) => return text.to_string(),
+                    Some(_) => {}
+                    None => panic!("the connection has ended"),
+                }
             }
-        }
+        };
+        // Pings alone must not keep a test waiting.
+        tokio::time::timeout(GUARD, text)
+            .await
+            .expect("a text in time")
     }
 
     pub(crate) async fn json(&mut self) -> Value {
@@ -140,15 +146,20 @@ impl Socket {
 
     /// Reads until the connection ends; gives the reason of the close frame, if one came.
     pub(crate) async fn until_end(&mut self) -> Option<String> {
-        loop {
-            match self.message().await {
-                Some(Message::Close(frame)) => {
-                    return frame.map(|frame| frame.reason.to_string());
+        let end = async {
+            loop {
+                match self.message().await {
+                    Some(Message::Close(frame)) => {
+                        return frame.map(|frame| frame.reason.to_string());
+                    }
+                    Some(_) => {}
+                    None => return None,
                 }
-                Some(_) => {}
-                None => return None,
             }
-        }
+        };
+        tokio::time::timeout(GUARD, end)
+            .await
+            .expect("the end in time")
     }
 
     /// True when no text comes for a while.

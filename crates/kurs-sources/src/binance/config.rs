@@ -54,8 +54,18 @@ impl Default for Config {
 impl Config {
     /// Adds every mistake, each beginning with the key below `prefix` (`sources.binance`).
     pub fn validate(&self, prefix: &str, mistakes: &mut Vec<String>) {
-        check_url(&format!("{prefix}.ws_url"), &self.ws_url, &["wss", "ws"], mistakes);
-        check_url(&format!("{prefix}.rest_url"), &self.rest_url, &["https", "http"], mistakes);
+        check_url(
+            &format!("{prefix}.ws_url"),
+            &self.ws_url,
+            &["wss", "ws"],
+            mistakes,
+        );
+        check_url(
+            &format!("{prefix}.rest_url"),
+            &self.rest_url,
+            &["https", "http"],
+            mistakes,
+        );
         if self.priority == 0 {
             mistakes.push(format!("{prefix}.priority: 1 is best, 0 means nothing"));
         }
@@ -68,7 +78,9 @@ impl Config {
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
-                mistakes.push(format!("{prefix}.{key}: {value} is not within {least} to {most}"));
+                mistakes.push(format!(
+                    "{prefix}.{key}: {value} is not within {least} to {most}"
+                ));
             }
         }
     }
@@ -82,7 +94,9 @@ impl Config {
     /// The REST URL with its path, without a slash at the end.
     #[must_use]
     pub fn rest_base(&self) -> String {
-        with_path(&self.rest_url, "/api/v3").trim_end_matches('/').to_owned()
+        with_path(&self.rest_url, "/api/v3")
+            .trim_end_matches('/')
+            .to_owned()
     }
 
     /// How long a price may be used.
@@ -120,7 +134,9 @@ fn with_path(url: &str, path: &str) -> String {
         None => (url, String::new()),
     };
     let after_scheme = address.find("://").map_or(0, |at| at + 3);
-    let own = address.get(after_scheme..).and_then(|rest| rest.find('/').map(|at| at + after_scheme));
+    let own = address
+        .get(after_scheme..)
+        .and_then(|rest| rest.find('/').map(|at| at + after_scheme));
     match own {
         Some(at) if address.len() > at + 1 => url.to_owned(),
         Some(at) => format!("{}{path}{query}", address.get(..at).unwrap_or(address)),
@@ -137,12 +153,18 @@ mod tests {
         for (url, expect) in [
             ("ws://127.0.0.1:9", "ws://127.0.0.1:9/stream"),
             ("ws://127.0.0.1:9/", "ws://127.0.0.1:9/stream"),
-            ("wss://a.example/?timeUnit=MICROSECOND", "wss://a.example/stream?timeUnit=MICROSECOND"),
+            (
+                "wss://a.example/?timeUnit=MICROSECOND",
+                "wss://a.example/stream?timeUnit=MICROSECOND",
+            ),
             ("wss://a.example/ws", "wss://a.example/ws"),
         ] {
             assert_eq!(with_path(url, "/stream"), expect);
         }
-        assert_eq!(Config::default().rest_base(), "https://data-api.binance.vision/api/v3");
+        assert_eq!(
+            Config::default().rest_base(),
+            "https://data-api.binance.vision/api/v3"
+        );
     }
 
     #[test]
@@ -158,10 +180,14 @@ mod tests {
             ..Config::default()
         };
         config.validate("sources.binance", &mut mistakes);
-        let keys: Vec<_> = mistakes.iter().filter_map(|text| text.split(':').next()).collect();
+        let keys: Vec<_> = mistakes
+            .iter()
+            .filter_map(|text| text.split(':').next())
+            .collect();
         assert_eq!(
             keys,
-            ["ws_url", "rest_url", "priority", "silence_ms"].map(|key| format!("sources.binance.{key}"))
+            ["ws_url", "rest_url", "priority", "silence_ms"]
+                .map(|key| format!("sources.binance.{key}"))
         );
     }
 }

@@ -101,15 +101,23 @@ impl Desk {
     }
 
     fn deliver(&self, received: Now, kind: EventKind) {
-        self.events.deliver(SourceEvent { source: self.source, received, kind });
+        self.events.deliver(SourceEvent {
+            source: self.source,
+            received,
+            kind,
+        });
     }
 
     // ---- which pairs ----
 
     /// Sets the wanted pairs; gives those whose listing must be looked up.
     pub(super) fn want(&mut self, now: Now, pairs: &[Pair]) -> Vec<Pair> {
-        let gone: Vec<Pair> =
-            self.wanted.keys().filter(|pair| !pairs.contains(pair)).copied().collect();
+        let gone: Vec<Pair> = self
+            .wanted
+            .keys()
+            .filter(|pair| !pairs.contains(pair))
+            .copied()
+            .collect();
         for pair in gone {
             self.unfollow(pair);
             self.wanted.remove(&pair);
@@ -119,14 +127,19 @@ impl Desk {
             self.wanted.entry(*pair).or_insert(Wanted::Asked);
         }
         self.count_pairs();
-        let asked = self.wanted.iter().filter(|(_, wanted)| **wanted == Wanted::Asked);
+        let asked = self
+            .wanted
+            .iter()
+            .filter(|(_, wanted)| **wanted == Wanted::Asked);
         asked.map(|(pair, _)| *pair).collect()
     }
 
     /// The listing was looked up: `None` when the venue could not be asked, in which case the
     /// stream itself will tell.
     pub(super) fn listed(&mut self, now: Now, pair: Pair, listed: Option<bool>) {
-        let Some(wanted) = self.wanted.get(&pair).copied() else { return };
+        let Some(wanted) = self.wanted.get(&pair).copied() else {
+            return;
+        };
         match (wanted, listed) {
             (Wanted::Asked, None) | (Wanted::Asked | Wanted::Unlisted, Some(true)) => {
                 self.follow(now, pair);
@@ -134,8 +147,15 @@ impl Desk {
             (Wanted::Asked | Wanted::Followed(_), Some(false)) => {
                 self.unfollow(pair);
                 self.wanted.insert(pair, Wanted::Unlisted);
-                let why = "not traded there".into();
-                self.deliver(now, EventKind::PairState { pair, state: SourceState::Down, why });
+                let why = "not listed".into();
+                self.deliver(
+                    now,
+                    EventKind::PairState {
+                        pair,
+                        state: SourceState::Down,
+                        why,
+                    },
+                );
                 self.count_pairs();
             }
             _ => {}
@@ -146,7 +166,14 @@ impl Desk {
         let Some(index) = self.decoder.follow(pair) else {
             self.wanted.insert(pair, Wanted::Unlisted);
             let why = "its symbol means another pair".into();
-            self.deliver(now, EventKind::PairState { pair, state: SourceState::Down, why });
+            self.deliver(
+                now,
+                EventKind::PairState {
+                    pair,
+                    state: SourceState::Down,
+                    why,
+                },
+            );
             return;
         };
         self.wanted.insert(pair, Wanted::Followed(index));
@@ -187,9 +214,15 @@ impl Desk {
     pub(super) fn streams(&self) -> Arc<[StreamSpec]> {
         let mut streams = Vec::with_capacity(self.rows.len() * 2);
         for index in self.rows.keys() {
-            streams.push(StreamSpec { id: stream_id(*index, Channel::BookTicker), watched: true });
+            streams.push(StreamSpec {
+                id: stream_id(*index, Channel::BookTicker),
+                watched: true,
+            });
             if self.waits.trades {
-                streams.push(StreamSpec { id: stream_id(*index, Channel::Trade), watched: false });
+                streams.push(StreamSpec {
+                    id: stream_id(*index, Channel::Trade),
+                    watched: false,
+                });
             }
         }
         streams.into()
@@ -221,7 +254,9 @@ impl Desk {
         let readable = decoded != Decoded::Unreadable;
         if self.judge.frame(readable) {
             self.stats.decode_errors.fetch_add(1, Ordering::Relaxed);
-            return Heard::Unfit { why: "sends what cannot be read".to_owned() };
+            return Heard::Unfit {
+                why: "sends what cannot be read".to_owned(),
+            };
         }
         let now = frame.received;
         match decoded {
@@ -230,10 +265,23 @@ impl Desk {
                 Heard::Data(stream)
             }
             Decoded::Duplicate { stream } => Heard::Data(stream),
-            Decoded::Trade { stream, pair, price, traded_at, sent_at } => {
+            Decoded::Trade {
+                stream,
+                pair,
+                price,
+                traded_at,
+                sent_at,
+            } => {
                 let lag_micros = now.wall.0.saturating_sub(sent_at.0);
                 self.stats.set_lag_ms(lag_micros.div_euclid(1_000));
-                self.deliver(now, EventKind::Trade { pair, price, traded_at });
+                self.deliver(
+                    now,
+                    EventKind::Trade {
+                        pair,
+                        price,
+                        traded_at,
+                    },
+                );
                 Heard::Data(stream)
             }
             Decoded::Accepted { command } => Heard::Accepted { command },
@@ -269,7 +317,14 @@ impl Desk {
     fn lift(&self, now: Now, pair: Pair) {
         self.count_pairs();
         let why = "".into();
-        self.deliver(now, EventKind::PairState { pair, state: SourceState::Live, why });
+        self.deliver(
+            now,
+            EventKind::PairState {
+                pair,
+                state: SourceState::Live,
+                why,
+            },
+        );
     }
 
     /// Data comes over the socket.
@@ -294,7 +349,8 @@ impl Desk {
     /// Connections below this number have ended.
     pub(super) fn connection_ended(&mut self, now: Now, oldest_open: u64) {
         let mut released = Vec::new();
-        self.decoder.ended(oldest_open, |stream, tick| released.push((stream, tick)));
+        self.decoder
+            .ended(oldest_open, |stream, tick| released.push((stream, tick)));
         // Without a live socket the prices would be of a source that is down.
         for (stream, tick) in released {
             self.streamed(now, stream, tick);
@@ -335,12 +391,16 @@ impl Desk {
             self.report(now, SourceState::Live, "");
         }
         for price in prices {
-            let Some(index) = self.decoder.followed_index(&price.symbol) else { continue };
+            let Some(index) = self.decoder.followed_index(&price.symbol) else {
+                continue;
+            };
             let Some(quote) = price.quote else {
                 self.stats.decode_errors.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
-            let Some(row) = self.rows.get_mut(&index) else { continue };
+            let Some(row) = self.rows.get_mut(&index) else {
+                continue;
+            };
             if row.streamed_at.is_some_and(|at| at > sent_at) {
                 continue;
             }
@@ -351,7 +411,13 @@ impl Desk {
                 self.lift(now, pair);
             }
             let valid_for = self.waits.max_age;
-            let tick = Tick { pair, quote, observed_at: None, valid_for, event_id: None };
+            let tick = Tick {
+                pair,
+                quote,
+                observed_at: None,
+                valid_for,
+                event_id: None,
+            };
             self.deliver(now, EventKind::Tick(tick));
         }
     }
@@ -384,14 +450,32 @@ impl Desk {
         }
         self.count_pairs();
         for (pair, spoke) in stale {
-            let why = if spoke { "silent" } else { "has not spoken yet" }.into();
-            self.deliver(now, EventKind::PairState { pair, state: SourceState::Stale, why });
+            let why = if spoke {
+                "silent"
+            } else {
+                "has not spoken yet"
+            }
+            .into();
+            self.deliver(
+                now,
+                EventKind::PairState {
+                    pair,
+                    state: SourceState::Stale,
+                    why,
+                },
+            );
         }
     }
 
     fn count_pairs(&self) {
-        let live = self.rows.values().filter(|row| row.reported == SourceState::Live).count();
-        self.stats.pairs.store(u32::try_from(live).unwrap_or(u32::MAX), Ordering::Relaxed);
+        let live = self
+            .rows
+            .values()
+            .filter(|row| row.reported == SourceState::Live)
+            .count();
+        self.stats
+            .pairs
+            .store(u32::try_from(live).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     fn report(&mut self, now: Now, state: SourceState, why: &str) {
@@ -405,6 +489,12 @@ impl Desk {
         } else {
             tracing::warn!(source = %self.source, why, "the source gives no prices");
         }
-        self.deliver(now, EventKind::State { state, why: why.into() });
+        self.deliver(
+            now,
+            EventKind::State {
+                state,
+                why: why.into(),
+            },
+        );
     }
 }

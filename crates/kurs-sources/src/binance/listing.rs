@@ -28,7 +28,11 @@ pub(super) struct Listing {
 
 impl Listing {
     pub(super) fn new(rest: Arc<Rest>, clock: Arc<dyn Clock>) -> Self {
-        Self { rest, clock, answers: Mutex::new(HashMap::new()) }
+        Self {
+            rest,
+            clock,
+            answers: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Looks pairs up; an answer not older than `max_age` holds. What is missing in the result
@@ -105,12 +109,20 @@ impl Listing {
 }
 
 fn split(pairs: &[Pair]) -> Vec<Vec<Pair>> {
-    let size = if pairs.len() <= ALONE_MAX { 1 } else { TOGETHER_MAX };
+    let size = if pairs.len() <= ALONE_MAX {
+        1
+    } else {
+        TOGETHER_MAX
+    };
     pairs.chunks(size).map(<[Pair]>::to_vec).collect()
 }
 
 fn halves(pairs: &[Pair]) -> Vec<Vec<Pair>> {
-    let size = if pairs.len() <= ALONE_MAX { 1 } else { pairs.len().div_ceil(2) };
+    let size = if pairs.len() <= ALONE_MAX {
+        1
+    } else {
+        pairs.len().div_ceil(2)
+    };
     pairs.chunks(size).map(<[Pair]>::to_vec).collect()
 }
 
@@ -131,7 +143,12 @@ mod tests {
 
     fn row(symbol: &str, status: &str, base: &str, quote: &str) -> ListedSymbol {
         let [symbol, status, base, quote] = [symbol, status, base, quote].map(str::to_owned);
-        ListedSymbol { symbol, status, base, quote }
+        ListedSymbol {
+            symbol,
+            status,
+            base,
+            quote,
+        }
     }
 
     #[test]
@@ -139,7 +156,10 @@ mod tests {
         let pair = Pair::parse("BTC-USDT").unwrap();
         assert!(is_traded(pair, &[row("BTCUSDT", "TRADING", "BTC", "USDT")]));
         assert!(!is_traded(pair, &[row("BTCUSDT", "BREAK", "BTC", "USDT")]));
-        assert!(!is_traded(pair, &[row("BTCUSDT", "TRADING", "BTCU", "SDT")]));
+        assert!(!is_traded(
+            pair,
+            &[row("BTCUSDT", "TRADING", "BTCU", "SDT")]
+        ));
         assert!(!is_traded(pair, &[]));
     }
 }

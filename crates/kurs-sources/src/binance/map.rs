@@ -98,7 +98,10 @@ impl Decoder {
     /// Follows nothing yet. Ticks will be good for `valid_for`.
     #[must_use]
     pub fn new(valid_for: Duration) -> Self {
-        Self { valid_for, ..Self::default() }
+        Self {
+            valid_for,
+            ..Self::default()
+        }
     }
 
     /// Follows a pair; gives the number of its symbol. `None` when another followed pair is
@@ -114,7 +117,9 @@ impl Decoder {
             symbol.followed = true;
             return Some(index);
         }
-        let index = u32::try_from(self.symbols.len()).ok().filter(|index| *index < SYMBOLS_MAX)?;
+        let index = u32::try_from(self.symbols.len())
+            .ok()
+            .filter(|index| *index < SYMBOLS_MAX)?;
         self.by_name.insert(name.clone(), index);
         self.symbols.push(Symbol {
             name,
@@ -143,7 +148,9 @@ impl Decoder {
     /// The venue's word for the symbol with this number.
     #[must_use]
     pub fn symbol_name(&self, index: u32) -> Option<&str> {
-        let symbol = usize::try_from(index).ok().and_then(|index| self.symbols.get(index))?;
+        let symbol = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.symbols.get(index))?;
         Some(&symbol.name)
     }
 
@@ -151,12 +158,16 @@ impl Decoder {
     #[must_use]
     pub fn followed_index(&self, name: &str) -> Option<u32> {
         let index = *self.by_name.get(name)?;
-        let symbol = usize::try_from(index).ok().and_then(|index| self.symbols.get(index))?;
+        let symbol = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.symbols.get(index))?;
         symbol.followed.then_some(index)
     }
 
     fn symbol_mut(&mut self, index: u32) -> Option<&mut Symbol> {
-        usize::try_from(index).ok().and_then(|index| self.symbols.get_mut(index))
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| self.symbols.get_mut(index))
     }
 
     /// Decodes one frame.
@@ -179,7 +190,9 @@ impl Decoder {
             if symbol.connection >= self.oldest_open {
                 continue;
             }
-            let Some((tick, connection, _)) = symbol.held.take() else { continue };
+            let Some((tick, connection, _)) = symbol.held.take() else {
+                continue;
+            };
             if tick.event_id > symbol.update_id {
                 symbol.update_id = tick.event_id;
                 symbol.connection = connection;
@@ -191,8 +204,12 @@ impl Decoder {
     fn book_ticker(&mut self, frame: &Frame<'_>, ticker: &BookTicker<'_>) -> Decoded {
         let oldest_open = self.oldest_open;
         let valid_for = self.valid_for;
-        let Some(index) = self.by_name.get(&*ticker.symbol).copied() else { return Decoded::Other };
-        let Some(symbol) = self.symbol_mut(index) else { return Decoded::Other };
+        let Some(index) = self.by_name.get(&*ticker.symbol).copied() else {
+            return Decoded::Other;
+        };
+        let Some(symbol) = self.symbol_mut(index) else {
+            return Decoded::Other;
+        };
         if !symbol.followed {
             return Decoded::Other;
         }
@@ -217,8 +234,12 @@ impl Decoder {
 
     fn trade(&mut self, frame: &Frame<'_>, trade: &Trade<'_>) -> Decoded {
         let oldest_open = self.oldest_open;
-        let Some(index) = self.by_name.get(&*trade.symbol).copied() else { return Decoded::Other };
-        let Some(symbol) = self.symbol_mut(index) else { return Decoded::Other };
+        let Some(index) = self.by_name.get(&*trade.symbol).copied() else {
+            return Decoded::Other;
+        };
+        let Some(symbol) = self.symbol_mut(index) else {
+            return Decoded::Other;
+        };
         if !symbol.followed {
             return Decoded::Other;
         }
@@ -229,7 +250,8 @@ impl Decoder {
         let stream = stream_id(index, Channel::Trade);
         let known = symbol.trade_id.is_some_and(|last| trade.trade_id <= last);
         // Only a connection that begins after the last one ended may begin lower.
-        let anew = frame.connection > symbol.trade_connection && symbol.trade_connection < oldest_open;
+        let anew =
+            frame.connection > symbol.trade_connection && symbol.trade_connection < oldest_open;
         symbol.trade_connection = symbol.trade_connection.max(frame.connection);
         if known && !anew {
             return Decoded::Duplicate { stream };
@@ -323,5 +345,13 @@ fn read_quote(ticker: &BookTicker<'_>) -> Result<Quote, Refusal> {
 /// Milliseconds, or microseconds when the URL asked for them.
 fn venue_time(number: i64) -> Wall {
     const MICROSECONDS_FROM: i64 = 100_000_000_000_000;
-    if number.abs() >= MICROSECONDS_FROM { Wall(number) } else { Wall::from_unix_ms(number) }
+    if number.abs() >= MICROSECONDS_FROM {
+        Wall(number)
+    } else {
+        Wall::from_unix_ms(number)
+    }
 }
+
+#[cfg(test)]
+#[path = "map_test.rs"]
+mod tests;

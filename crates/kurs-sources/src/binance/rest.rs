@@ -98,12 +98,20 @@ impl Rest {
         clock: Arc<dyn Clock>,
         stats: Arc<SourceStats>,
     ) -> Self {
-        Self { http, base, clock, stats, shut: Mutex::new(None) }
+        Self {
+            http,
+            base,
+            clock,
+            stats,
+            shut: Mutex::new(None),
+        }
     }
 
     /// Best prices of these symbols, in one call.
     pub(super) async fn best_prices(&self, symbols: &[String]) -> Result<Vec<Polled>, RestError> {
-        let body = self.get(&format!("ticker/bookTicker?symbols={}", list(symbols))).await?;
+        let body = self
+            .get(&format!("ticker/bookTicker?symbols={}", list(symbols)))
+            .await?;
         read_best_prices(&body)
     }
 
@@ -113,7 +121,9 @@ impl Rest {
             [one] => format!("symbol={one}"),
             many => format!("symbols={}", list(many)),
         };
-        let body = self.get(&format!("exchangeInfo?{which}&showPermissionSets=false")).await?;
+        let body = self
+            .get(&format!("exchangeInfo?{which}&showPermissionSets=false"))
+            .await?;
         let info: ExchangeInfo = serde_json::from_slice(&body).map_err(|_| unreadable())?;
         Ok(info.symbols)
     }
@@ -122,7 +132,10 @@ impl Rest {
         if let Some(shut) = self.shut.lock().clone()
             && self.clock.now().mono < shut.until
         {
-            return Err(RestError::Shut { until: shut.until, why: shut.why });
+            return Err(RestError::Shut {
+                until: shut.until,
+                why: shut.why,
+            });
         }
         let fetch = Fetch {
             url: format!("{}/{path}", self.base),
@@ -145,17 +158,27 @@ impl Rest {
 
     fn failed(&self, error: FetchError) -> RestError {
         match error {
-            FetchError::Limited { status, retry_after, .. } => {
-                let usual = if status == 418 { BANNED_DELAY } else { LIMITED_DELAY };
+            FetchError::Limited {
+                status,
+                retry_after,
+                ..
+            } => {
+                let usual = if status == 418 {
+                    BANNED_DELAY
+                } else {
+                    LIMITED_DELAY
+                };
                 let delay = retry_after.unwrap_or(usual);
                 self.shut_for(delay, format!("limited by the venue (HTTP {status})"))
             }
-            FetchError::Refused { status: status @ (403 | 451), .. } => {
-                self.shut_for(BLOCKED_DELAY, format!("blocked here (HTTP {status})"))
-            }
-            FetchError::Refused { status: 400 | 404, body } if is_bad_symbol(&body) => {
-                RestError::BadSymbol
-            }
+            FetchError::Refused {
+                status: status @ (403 | 451),
+                ..
+            } => self.shut_for(BLOCKED_DELAY, format!("blocked here (HTTP {status})")),
+            FetchError::Refused {
+                status: 400 | 404,
+                body,
+            } if is_bad_symbol(&body) => RestError::BadSymbol,
             other => RestError::Failed(other.to_string()),
         }
     }
@@ -165,16 +188,25 @@ impl Rest {
         let now = self.clock.now();
         let mut shut = self.shut.lock();
         let until = now.mono.plus(delay);
-        let until = shut.as_ref().map_or(until, |earlier| earlier.until.max(until));
-        *shut = Some(Shut { until, why: why.clone() });
-        self.stats.set_limited_until(Some(now.wall.plus(until.since(now.mono))));
+        let until = shut
+            .as_ref()
+            .map_or(until, |earlier| earlier.until.max(until));
+        *shut = Some(Shut {
+            until,
+            why: why.clone(),
+        });
+        self.stats
+            .set_limited_until(Some(now.wall.plus(until.since(now.mono))));
         RestError::Shut { until, why }
     }
 }
 
 /// `["A","B"]`, percent-encoded. Symbols are letters and digits.
 fn list(symbols: &[String]) -> String {
-    let quoted: Vec<String> = symbols.iter().map(|symbol| format!("%22{symbol}%22")).collect();
+    let quoted: Vec<String> = symbols
+        .iter()
+        .map(|symbol| format!("%22{symbol}%22"))
+        .collect();
     format!("%5B{}%5D", quoted.join("%2C"))
 }
 
@@ -189,7 +221,10 @@ fn read_best_prices(body: &[u8]) -> Result<Vec<Polled>, RestError> {
     let prices = rows.iter().map(|row| {
         let sides = Price::parse(&row.bid).ok().zip(Price::parse(&row.ask).ok());
         let quote = sides.and_then(|(bid, ask)| Quote::sides(bid, ask).ok());
-        Polled { symbol: row.symbol.clone().into_owned(), quote }
+        Polled {
+            symbol: row.symbol.clone().into_owned(),
+            quote,
+        }
     });
     Ok(prices.collect())
 }
@@ -215,7 +250,9 @@ mod tests {
     #[test]
     fn a_bad_symbol_is_told_from_other_refusals() {
         assert!(is_bad_symbol(br#"{"code":-1121,"msg":"Invalid symbol."}"#));
-        assert!(!is_bad_symbol(br#"{"code":-1003,"msg":"Too many requests."}"#));
+        assert!(!is_bad_symbol(
+            br#"{"code":-1003,"msg":"Too many requests."}"#
+        ));
         assert!(!is_bad_symbol(b"<html>"));
     }
 

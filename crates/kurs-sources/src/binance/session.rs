@@ -42,7 +42,10 @@ impl Dialect for Session {
                 let retry_ms = retry_at.since(now.mono).as_millis();
                 tracing::debug!(why, retry_ms, "no stream");
             }
-            Notice::Ended { connection, oldest_open } => {
+            Notice::Ended {
+                connection,
+                oldest_open,
+            } => {
                 self.desk.lock().connection_ended(now, oldest_open);
                 tracing::debug!(connection, "connection ended");
             }

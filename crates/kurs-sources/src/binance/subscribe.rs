@@ -34,7 +34,11 @@ pub(super) const fn stream_id(index: u32, channel: Channel) -> StreamId {
 
 /// Index of the symbol and channel of a stream number.
 pub(super) const fn channel_of(stream: StreamId) -> (u32, Channel) {
-    let channel = if stream.0.is_multiple_of(2) { Channel::BookTicker } else { Channel::Trade };
+    let channel = if stream.0.is_multiple_of(2) {
+        Channel::BookTicker
+    } else {
+        Channel::Trade
+    };
     (stream.0 / 2, channel)
 }
 
@@ -44,7 +48,10 @@ pub(super) fn command(method: &str, id: u64, streams: &[(String, Channel)]) -> S
         .iter()
         .map(|(symbol, channel)| format!("\"{}@{}\"", symbol.to_lowercase(), channel.suffix()))
         .collect();
-    format!(r#"{{"method":"{method}","params":[{}],"id":{id}}}"#, names.join(","))
+    format!(
+        r#"{{"method":"{method}","params":[{}],"id":{id}}}"#,
+        names.join(",")
+    )
 }
 
 #[cfg(test)]

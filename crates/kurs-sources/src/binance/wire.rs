@@ -10,8 +10,13 @@ use std::borrow::Cow;
 pub(super) enum Wire<'a> {
     BookTicker(BookTicker<'a>),
     Trade(Trade<'a>),
-    Accepted { command: u64 },
-    Refused { command: u64, why: String },
+    Accepted {
+        command: u64,
+    },
+    Refused {
+        command: u64,
+        why: String,
+    },
     ShutdownNotice,
     /// A kind that is known to exist, or is announced as one of its own.
     Other,
@@ -84,7 +89,9 @@ pub(super) fn read(text: &str) -> Wire<'_> {
 }
 
 fn read_tree(text: &str) -> Wire<'static> {
-    let Ok(tree) = serde_json::from_str::<Value>(text) else { return Wire::Unreadable };
+    let Ok(tree) = serde_json::from_str::<Value>(text) else {
+        return Wire::Unreadable;
+    };
     let (Some(stream), Some(data)) = (tree.get("stream").and_then(Value::as_str), tree.get("data"))
     else {
         return payload(&tree);
@@ -102,7 +109,10 @@ fn read_tree(text: &str) -> Wire<'static> {
 }
 
 fn payload(tree: &Value) -> Wire<'static> {
-    if tree.as_array().is_some_and(|rows| rows.iter().all(|row| row.get("e").is_some())) {
+    if tree
+        .as_array()
+        .is_some_and(|rows| rows.iter().all(|row| row.get("e").is_some()))
+    {
         return Wire::Other;
     }
     match tree.get("e").and_then(Value::as_str) {
@@ -122,7 +132,9 @@ fn payload(tree: &Value) -> Wire<'static> {
 
 /// Keys in an unusual order, or a known frame in an unusual wrapping.
 fn book_ticker(tree: &Value) -> Wire<'static> {
-    let Ok(ticker) = BookTicker::deserialize(tree) else { return Wire::Unreadable };
+    let Ok(ticker) = BookTicker::deserialize(tree) else {
+        return Wire::Unreadable;
+    };
     Wire::BookTicker(BookTicker {
         update_id: ticker.update_id,
         symbol: owned(ticker.symbol),
@@ -132,7 +144,9 @@ fn book_ticker(tree: &Value) -> Wire<'static> {
 }
 
 fn trade(tree: &Value) -> Wire<'static> {
-    let Ok(trade) = Trade::deserialize(tree) else { return Wire::Unreadable };
+    let Ok(trade) = Trade::deserialize(tree) else {
+        return Wire::Unreadable;
+    };
     Wire::Trade(Trade {
         event_at: trade.event_at,
         symbol: owned(trade.symbol),
@@ -154,12 +168,20 @@ fn answer(tree: &Value) -> Option<Wire<'static>> {
     if !refused && tree.get("result").is_none() {
         return None;
     }
-    let Some(command) = id.as_u64() else { return Some(Wire::Other) };
+    let Some(command) = id.as_u64() else {
+        return Some(Wire::Other);
+    };
     if !refused {
         return Some(Wire::Accepted { command });
     }
-    let message = error.get("msg").and_then(Value::as_str).unwrap_or("no reason given");
-    Some(Wire::Refused { command, why: message.chars().take(120).collect() })
+    let message = error
+        .get("msg")
+        .and_then(Value::as_str)
+        .unwrap_or("no reason given");
+    Some(Wire::Refused {
+        command,
+        why: message.chars().take(120).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -197,13 +219,19 @@ mod tests {
         let why = "Invalid request".to_owned();
         let refused = Wire::Refused { command: 2, why };
         check(r#"{"code":2,"msg":"Invalid request","id":2}"#, &refused);
-        check(r#"{"error":{"code":2,"msg":"Invalid request"},"id":2}"#, &refused);
+        check(
+            r#"{"error":{"code":2,"msg":"Invalid request"},"id":2}"#,
+            &refused,
+        );
         check(r#"{"result":null,"id":null}"#, &Wire::Other);
     }
 
     #[test]
     fn shutdown_notices_are_read_bare_and_wrapped() {
-        check(r#"{"e":"serverShutdown","E":1770123456789}"#, &Wire::ShutdownNotice);
+        check(
+            r#"{"e":"serverShutdown","E":1770123456789}"#,
+            &Wire::ShutdownNotice,
+        );
         check(
             r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}"#,
             &Wire::ShutdownNotice,
@@ -225,9 +253,17 @@ mod tests {
     #[test]
     fn broken_frames_are_unreadable() {
         for text in [
-            "", "{", "null", "5", "\u{fffd}", "{}", r#"{"u":5,"s":"X","b":"1"}"#,
-            r#"{"u":-5,"s":"X","b":"1","a":"2"}"#, r#"{"u":5,"s":"X","b":1.5,"a":2}"#,
-            r#"{"stream":"x@bookTicker","data":null}"#, r#"{"e":"trade","s":"X"}"#,
+            "",
+            "{",
+            "null",
+            "5",
+            "\u{fffd}",
+            "{}",
+            r#"{"u":5,"s":"X","b":"1"}"#,
+            r#"{"u":-5,"s":"X","b":"1","a":"2"}"#,
+            r#"{"u":5,"s":"X","b":1.5,"a":2}"#,
+            r#"{"stream":"x@bookTicker","data":null}"#,
+            r#"{"e":"trade","s":"X"}"#,
             r#"{"u":5,"s":"X","b":"1.0","B":"2","a":"1.1""#,
         ] {
             check(text, &Wire::Unreadable);

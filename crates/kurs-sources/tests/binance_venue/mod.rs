@@ -1,5 +1,11 @@
 //! A small venue on the loopback interface, steered by the test.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests may fail the test"
+)]
+
 use kurs_core::{Clock, EventKind, Pair, SourceEvent, SourceId, SystemClock};
 use kurs_net::Proxies;
 use kurs_net::http::HttpClient;
@@ -14,45 +20,49 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 /// Nothing here takes long unless it hangs.
-pub async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future)
+        .await
+        .expect("it hangs")
 }
 
 /// What the REST side answers and what it was asked.
 #[derive(Default)]
-pub struct RestSide {
+pub(crate) struct RestSide {
     /// Answers everything with this status and Retry-After while set.
-    pub refuse: Option<(u16, Option<u64>)>,
+    pub(crate) refuse: Option<(u16, Option<u64>)>,
     /// Symbol, base, quote: what is traded.
-    pub traded: Vec<(&'static str, &'static str, &'static str)>,
+    pub(crate) traded: Vec<(&'static str, &'static str, &'static str)>,
     /// Bid and ask of every symbol.
-    pub prices: (&'static str, &'static str),
+    pub(crate) prices: (&'static str, &'static str),
     /// Every request: when, and its path.
-    pub log: Vec<(Instant, String)>,
+    pub(crate) log: Vec<(Instant, String)>,
 }
 
 /// A frame for one connection, or the order to cut it.
-pub enum Order {
+pub(crate) enum Order {
     Say(String),
     Cut,
 }
 
 /// One WebSocket connection of the client.
-pub struct Peer {
-    pub orders: mpsc::UnboundedSender<Order>,
-    pub received: mpsc::UnboundedReceiver<String>,
+pub(crate) struct Peer {
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) received: mpsc::UnboundedReceiver<String>,
 }
 
 impl Peer {
     /// Sends a frame.
-    pub fn say(&self, text: impl Into<String>) {
+    pub(crate) fn say(&self, text: impl Into<String>) {
         let _ = self.orders.send(Order::Say(text.into()));
     }
 
     /// Waits for a command that names all of these.
-    pub async fn command(&mut self, words: &[&str]) -> String {
+    pub(crate) async fn command(&mut self, words: &[&str]) -> String {
         loop {
-            let text = soon(self.received.recv()).await.expect("the client is gone");
+            let text = soon(self.received.recv())
+                .await
+                .expect("the client is gone");
             if words.iter().all(|word| text.contains(word)) {
                 return text;
             }
@@ -61,14 +71,14 @@ impl Peer {
 }
 
 /// The venue and the source that talks to it.
-pub struct Rig {
-    pub rest: Arc<Mutex<RestSide>>,
-    pub peers: mpsc::UnboundedReceiver<Peer>,
-    pub events: mpsc::UnboundedReceiver<SourceEvent>,
-    pub pairs: watch::Sender<Arc<[Pair]>>,
-    pub source: Arc<Binance>,
-    pub stop: watch::Sender<bool>,
-    pub task: tokio::task::JoinHandle<()>,
+pub(crate) struct Rig {
+    pub(crate) rest: Arc<Mutex<RestSide>>,
+    pub(crate) peers: mpsc::UnboundedReceiver<Peer>,
+    pub(crate) events: mpsc::UnboundedReceiver<SourceEvent>,
+    pub(crate) pairs: watch::Sender<Arc<[Pair]>>,
+    pub(crate) source: Arc<Binance>,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) task: tokio::task::JoinHandle<()>,
 }
 
 struct Sink(mpsc::UnboundedSender<SourceEvent>);
@@ -79,11 +89,11 @@ impl EventSink for Sink {
     }
 }
 
-pub fn pair(text: &str) -> Pair {
+pub(crate) fn pair(text: &str) -> Pair {
     Pair::parse(text).unwrap()
 }
 
-pub fn book_ticker(symbol: &str, update_id: u64, bid: &str, ask: &str) -> String {
+pub(crate) fn book_ticker(symbol: &str, update_id: u64, bid: &str, ask: &str) -> String {
     let stream = symbol.to_lowercase();
     format!(
         r#"{{"stream":"{stream}@bookTicker","data":{{"u":{update_id},"s":"{symbol}","b":"{bid}","B":"1.0","a":"{ask}","A":"1.0"}}}}"#
@@ -92,7 +102,7 @@ pub fn book_ticker(symbol: &str, update_id: u64, bid: &str, ask: &str) -> String
 
 impl Rig {
     /// The venue trades BTC-USDT and ETH-USDT.
-    pub async fn start(config: Config, wanted: &[&str]) -> Self {
+    pub(crate) async fn start(config: Config, wanted: &[&str]) -> Self {
         let rest = Arc::new(Mutex::new(RestSide {
             traded: vec![("BTCUSDT", "BTC", "USDT"), ("ETHUSDT", "ETH", "USDT")],
             prices: ("200.00", "200.10"),
@@ -118,22 +128,38 @@ impl Rig {
         let proxies = Arc::new(Proxies::none());
         let source = Binance::new(config, id, "kurs/test", client, clock.clone(), proxies);
         let source = Arc::new(source);
-        let context =
-            Context { clock, events: Arc::new(Sink(tell)), pairs: wanted, seed: 3, shutdown };
+        let context = Context {
+            clock,
+            events: Arc::new(Sink(tell)),
+            pairs: wanted,
+            seed: 3,
+            shutdown,
+        };
         let task = tokio::spawn(source.clone().run(context));
-        Self { rest, peers, events, pairs, source, stop, task }
+        Self {
+            rest,
+            peers,
+            events,
+            pairs,
+            source,
+            stop,
+            task,
+        }
     }
 
-    pub async fn peer(&mut self) -> Peer {
+    pub(crate) async fn peer(&mut self) -> Peer {
         soon(self.peers.recv()).await.unwrap()
     }
 
-    pub async fn event(&mut self) -> EventKind {
-        soon(self.events.recv()).await.expect("the source ended").kind
+    pub(crate) async fn event(&mut self) -> EventKind {
+        soon(self.events.recv())
+            .await
+            .expect("the source ended")
+            .kind
     }
 
     /// The next event for which `wanted` gives something.
-    pub async fn find<T>(&mut self, wanted: impl Fn(&EventKind) -> Option<T>) -> T {
+    pub(crate) async fn find<T>(&mut self, wanted: impl Fn(&EventKind) -> Option<T>) -> T {
         loop {
             if let Some(found) = wanted(&self.event().await) {
                 return found;
@@ -141,8 +167,10 @@ impl Rig {
         }
     }
 
-    pub fn want(&self, pairs: &[&str]) {
-        self.pairs.send(pairs.iter().map(|text| pair(text)).collect()).unwrap();
+    pub(crate) fn want(&self, pairs: &[&str]) {
+        self.pairs
+            .send(pairs.iter().map(|text| pair(text)).collect())
+            .unwrap();
     }
 }
 
@@ -154,7 +182,9 @@ async fn serve_sockets(listener: TcpListener, peers: mpsc::UnboundedSender<Peer>
         let (tell, received) = mpsc::unbounded_channel();
         let peers = peers.clone();
         tokio::spawn(async move {
-            let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+            let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else {
+                return;
+            };
             let _ = peers.send(Peer { orders, received });
             loop {
                 tokio::select! {
@@ -211,12 +241,23 @@ fn answer(side: &mut RestSide, path: &str) -> (u16, String, String) {
         return (status, more.unwrap_or_default(), "{}".to_owned());
     }
     let query = path.split_once('?').map_or("", |(_, query)| query);
-    let query = query.replace("%22", "").replace("%5B", "").replace("%5D", "").replace("%2C", ",");
-    let named = query.split('&').next().and_then(|first| first.split_once('='));
+    let query = query
+        .replace("%22", "")
+        .replace("%5B", "")
+        .replace("%5D", "")
+        .replace("%2C", ",");
+    let named = query
+        .split('&')
+        .next()
+        .and_then(|first| first.split_once('='));
     let mut rows = Vec::new();
     for symbol in named.map_or("", |(_, symbols)| symbols).split(',') {
         let Some((_, base, quote)) = side.traded.iter().find(|(known, ..)| *known == symbol) else {
-            return (400, String::new(), r#"{"code":-1121,"msg":"Invalid symbol."}"#.to_owned());
+            return (
+                400,
+                String::new(),
+                r#"{"code":-1121,"msg":"Invalid symbol."}"#.to_owned(),
+            );
         };
         let (bid, ask) = side.prices;
         rows.push(if path.contains("exchangeInfo") {
@@ -227,6 +268,17 @@ fn answer(side: &mut RestSide, path: &str) -> (u16, String, String) {
     }
     let rows = format!("[{}]", rows.join(","));
     let is_info = path.starts_with("/api/v3/exchangeInfo?");
-    assert!(is_info || path.starts_with("/api/v3/ticker/bookTicker?symbols="), "{path}");
-    (200, String::new(), if is_info { format!(r#"{{"symbols":{rows}}}"#) } else { rows })
+    assert!(
+        is_info || path.starts_with("/api/v3/ticker/bookTicker?symbols="),
+        "{path}"
+    );
+    (
+        200,
+        String::new(),
+        if is_info {
+            format!(r#"{{"symbols":{rows}}}"#)
+        } else {
+            rows
+        },
+    )
 }

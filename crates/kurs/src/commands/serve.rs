@@ -39,6 +39,7 @@ pub(super) async fn serve(
     // The log needs its settings, so the configuration is read before the first line; mistakes
     // in it go to standard error as they are.
     let log = logs::install(&loaded.config.log, LogOutput::stderr(color_wanted()));
+    std::panic::set_hook(Box::new(log_panic));
     tracing::info!("{}", crate::version_line());
     match &loaded.file {
         Some(file) => tracing::info!(file = %file.display(), "read the configuration"),
@@ -53,4 +54,15 @@ pub(super) async fn serve(
     .await;
     log.flush();
     ended
+}
+
+/// A panic is a fault of the program: one line in the log like everything else. Whoever spawned
+/// the task contains it and starts it again.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic
+        .location()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let words = panic.payload_as_str().unwrap_or("no words");
+    tracing::error!(place, error = words, "a task panicked: please report this");
 }

@@ -3,6 +3,7 @@
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, color_wanted};
+use crate::server::Signals;
 use clap::Args;
 use kurs_sim::{CaptureConfig, FaultWord, Sim, SimConfig, SimHandle, Speed, VenueUrls};
 use kurs_telemetry::logs::{self, Output as LogOutput};
@@ -94,6 +95,7 @@ pub(super) async fn run(arguments: SimArgs, global: &Global) -> Result<Exit, Fai
         };
         CaptureConfig::new(path, speed)
     });
+    let mut signals = Signals::new()?;
     let sim = Sim::start(config, arguments.addr)
         .await
         .map_err(|error| Failure::new(Exit::Failure, error.to_string()))?;
@@ -125,7 +127,7 @@ pub(super) async fn run(arguments: SimArgs, global: &Global) -> Result<Exit, Fai
         "simulated venues are ready; faults on demand: {}",
         urls.control
     ));
-    let ended = crate::server::signal().await;
+    let ended = signals.next().await;
     sim.stop().await;
     Ok(ended)
 }

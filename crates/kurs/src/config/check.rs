@@ -1,7 +1,9 @@
 //! Holds one layer against the schema: unknown keys, wrong types, values out of range. What is
 //! wrong is reported and left out, so that everything else can still be judged.
 
+use super::environment::variable_of;
 use super::mistake::Mistake;
+use super::origin::Origin;
 use super::redact::redact_url;
 use super::schema::{Schema, Shape};
 use super::secrets;
@@ -45,7 +47,7 @@ impl Checker<'_> {
                             kept.insert(key, good);
                         }
                     } else {
-                        let hint = self.nearest(path, &written, *properties);
+                        let hint = self.nearest(path, &written, *properties, &member.origin);
                         let what = format!("unknown key{hint}");
                         self.mistakes.push(Mistake::at(path, &member.origin, what));
                     }
@@ -198,21 +200,27 @@ impl Checker<'_> {
         path: &[String],
         written: &str,
         properties: Option<&serde_json::Map<String, Value>>,
+        origin: &Origin,
     ) -> String {
+        // As it must be written where the mistake was made.
+        let spell = |path: &[String]| match origin {
+            Origin::DotEnv(_) | Origin::Environment(_) => variable_of(path),
+            _ => show_path(path),
+        };
         let parent = path.split_last().map_or(&[][..], |(_, parent)| parent);
         let siblings = properties
             .into_iter()
             .flat_map(|known| known.keys())
             .map(|known| {
                 let full = [parent, std::slice::from_ref(known)].concat();
-                (strsim::jaro_winkler(written, known), show_path(&full))
+                (strsim::jaro_winkler(written, known), spell(&full))
             });
         // `HTTP_ADDR` for `HTTP__ADDR`: the whole path compared with every whole path.
         let whole = path.join("_");
         let everywhere = self.schema.leaves().into_iter().map(|(known, _)| {
             (
                 strsim::jaro_winkler(&whole, &known.join("_")),
-                show_path(&known),
+                spell(&known),
             )
         });
         let best = siblings

@@ -59,6 +59,14 @@ pub(super) fn layer(
     layer
 }
 
+/// The variable of a key: `KURS_HTTP__ADDR` for `http.addr`.
+pub(super) fn variable_of(path: &[String]) -> String {
+    format!(
+        "{PREFIX}{}",
+        path.join("__").replace('-', "_").to_ascii_uppercase()
+    )
+}
+
 /// `SOURCES__BINANCE__WS_URL` as a path. Names of pairs keep their upper case.
 fn path_of(schema: &Schema, name: &str) -> Vec<String> {
     let mut path: Vec<String> = Vec::new();

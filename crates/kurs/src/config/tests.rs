@@ -1,5 +1,6 @@
 use super::*;
 use kurs_telemetry::Level;
+use proptest::prelude::*;
 use std::path::Path;
 
 struct Desk {
@@ -118,7 +119,7 @@ fn everything_wrong_is_said_in_one_message_with_its_place() {
         "(kurs.toml:5)",
         "log.repeat_seconds: expected a whole number from 0 to 3600, got 99999 (kurs.toml:7)",
         "log.levle: unknown key; did you mean `log.level`? (kurs.toml:8)",
-        "http_addr: unknown key; did you mean `http.addr`? (environment KURS_HTTP_ADDR)",
+        "http_addr: unknown key; did you mean `KURS_HTTP__ADDR`? (environment KURS_HTTP_ADDR)",
         "sources.binance.enabled: expected true or false, got \"maybe\"",
         "bus.url: nats:// is not in this build yet; use memory: (environment KURS_BUS__URL)",
         "metrics.max_pairs: expected a whole number from 0 to 10000, got -1 (flag --set)",
@@ -288,4 +289,18 @@ fn no_key_is_undocumented() {
         .map(|(path, _)| tree::show_path(&path))
         .collect();
     assert!(bare.is_empty(), "no description: {bare:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_file_and_no_variable_makes_it_panic(
+        file in "[a-z\\[\\]._=\"0-9\\n -]{0,60}",
+        key in "(http|sources|policy|log|bus)(__[A-Za-z_]{0,12}){0,3}",
+        value in any::<String>(),
+    ) {
+        let name = format!("KURS_{key}");
+        let _ = Desk::new().file("kurs.toml", &file).file(".env", &value).env(&name, &value).inputs.load();
+    }
 }

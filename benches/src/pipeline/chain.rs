@@ -1,0 +1,250 @@
+//! Decoder, engine and view in a row, and each of them alone.
+
+use crate::statistics::Spread;
+use anyhow::{Context as _, Result, ensure};
+use kurs_bus::{Body, Update};
+use kurs_core::{
+    Clock, Epoch, EventKind, Now, Pair, Price, Quote, Seq, SourceEvent, SourceId, SourceKind, SystemClock,
+    Tick, UpdateId,
+};
+use kurs_net::Frame;
+use kurs_pricing::{Effect, Engine, EngineConfig, SourceInfo};
+use kurs_reader::{RateView, ViewConfig};
+use kurs_sources::EventSink as _;
+use kurs_sources::binance::{Decoded, Decoder};
+use kurs_writer::Inbox;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longer than any pass.
+const VALID_FOR: Duration = Duration::from_secs(600);
+/// A body is read after so many frames.
+const READ_EVERY: usize = 100;
+/// Messages taken from the inbox at once.
+const BATCH: usize = 64;
+/// Every default direction.
+const DIRECTIONS: [&str; 6] = ["BTC-USD", "BTC-RUB", "ETH-USD", "ETH-RUB", "USDT-USD", "USDT-RUB"];
+
+/// What is priced besides the markets themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Routes {
+    Markets,
+    /// The default directions as well, over USDT-USD and USD-RUB; under their network names some
+    /// of the eight are one pair.
+    Directions,
+}
+
+/// All parts, new.
+pub(crate) struct Chain {
+    clock: Arc<dyn Clock>,
+    decoder: Decoder,
+    engine: Engine,
+    view: RateView,
+    source: SourceId,
+    effects: Vec<Effect>,
+    seq: u64,
+}
+
+impl Chain {
+    pub(crate) fn new(pairs: &[Pair], routes: Routes) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let mut decoder = Decoder::new(VALID_FOR);
+        for pair in pairs {
+            decoder.follow(*pair).context("two pairs of one symbol")?;
+        }
+        let [source, aggregator, bank] = ["binance", "coingecko", "cbr"].map(SourceId::parse);
+        let (source, aggregator, bank) = (source?, aggregator?, bank?);
+        let info = |id, kind, priority| SourceInfo { id, kind, priority, hold: Duration::from_secs(10) };
+        let sources = vec![
+            info(source, SourceKind::Exchange, 1),
+            info(aggregator, SourceKind::Aggregator, 6),
+            info(bank, SourceKind::Bank, 10),
+        ];
+        let directions = match routes {
+            Routes::Markets => Vec::new(),
+            Routes::Directions => {
+                DIRECTIONS.iter().map(|name| Pair::parse(name)).collect::<Result<_, _>>()?
+            }
+        };
+        let engine = Engine::new(EngineConfig::new(sources, directions.clone()));
+        let view = RateView::new(clock.clone(), ViewConfig { directions });
+        let mut chain = Self { clock, decoder, engine, view, source, effects: Vec::new(), seq: 0 };
+        if routes == Routes::Directions {
+            chain.tell(aggregator, "USDT-USD", "0.999871")?;
+            chain.tell(bank, "USD-RUB", "92.5058")?;
+        }
+        Ok(chain)
+    }
+
+    /// What a polled source says once.
+    fn tell(&mut self, source: SourceId, pair: &str, value: &str) -> Result<()> {
+        let received = self.clock.now();
+        let quote = Quote::Single(Price::parse(value)?);
+        let pair = Pair::parse(pair)?;
+        let tick = Tick { pair, quote, observed_at: None, valid_for: VALID_FOR, event_id: None };
+        let event = SourceEvent { source, received, kind: EventKind::Table(Arc::from([tick])) };
+        self.price(received, &event);
+        Ok(())
+    }
+
+    /// Sends all frames through and gives the time it took; every frame must become a rate.
+    pub(crate) fn run(&mut self, frames: &[String]) -> Result<Duration> {
+        let (mut ticks, mut bodies) = (0, 0);
+        let begin = Instant::now();
+        for (number, text) in frames.iter().enumerate() {
+            let received = self.clock.now();
+            let frame = Frame { connection: 1, received, text };
+            let Decoded::Tick { tick, .. } = self.decoder.decode(frame) else { continue };
+            ticks += 1;
+            let pair = tick.pair;
+            let event = SourceEvent { source: self.source, received, kind: EventKind::Tick(tick) };
+            self.price(received, &event);
+            if number % READ_EVERY == 0 {
+                let body = self.view.hot(pair.base.as_str(), pair.quote.as_str());
+                bodies += body.map_or(0, |body| body.body.len());
+            }
+        }
+        let taken = begin.elapsed();
+        black_box(bodies);
+        ensure!(ticks == frames.len(), "only {ticks} of {} frames were new prices", frames.len());
+        ensure!(bodies > 0 && self.view.revision() > 0, "nothing reached the view");
+        Ok(taken)
+    }
+
+    fn price(&mut self, now: Now, event: &SourceEvent) {
+        self.engine.handle(now, event, &mut self.effects);
+        for effect in self.effects.drain(..) {
+            if let Effect::Publish(rate) = effect {
+                self.seq += 1;
+                self.view.apply(&Arc::new(Update { id: id(self.seq), body: Body::Rate(rate) }));
+            }
+        }
+    }
+}
+
+fn id(seq: u64) -> UpdateId {
+    UpdateId { shard: 0, epoch: Epoch(1), seq: Seq(seq) }
+}
+
+/// Nanoseconds per frame of each stage alone, a value for each round.
+#[derive(Debug, Default)]
+pub(crate) struct Stages {
+    clock: Vec<f64>,
+    decode: Vec<f64>,
+    engine: Vec<f64>,
+    view: Vec<f64>,
+    inbox: Vec<f64>,
+    render: Vec<f64>,
+}
+
+impl Stages {
+    /// Name, whether it is a part of the chain, and cost.
+    pub(crate) fn spreads(&self) -> [(&'static str, bool, Spread); 6] {
+        [
+            ("clock: reading both times", true, Spread::of(&self.clock)),
+            ("decode: frame to tick", true, Spread::of(&self.decode)),
+            ("engine: tick to rate", true, Spread::of(&self.engine)),
+            ("view: update to slot", true, Spread::of(&self.view)),
+            ("inbox: in and out, one thread", false, Spread::of(&self.inbox)),
+            ("render: a body for every frame", false, Spread::of(&self.render)),
+        ]
+    }
+
+    /// Measures each stage once.
+    pub(crate) fn round(&mut self, frames: &[String], pairs: &[Pair], passes: usize) -> Result<()> {
+        let mut sums = [Duration::ZERO; 6];
+        for _ in 0..passes {
+            for (sum, taken) in sums.iter_mut().zip(pass(frames, pairs)?) {
+                *sum += taken;
+            }
+        }
+        let lists = [
+            &mut self.clock,
+            &mut self.decode,
+            &mut self.engine,
+            &mut self.view,
+            &mut self.inbox,
+            &mut self.render,
+        ];
+        for (list, sum) in lists.into_iter().zip(sums) {
+            list.push(sum.as_nanos() as f64 / (frames.len() * passes) as f64);
+        }
+        Ok(())
+    }
+}
+
+/// Every stage once on the same frames, with what the stage before it gave.
+fn pass(frames: &[String], pairs: &[Pair]) -> Result<[Duration; 6]> {
+    let mut chain = Chain::new(pairs, Routes::Markets)?;
+    let received = chain.clock.now();
+
+    let begin = Instant::now();
+    for _ in frames {
+        black_box(chain.clock.now());
+    }
+    let clock = begin.elapsed();
+
+    let mut events = Vec::with_capacity(frames.len());
+    let begin = Instant::now();
+    for text in frames {
+        if let Decoded::Tick { tick, .. } = chain.decoder.decode(Frame { connection: 1, received, text }) {
+            events.push(SourceEvent { source: chain.source, received, kind: EventKind::Tick(tick) });
+        }
+    }
+    let decode = begin.elapsed();
+
+    let mut updates = Vec::with_capacity(frames.len());
+    let begin = Instant::now();
+    for event in &events {
+        chain.engine.handle(received, event, &mut chain.effects);
+        for effect in chain.effects.drain(..) {
+            if let Effect::Publish(rate) = effect {
+                let seq = u64::try_from(updates.len())? + 1;
+                updates.push(Arc::new(Update { id: id(seq), body: Body::Rate(rate) }));
+            }
+        }
+    }
+    let engine = begin.elapsed();
+    ensure!(updates.len() == frames.len(), "{} updates of {} frames", updates.len(), frames.len());
+
+    let begin = Instant::now();
+    for update in &updates {
+        black_box(chain.view.apply(update));
+    }
+    let view = begin.elapsed();
+
+    let inbox = through_inbox(events);
+    let render = rendered(&chain, &updates);
+    Ok([clock, decode, engine, view, inbox, render])
+}
+
+/// The way from the sources' tasks to the engine's thread, without a second thread.
+fn through_inbox(events: Vec<SourceEvent>) -> Duration {
+    let inbox = Inbox::new();
+    let mut messages = Vec::with_capacity(BATCH);
+    let begin = Instant::now();
+    for (number, event) in events.into_iter().enumerate() {
+        inbox.deliver(event);
+        if number % BATCH == BATCH - 1 {
+            inbox.take(&mut messages, BATCH, Duration::ZERO);
+            black_box(&messages);
+            messages.clear();
+        }
+    }
+    begin.elapsed()
+}
+
+/// What rendering adds when every single rate is asked for.
+fn rendered(chain: &Chain, updates: &[Arc<Update>]) -> Duration {
+    let view = RateView::new(chain.clock.clone(), ViewConfig::default());
+    let mut taken = Duration::ZERO;
+    for update in updates {
+        view.apply(update);
+        let Body::Rate(rate) = &update.body else { continue };
+        let begin = Instant::now();
+        black_box(view.hot(rate.pair.base.as_str(), rate.pair.quote.as_str()));
+        taken += begin.elapsed();
+    }
+    taken
+}
