@@ -9,10 +9,15 @@ use std::time::Duration;
 
 fn prices(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("price");
-    group.bench_function("parse", |bencher| bencher.iter(|| Price::parse(black_box("60123.45000000"))));
-    let [bid, ask, other] = ["60123.45", "60123.46", "0.999871"].map(|text| Price::parse(text).ok());
+    group.bench_function("parse", |bencher| {
+        bencher.iter(|| Price::parse(black_box("60123.45000000")))
+    });
+    let [bid, ask, other] =
+        ["60123.45", "60123.46", "0.999871"].map(|text| Price::parse(text).ok());
     if let (Some(bid), Some(ask), Some(other)) = (bid, ask, other) {
-        group.bench_function("mid", |bencher| bencher.iter(|| Price::mid(black_box(bid), black_box(ask))));
+        group.bench_function("mid", |bencher| {
+            bencher.iter(|| Price::mid(black_box(bid), black_box(ask)))
+        });
         group.bench_function("cross", |bencher| {
             bencher.iter(|| black_box(bid).times(black_box(other)).map(Price::published));
         });
@@ -35,7 +40,11 @@ fn decode(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("book ticker", |bencher| {
         bencher.iter(|| {
-            decoder.decode(Frame { connection: 1, received: Now::default(), text: black_box(text) })
+            decoder.decode(Frame {
+                connection: 1,
+                received: Now::default(),
+                text: black_box(text),
+            })
         });
     });
     group.finish();

@@ -34,7 +34,10 @@ impl Connection {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(SILENCE))?;
         socket.set_write_timeout(Some(SILENCE))?;
-        Ok(Self { socket, buffer: Vec::with_capacity(16 * 1_024) })
+        Ok(Self {
+            socket,
+            buffer: Vec::with_capacity(16 * 1_024),
+        })
     }
 
     /// Sends a request that is written out in full and reads its answer.
@@ -47,8 +50,12 @@ impl Connection {
             }
             self.read_more()?;
         };
-        let head = std::str::from_utf8(&self.buffer[..head_bytes]).context("the head is no text")?;
-        let status: u16 = head.get(9..12).and_then(|text| text.parse().ok()).context("no status")?;
+        let head =
+            std::str::from_utf8(&self.buffer[..head_bytes]).context("the head is no text")?;
+        let status: u16 = head
+            .get(9..12)
+            .and_then(|text| text.parse().ok())
+            .context("no status")?;
         let etag = header(head, "etag").map(str::to_owned);
         let has_body = !matches!(status, 204 | 304);
         let length = match header(head, "content-length") {
@@ -60,7 +67,12 @@ impl Connection {
         while self.buffer.len() < head_bytes + length {
             self.read_more()?;
         }
-        Ok(Answer { status, etag, head_bytes, body: self.buffer[head_bytes..].to_vec() })
+        Ok(Answer {
+            status,
+            etag,
+            head_bytes,
+            body: self.buffer[head_bytes..].to_vec(),
+        })
     }
 
     fn read_more(&mut self) -> Result<()> {
@@ -90,7 +102,9 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -117,7 +131,10 @@ mod tests {
         });
         let mut connection = Connection::open(address).unwrap();
         let first = connection.ask(&request("/", "")).unwrap();
-        assert_eq!((first.status, first.etag.as_deref(), &*first.body), (200, Some("\"1\""), &b"hello"[..]));
+        assert_eq!(
+            (first.status, first.etag.as_deref(), &*first.body),
+            (200, Some("\"1\""), &b"hello"[..])
+        );
         let second = connection.ask(&request("/", "")).unwrap();
         assert_eq!((second.status, second.body.len()), (304, 0));
         server.join().unwrap();

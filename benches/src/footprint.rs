@@ -39,16 +39,31 @@ pub(crate) fn run(options: &Options) -> Result<Section> {
          simulated venues."
     ));
     section.figure("start to ready", "ms", ready, Some(Goal::AtMost(500.0)));
-    section.figure("start to the first BTC-USD", "ms", rate, Some(Goal::AtMost(2_000.0)));
+    section.figure(
+        "start to the first BTC-USD",
+        "ms",
+        rate,
+        Some(Goal::AtMost(2_000.0)),
+    );
     let memory = memory(options, folder.path())?;
     section.method(format!(
         "Memory: `kurs serve` with {PAIRS} tracked pairs on a simulated Binance that runs in another process, each of \
          them answered by 200; resident memory is read every second after that, from `/proc/PID/status`."
     ));
-    section.figure(format!("resident memory, {PAIRS} pairs live"), "MB", memory.resident, Some(Goal::AtMost(60.0)));
+    section.figure(
+        format!("resident memory, {PAIRS} pairs live"),
+        "MB",
+        memory.resident,
+        Some(Goal::AtMost(60.0)),
+    );
     section.number("greatest resident memory", "MB", memory.peak, None);
     section.number("of it not backed by files", "MB", memory.anonymous, None);
-    section.number(format!("until {PAIRS} pairs were live"), "s", memory.all_live_after.as_secs_f64(), None);
+    section.number(
+        format!("until {PAIRS} pairs were live"),
+        "s",
+        memory.all_live_after.as_secs_f64(),
+        None,
+    );
     section.charts.push(Chart {
         file: "bench-start.svg".to_owned(),
         title: "From the start of the process (less is better)".to_owned(),
@@ -86,8 +101,14 @@ struct Memory {
 
 fn memory(options: &Options, folder: &Path) -> Result<Memory> {
     // The runtime goes after the server: its venues must outlive it.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let config = SimConfig { extra_symbols: PAIRS, ..SimConfig::seeded(1) };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let config = SimConfig {
+        extra_symbols: PAIRS,
+        ..SimConfig::seeded(1)
+    };
     let sim = runtime.block_on(Sim::start(config, ([127, 0, 0, 1], 0).into()))?;
     let urls = sim.urls();
     let names: Vec<String> = (1..=PAIRS).map(|number| format!("S{number:04}")).collect();
@@ -122,10 +143,18 @@ fn memory(options: &Options, folder: &Path) -> Result<Memory> {
     let anonymous = server.kilobytes("RssAnon")? / 1_024.0;
     // Some may rest for a moment, but nearly all must be live at the end as well.
     let live = names.iter().filter(|name| is_live(&server, name)).count();
-    ensure!(live * 100 >= PAIRS * 98, "only {live} of {PAIRS} pairs were live in the end");
+    ensure!(
+        live * 100 >= PAIRS * 98,
+        "only {live} of {PAIRS} pairs were live in the end"
+    );
     drop(server);
     drop(sim);
-    Ok(Memory { resident: Spread::of(&resident), peak, anonymous, all_live_after })
+    Ok(Memory {
+        resident: Spread::of(&resident),
+        peak,
+        anonymous,
+        all_live_after,
+    })
 }
 
 fn list_of(names: &[String]) -> String {
@@ -154,7 +183,11 @@ fn wait_for_pairs(server: &Server, names: &[String], begin: Instant) -> Result<(
             }
             let late = begin.elapsed() > PAIRS_LIMIT;
             let body = String::from_utf8_lossy(&answer.body);
-            ensure!(!late, "{name}-USDT had no rate after {PAIRS_LIMIT:?}: {} {body}", answer.status);
+            ensure!(
+                !late,
+                "{name}-USDT had no rate after {PAIRS_LIMIT:?}: {} {body}",
+                answer.status
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }

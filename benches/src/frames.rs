@@ -11,8 +11,16 @@ use std::path::Path;
 
 /// Markets that frames are invented for; the simulated Binance lists them all.
 pub(crate) const MARKETS: [&str; 10] = [
-    "BTC-USDT", "ETH-USDT", "BNB-USDT", "SOL-USDT", "XRP-USDT", "TON-USDT", "TRX-USDT", "USDC-USDT",
-    "EUR-USDT", "BTC-USDC",
+    "BTC-USDT",
+    "ETH-USDT",
+    "BNB-USDT",
+    "SOL-USDT",
+    "XRP-USDT",
+    "TON-USDT",
+    "TRX-USDT",
+    "USDC-USDT",
+    "EUR-USDT",
+    "BTC-USDC",
 ];
 
 /// Least price of an invented frame, in hundredths.
@@ -20,7 +28,10 @@ const LEAST_CENTS: u64 = 100_000;
 
 /// The markets as pairs.
 pub(crate) fn pairs() -> Result<Vec<Pair>> {
-    MARKETS.iter().map(|name| Pair::parse(name).map_err(Into::into)).collect()
+    MARKETS
+        .iter()
+        .map(|name| Pair::parse(name).map_err(Into::into))
+        .collect()
 }
 
 /// A best-price frame whose bid tells its number, and whose price differs from those beside it.
@@ -55,15 +66,30 @@ pub(crate) fn captured(file: &Path) -> Result<(Vec<String>, Vec<Pair>)> {
         frame: Option<&'a RawValue>,
     }
     let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let parser = PairParser::new(["BTC", "ETH", "BNB", "USDT", "USDC", "BUSD", "USD"].iter().filter_map(|name| Asset::parse(name).ok()));
+    let parser = PairParser::new(
+        ["BTC", "ETH", "BNB", "USDT", "USDC", "BUSD", "USD"]
+            .iter()
+            .filter_map(|name| Asset::parse(name).ok()),
+    );
     let (mut frames, mut pairs): (Vec<String>, Vec<Pair>) = (Vec::new(), Vec::new());
     for line in BufReader::new(GzDecoder::new(opened)).lines() {
         let line = line?;
         let parsed: Line<'_> = serde_json::from_str(&line).context("not a line of a capture")?;
-        let Some(frame) = parsed.frame.map(RawValue::get).filter(|_| parsed.dir == "rx") else { continue };
+        let Some(frame) = parsed
+            .frame
+            .map(RawValue::get)
+            .filter(|_| parsed.dir == "rx")
+        else {
+            continue;
+        };
         let is_ticker = frame.contains("@bookTicker\"") || frame.starts_with("{\"u\":");
-        let symbol = frame.split_once("\"s\":\"").and_then(|(_, rest)| rest.split('"').next());
-        let Some(pair) = symbol.filter(|_| is_ticker).and_then(|symbol| parser.parse(symbol).ok()) else {
+        let symbol = frame
+            .split_once("\"s\":\"")
+            .and_then(|(_, rest)| rest.split('"').next());
+        let Some(pair) = symbol
+            .filter(|_| is_ticker)
+            .and_then(|symbol| parser.parse(symbol).ok())
+        else {
             continue;
         };
         if !pairs.contains(&pair) {
@@ -85,13 +111,26 @@ mod tests {
     #[test]
     fn an_invented_frame_is_read_by_the_real_decoder_and_tells_its_number() {
         let mut decoder = Decoder::new(Duration::from_secs(5));
-        for (pair, number) in pairs().unwrap().into_iter().zip([0, 1, 9, 10, 99, 100, 12_345, 99_999, 1_000_000, 7]) {
+        for (pair, number) in pairs()
+            .unwrap()
+            .into_iter()
+            .zip([0, 1, 9, 10, 99, 100, 12_345, 99_999, 1_000_000, 7])
+        {
             decoder.follow(pair).unwrap();
             let text = invent(pair, number);
-            let frame = Frame { connection: 1, received: Now::default(), text: &text };
-            let Decoded::Tick { tick, .. } = decoder.decode(frame) else { panic!("{text}") };
+            let frame = Frame {
+                connection: 1,
+                received: Now::default(),
+                text: &text,
+            };
+            let Decoded::Tick { tick, .. } = decoder.decode(frame) else {
+                panic!("{text}")
+            };
             assert_eq!(tick.pair, pair);
-            assert_eq!(number_of(&tick.quote.bid().unwrap().to_string()), Some(number));
+            assert_eq!(
+                number_of(&tick.quote.bid().unwrap().to_string()),
+                Some(number)
+            );
         }
     }
 }

@@ -72,11 +72,23 @@ impl Contender {
         let answer = client::get(server.address, PATH, "")?;
         ensure!(answer.status == 200, "{label}: {}", answer.status);
         ensure!(answer.body == body, "{label} sends another body");
-        let etag = answer.etag.with_context(|| format!("{label} sends no ETag"))?;
+        let etag = answer
+            .etag
+            .with_context(|| format!("{label} sends no ETag"))?;
         let header = format!("If-None-Match: {etag}\r\n");
         let unchanged = client::get(server.address, PATH, &header)?;
-        ensure!(unchanged.status == 304, "{label}: {} instead of 304", unchanged.status);
-        Ok(Self { label, server, etag, head_bytes: answer.head_bytes, rounds: Vec::new() })
+        ensure!(
+            unchanged.status == 304,
+            "{label}: {} instead of 304",
+            unchanged.status
+        );
+        Ok(Self {
+            label,
+            server,
+            etag,
+            head_bytes: answer.head_bytes,
+            rounds: Vec::new(),
+        })
     }
 
     fn load(&self, ask: Ask) -> Load {
@@ -84,7 +96,11 @@ impl Contender {
             Ask::Body => Vec::new(),
             Ask::NotModified => vec![format!("If-None-Match: {}", self.etag)],
         };
-        Load { address: self.server.address, path: PATH.to_owned(), headers }
+        Load {
+            address: self.server.address,
+            path: PATH.to_owned(),
+            headers,
+        }
     }
 
     fn measure(&mut self, options: &Options, ask: Ask, duration: Duration) -> Result<()> {
@@ -112,7 +128,10 @@ impl Contender {
             let rounds = contender.rounds.iter().filter(|(ask, _)| *ask == wanted);
             rounds.map(|(_, round)| round.cpu_us).collect()
         };
-        let quotients = costs(self).into_iter().zip(costs(other)).map(|(own, other)| own / other);
+        let quotients = costs(self)
+            .into_iter()
+            .zip(costs(other))
+            .map(|(own, other)| own / other);
         Spread::of(&quotients.collect::<Vec<_>>())
     }
 }
@@ -127,21 +146,31 @@ fn measure(
     let before = server.cpu_us()?;
     let done = load.run(options.load_core, duration)?;
     let used = server.cpu_us()? - before - idle_us_per_second * done.seconds;
-    Ok(Round { cpu_us: used / done.requests as f64, per_second: done.requests as f64 / done.seconds })
+    Ok(Round {
+        cpu_us: used / done.requests as f64,
+        per_second: done.requests as f64 / done.seconds,
+    })
 }
 
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<Section> {
-    ensure!(options.server_core != options.load_core, "servers and load need a core each");
+    ensure!(
+        options.server_core != options.load_core,
+        "servers and load need a core each"
+    );
     process::need("wrk", "wrk")?;
     process::need("nginx", "nginx-light")?;
+    // Needed last; told first.
+    options.kurs_binary()?;
     let rounds = options.pick(9, 2);
     let duration = options.seconds(4, 1);
     let mut section = Section::new("http", "One rate over HTTP", options.quick);
 
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let mut contenders = start(options, folder.path())?;
-    let body_bytes = client::get(contenders[0].server.address, PATH, "")?.body.len();
+    let body_bytes = client::get(contenders[0].server.address, PATH, "")?
+        .body
+        .len();
     for contender in &contenders {
         contender.load(Ask::Body).run(options.load_core, WARM_UP)?;
     }
@@ -154,7 +183,13 @@ pub(crate) fn run(options: &Options) -> Result<Section> {
             }
         }
     }
-    describe(&mut section, options, &contenders, body_bytes, (rounds, duration));
+    describe(
+        &mut section,
+        options,
+        &contenders,
+        body_bytes,
+        (rounds, duration),
+    );
     drop(contenders);
     let demo = demo(options, folder.path(), options.pick(5, 1), duration)?;
     add_demo(&mut section, &demo);
@@ -175,7 +210,10 @@ fn start(options: &Options, folder: &Path) -> Result<Vec<Contender>> {
 
     let address = process::free_address()?;
     let mut command = process::command(core, &own);
-    command.arg("serve-hyper").arg(address.to_string()).arg(&file);
+    command
+        .arg("serve-hyper")
+        .arg(address.to_string())
+        .arg(&file);
     let hyper = Server::start(command, address, PATH)?;
     let from_file = nginx::start(core, folder, "file", &nginx::file(folder, &body)?)?;
     let from_memory = nginx::start(core, folder, "memory", &nginx::memory(&body)?)?;
@@ -212,16 +250,33 @@ fn describe(
          process, `access_log off`, `open_file_cache`, `sendfile`, no limit of requests per connection; `return` has \
          the body in its configuration.",
     );
-    let [kurs, others @ ..] = contenders else { return };
+    let [kurs, others @ ..] = contenders else {
+        return;
+    };
     for ask in Ask::ALL {
         for (other, limit) in others.iter().zip([0.70, 1.05, 1.10]) {
             let name = format!("{}: CPU per request, kurs / {}", ask.status(), other.label);
-            section.figure(name, "x", kurs.against(other, ask), Some(Goal::AtMost(limit)));
+            section.figure(
+                name,
+                "x",
+                kurs.against(other, ask),
+                Some(Goal::AtMost(limit)),
+            );
         }
     }
-    let header = ["server", "head, bytes", "200: CPU us", "200: requests/s", "304: CPU us", "304: requests/s"];
+    let header = [
+        "server",
+        "head, bytes",
+        "200: CPU us",
+        "200: requests/s",
+        "304: CPU us",
+        "304: requests/s",
+    ];
     let cell = |spread: Spread, digits: usize| {
-        format!("{:.digits$} ({:.digits$} to {:.digits$})", spread.median, spread.low, spread.high)
+        format!(
+            "{:.digits$} ({:.digits$} to {:.digits$})",
+            spread.median, spread.low, spread.high
+        )
     };
     let row = |contender: &Contender| {
         vec![
@@ -234,12 +289,17 @@ fn describe(
         ]
     };
     section.tables.push(Table {
-        caption: format!("Server on core {}, load on core {}", options.server_core, options.load_core),
+        caption: format!(
+            "Server on core {}, load on core {}",
+            options.server_core, options.load_core
+        ),
         header: header.map(str::to_owned).to_vec(),
         rows: contenders.iter().map(row).collect(),
     });
     let bars = |spread: fn(&Contender, Ask) -> Spread| {
-        let both = Ask::ALL.into_iter().flat_map(|ask| contenders.iter().map(move |one| (ask, one)));
+        let both = Ask::ALL
+            .into_iter()
+            .flat_map(|ask| contenders.iter().map(move |one| (ask, one)));
         let bar = |(ask, one): (Ask, &Contender)| {
             let label = format!("{} {}", ask.status(), one.label);
             Bar::new(label, spread(one, ask), one.label == "kurs", None)
@@ -274,7 +334,11 @@ struct Demo {
 
 fn demo(options: &Options, folder: &Path, rounds: usize, duration: Duration) -> Result<Demo> {
     let server = crate::steady::start_demo(options, folder, Some(options.server_core))?;
-    let load = Load { address: server.address, path: PATH.to_owned(), headers: Vec::new() };
+    let load = Load {
+        address: server.address,
+        path: PATH.to_owned(),
+        headers: Vec::new(),
+    };
     load.run(options.load_core, WARM_UP)?;
     let before = server.cpu_us()?;
     std::thread::sleep(IDLE);
@@ -295,10 +359,20 @@ fn demo(options: &Options, folder: &Path, rounds: usize, duration: Duration) -> 
 }
 
 fn add_demo(section: &mut Section, demo: &Demo) {
-    section.figure("200 from the whole `kurs demo`: CPU per request", "us", demo.with_idle, None);
+    section.figure(
+        "200 from the whole `kurs demo`: CPU per request",
+        "us",
+        demo.with_idle,
+        None,
+    );
     let name = "the same without what it uses when nobody asks";
     section.figure(name, "us", demo.without_idle, None);
-    section.figure("200 from the whole `kurs demo`: requests", "1/s", demo.per_second, None);
+    section.figure(
+        "200 from the whole `kurs demo`: requests",
+        "1/s",
+        demo.per_second,
+        None,
+    );
     section.note(format!(
         "The whole `kurs demo` on the server's core also simulates the venues, prices and stores: {:.1} % of the core \
          when nobody asks. Its rates change many times a second, so bodies are rendered anew.",

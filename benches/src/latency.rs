@@ -42,7 +42,9 @@ pub(crate) fn run(options: &Options) -> Result<Section> {
     let total = usize::try_from(RATE * (WARM_UP + duration).as_secs())?;
     let mut section = Section::new("latency", "From the venue to the body", options.quick);
     let folder = tempfile::tempdir().context("no temporary folder")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let trace = Arc::new(Trace::new(total));
     let venue = Venue::open(frames::pairs()?, Arc::clone(&trace))?;
     let superseded = runtime.block_on(measure(venue, &trace, folder.path()))?;
@@ -57,8 +59,10 @@ async fn measure(venue: Venue, trace: &Arc<Trace>, folder: &std::path::Path) -> 
     let pairs = frames::pairs()?;
     // It answers only what is asked over REST: which symbols there are.
     let sim = Sim::start(SimConfig::seeded(1), ([127, 0, 0, 1], 0).into()).await?;
-    let store_config =
-        StoreConfig { url: format!("sqlite:{}", folder.join("kurs.db").display()), ..StoreConfig::default() };
+    let store_config = StoreConfig {
+        url: format!("sqlite:{}", folder.join("kurs.db").display()),
+        ..StoreConfig::default()
+    };
     let opening = store_config.clone();
     let store = tokio::task::spawn_blocking(move || kurs_store::open(&opening)).await??;
     kurs_store::prepare(&*store, &store_config).await?;
@@ -71,8 +75,20 @@ async fn measure(venue: Venue, trace: &Arc<Trace>, folder: &std::path::Path) -> 
         ..Config::default()
     };
     let http = HttpClient::new("kurs-bench")?;
-    let source = Binance::new(config, id, "kurs-bench", http, clock.clone(), Arc::new(Proxies::none()));
-    let info = SourceInfo { id, kind: SourceKind::Exchange, priority: 1, hold: Duration::from_secs(10) };
+    let source = Binance::new(
+        config,
+        id,
+        "kurs-bench",
+        http,
+        clock.clone(),
+        Arc::new(Proxies::none()),
+    );
+    let info = SourceInfo {
+        id,
+        kind: SourceKind::Exchange,
+        priority: 1,
+        hold: Duration::from_secs(10),
+    };
     let view = Arc::new(RateView::new(clock.clone(), ViewConfig::default()));
     let bus: Arc<dyn Bus> = Arc::new(Probe::new(Arc::clone(&view), Arc::clone(trace)));
     let (stop, stopped) = watch::channel(false);
@@ -95,13 +111,21 @@ async fn measure(venue: Venue, trace: &Arc<Trace>, folder: &std::path::Path) -> 
     let sent = tokio::task::spawn_blocking(move || sending.join()).await?;
     tokio::time::sleep(SETTLE).await;
     stop.send_replace(true);
-    tokio::time::timeout(END_LIMIT, writer).await.context("the Writer did not end")??;
+    tokio::time::timeout(END_LIMIT, writer)
+        .await
+        .context("the Writer did not end")??;
     reader.await?;
     sent.map_err(|_| anyhow!("the venue's thread ended badly"))??;
     Ok(metrics.writer.events_superseded.get())
 }
 
-fn describe(section: &mut Section, trace: &Trace, superseded: u64, warm_up: usize, duration: Duration) {
+fn describe(
+    section: &mut Section,
+    trace: &Trace,
+    superseded: u64,
+    warm_up: usize,
+    duration: Duration,
+) {
     section.method(format!(
         "A WebSocket server in a thread of its own writes {RATE} best prices a second of {} markets, one system call \
          each, for {} s after {} s of warm-up, to the real client. From there on everything runs as in `kurs serve`: \
@@ -116,35 +140,79 @@ fn describe(section: &mut Section, trace: &Trace, superseded: u64, warm_up: usiz
     let sent = trace.len() - warm_up;
     let of = |step: fn(&probe::Steps) -> u64| Latencies::new(seen.iter().map(step).collect());
     let whole = of(|steps| steps.whole);
-    section.number("p50", "us", whole.microseconds(500), Some(Goal::AtMost(100.0)));
-    section.number("p99", "us", whole.microseconds(990), Some(Goal::AtMost(1_000.0)));
+    section.number(
+        "p50",
+        "us",
+        whole.microseconds(500),
+        Some(Goal::AtMost(100.0)),
+    );
+    section.number(
+        "p99",
+        "us",
+        whole.microseconds(990),
+        Some(Goal::AtMost(1_000.0)),
+    );
     section.number("p99.9", "us", whole.microseconds(999), None);
     section.number("greatest", "us", whole.microseconds(1_000), None);
     section.number("frames sent", "frames", sent as f64, None);
-    section.number("frames whose body was read", "frames", whole.len() as f64, None);
-    section.number("prices replaced in the inbox by newer ones", "frames", superseded as f64, None);
+    section.number(
+        "frames whose body was read",
+        "frames",
+        whole.len() as f64,
+        None,
+    );
+    section.number(
+        "prices replaced in the inbox by newer ones",
+        "frames",
+        superseded as f64,
+        None,
+    );
     let late = Latencies::new(trace.lateness(warm_up, RATE));
-    section.number("venue later than its pace by, p99", "us", late.microseconds(990), None);
+    section.number(
+        "venue later than its pace by, p99",
+        "us",
+        late.microseconds(990),
+        None,
+    );
     let row = |label: &str, step: fn(&probe::Steps) -> u64| {
         let latencies = of(step);
         let cell = |per_mille| format!("{:.0}", latencies.microseconds(per_mille));
         vec![label.to_owned(), cell(500), cell(900), cell(990), cell(999)]
     };
     section.tables.push(Table {
-        caption: "Where the time goes, by the wall clock that all steps share (microseconds)".to_owned(),
-        header: ["step", "p50", "p90", "p99", "p99.9"].map(str::to_owned).to_vec(),
+        caption: "Where the time goes, by the wall clock that all steps share (microseconds)"
+            .to_owned(),
+        header: ["step", "p50", "p90", "p99", "p99.9"]
+            .map(str::to_owned)
+            .to_vec(),
         rows: vec![
-            row("venue's write to the client's read", |steps| steps.to_received),
-            row("read to the engine's turn: decoding, inbox, waking a thread", |steps| steps.to_priced),
-            row("engine's turn to the body: pricing, bus, waking the follower, rendering", |steps| {
-                steps.to_readable
+            row("venue's write to the client's read", |steps| {
+                steps.to_received
             }),
+            row(
+                "read to the engine's turn: decoding, inbox, waking a thread",
+                |steps| steps.to_priced,
+            ),
+            row(
+                "engine's turn to the body: pricing, bus, waking the follower, rendering",
+                |steps| steps.to_readable,
+            ),
             row("all", |steps| steps.whole),
         ],
     });
-    let bars = [("p50", 500, Some(100.0)), ("p90", 900, None), ("p99", 990, Some(1_000.0)), ("p99.9", 999, None)];
+    let bars = [
+        ("p50", 500, Some(100.0)),
+        ("p90", 900, None),
+        ("p99", 990, Some(1_000.0)),
+        ("p99.9", 999, None),
+    ];
     let bar = |(label, per_mille, goal): (&str, usize, Option<f64>)| {
-        Bar::new(label, Spread::of(&[whole.microseconds(per_mille)]), true, goal)
+        Bar::new(
+            label,
+            Spread::of(&[whole.microseconds(per_mille)]),
+            true,
+            goal,
+        )
     };
     section.charts.push(Chart {
         file: "bench-latency.svg".to_owned(),

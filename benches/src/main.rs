@@ -77,15 +77,10 @@ enum Command {
     },
     /// Serve one rate that stays, with everything the API of kurs does per request
     #[command(hide = true)]
-    ServeKurs {
-        address: SocketAddr,
-    },
+    ServeKurs { address: SocketAddr },
     /// Serve one body as plainly as hyper can
     #[command(hide = true)]
-    ServeHyper {
-        address: SocketAddr,
-        body: PathBuf,
-    },
+    ServeHyper { address: SocketAddr, body: PathBuf },
 }
 
 fn main() -> Result<()> {

@@ -21,7 +21,12 @@ pub(crate) struct Options {
     #[arg(long, global = true, default_value_t = 1, value_name = "NUMBER")]
     pub(crate) load_core: usize,
     /// Where raw results are kept as JSON
-    #[arg(long, global = true, default_value = "target/bench", value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "target/bench",
+        value_name = "FOLDER"
+    )]
     pub(crate) results: PathBuf,
 }
 
@@ -47,7 +52,8 @@ impl Options {
             "there is no {}: `cargo build --release -p kurs` first, or name it with --kurs",
             path.display()
         );
-        path.canonicalize().with_context(|| format!("cannot find {}", path.display()))
+        path.canonicalize()
+            .with_context(|| format!("cannot find {}", path.display()))
     }
 }
 

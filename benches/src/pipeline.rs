@@ -20,8 +20,10 @@ const FRAMES: u64 = 50_000;
 /// Where captures are looked for.
 const CAPTURES: &str = "KURS_FIXTURES";
 /// Captures that are mostly best prices.
-const CAPTURE_FILES: [&str; 2] =
-    ["binance/spot_btcusdt_20240808.jsonl.gz", "binance/spot_10pairs_20210417.jsonl.gz"];
+const CAPTURE_FILES: [&str; 2] = [
+    "binance/spot_btcusdt_20240808.jsonl.gz",
+    "binance/spot_btcusdt_20240809.jsonl.gz",
+];
 
 /// One kind of run with its nanoseconds per frame, a value for each round.
 struct Run {
@@ -34,7 +36,13 @@ struct Run {
 
 impl Run {
     fn new(label: &str, frames: Vec<String>, pairs: Vec<Pair>, routes: Routes) -> Self {
-        Self { label: label.to_owned(), frames, pairs, routes, nanoseconds: Vec::new() }
+        Self {
+            label: label.to_owned(),
+            frames,
+            pairs,
+            routes,
+            nanoseconds: Vec::new(),
+        }
     }
 
     fn round(&mut self, passes: usize) -> Result<()> {
@@ -45,7 +53,8 @@ impl Run {
             taken += chain.run(&self.frames)?;
             frames += self.frames.len();
         }
-        self.nanoseconds.push(taken.as_nanos() as f64 / frames as f64);
+        self.nanoseconds
+            .push(taken.as_nanos() as f64 / frames as f64);
         Ok(())
     }
 
@@ -61,17 +70,43 @@ pub(crate) fn run(options: &Options) -> Result<Section> {
     let mut section = Section::new("pipeline", "Frames per second on one core", options.quick);
     let pinned = Pinned::to(options.server_core)?;
     let pairs = frames::pairs()?;
-    let invented: Vec<String> =
-        (0..FRAMES).zip(pairs.iter().cycle()).map(|(number, pair)| frames::invent(*pair, number)).collect();
+    let invented: Vec<String> = (0..FRAMES)
+        .zip(pairs.iter().cycle())
+        .map(|(number, pair)| frames::invent(*pair, number))
+        .collect();
     let mut runs = vec![
-        Run::new("ten markets", invented.clone(), pairs.clone(), Routes::Markets),
-        Run::new("ten markets and the eight default directions", invented.clone(), pairs.clone(), Routes::Directions),
+        Run::new(
+            "ten markets",
+            invented.clone(),
+            pairs.clone(),
+            Routes::Markets,
+        ),
+        Run::new(
+            "ten markets and the eight default directions",
+            invented.clone(),
+            pairs.clone(),
+            Routes::Directions,
+        ),
     ];
     for file in captures() {
         let (captured, pairs) = frames::captured(&file)?;
-        ensure!(captured.len() > 1_000, "{} has only {} best prices", file.display(), captured.len());
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        runs.push(Run::new(&format!("captured, {name}"), captured, pairs, Routes::Markets));
+        ensure!(
+            captured.len() > 1_000,
+            "{} has only {} best prices",
+            file.display(),
+            captured.len()
+        );
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        runs.push(Run::new(
+            &format!("captured, {name}"),
+            captured,
+            pairs,
+            Routes::Markets,
+        ));
     }
     let mut stages = Stages::default();
     let rounds = options.pick(11, 3);
@@ -91,8 +126,14 @@ pub(crate) fn run(options: &Options) -> Result<Section> {
 }
 
 fn captures() -> Vec<PathBuf> {
-    let Some(folder) = std::env::var_os(CAPTURES) else { return Vec::new() };
-    CAPTURE_FILES.iter().map(|file| Path::new(&folder).join(file)).filter(|file| file.is_file()).collect()
+    let Some(folder) = std::env::var_os(CAPTURES) else {
+        return Vec::new();
+    };
+    CAPTURE_FILES
+        .iter()
+        .map(|file| Path::new(&folder).join(file))
+        .filter(|file| file.is_file())
+        .collect()
 }
 
 fn describe(
@@ -106,14 +147,17 @@ fn describe(
         "One thread on core {}: {FRAMES} wrapped bookTicker frames of ten markets, each with another price, go through \
          clock, decoder (JSON, exact decimals, duplicate check), engine (freshness, policy, rate), update and view; every \
          hundredth frame the body of its pair is read, so that it is rendered. {rounds} rounds of {passes} passes, all \
-         kinds interleaved. The way over the inbox, the bus and the recorder is not in it; (d) has it all.",
+         kinds interleaved. Counted is the thread's own CPU time, so that what else the machine does tells little. The way over the inbox, the bus and the recorder is not in it; (d) has it all.",
         options.server_core
     ));
     for (number, run) in runs.iter().enumerate() {
         let goal = (number == 0).then_some(Goal::AtLeast(1_000_000.0));
-        section.figure(run.label.clone(), "frames/s", run.rate(), goal);
+        section.figure(run.label.clone(), "frames/CPU s", run.rate(), goal);
     }
-    let whole = runs.first().map(|run| Spread::of(&run.nanoseconds)).unwrap_or(Spread::of(&[]));
+    let whole = runs
+        .first()
+        .map(|run| Spread::of(&run.nanoseconds))
+        .unwrap_or(Spread::of(&[]));
     let mut rows = Vec::new();
     let mut bars = Vec::new();
     let mut sum = 0.0;
@@ -123,20 +167,28 @@ fn describe(
         }
         rows.push(vec![
             label.to_owned(),
-            format!("{:.0} ({:.0} to {:.0})", spread.median, spread.low, spread.high),
+            format!(
+                "{:.0} ({:.0} to {:.0})",
+                spread.median, spread.low, spread.high
+            ),
             format!("{:.0} %", 100.0 * spread.median / whole.median),
         ]);
         bars.push(Bar::new(label, spread, in_sum, None));
     }
     rows.push(vec![
         "all together, as in the first figure".to_owned(),
-        format!("{:.0} ({:.0} to {:.0})", whole.median, whole.low, whole.high),
+        format!(
+            "{:.0} ({:.0} to {:.0})",
+            whole.median, whole.low, whole.high
+        ),
         "100 %".to_owned(),
     ]);
     bars.push(Bar::new("all together", whole, true, Some(1_000.0)));
     section.tables.push(Table {
         caption: "Each stage alone on the same frames".to_owned(),
-        header: ["stage", "ns per frame", "part of the whole"].map(str::to_owned).to_vec(),
+        header: ["stage", "ns per frame", "part of the whole"]
+            .map(str::to_owned)
+            .to_vec(),
         rows,
     });
     section.note(format!(

@@ -4,7 +4,8 @@ use crate::section::{Bar, Chart};
 use std::fmt::Write as _;
 
 const WIDTH: f64 = 900.0;
-const LABELS: f64 = 300.0;
+/// Room for a letter of a label.
+const LETTER: f64 = 7.6;
 const VALUES: f64 = 150.0;
 const TOP: f64 = 64.0;
 const ROW: f64 = 30.0;
@@ -25,20 +26,44 @@ struct Axis {
     from: f64,
     to: f64,
     logarithmic: bool,
+    /// Where bars begin, pixels: behind the longest label.
+    left: f64,
 }
 
 impl Axis {
     fn of(bars: &[Bar]) -> Self {
         let greatest = bars.iter().map(|bar| bar.high).fold(0.0, f64::max);
-        let least = bars.iter().map(|bar| bar.value).fold(f64::INFINITY, f64::min);
+        let least = bars
+            .iter()
+            .map(|bar| bar.value)
+            .fold(f64::INFINITY, f64::min);
         // A goal far beyond every bar would only make them small; it is still written.
-        let goals = bars.iter().filter_map(|bar| bar.goal).filter(|goal| *goal < 3.0 * greatest);
+        let goals = bars
+            .iter()
+            .filter_map(|bar| bar.goal)
+            .filter(|goal| *goal < 3.0 * greatest);
         let to = goals.fold(greatest, f64::max).max(f64::MIN_POSITIVE);
+        let longest = bars
+            .iter()
+            .map(|bar| bar.label.chars().count())
+            .max()
+            .unwrap_or_default();
+        let left = (longest as f64).mul_add(LETTER, 40.0).min(WIDTH / 2.0);
         let logarithmic = least > 0.0 && to / least > LINEAR_UP_TO;
         if logarithmic {
-            return Self { from: 10_f64.powf(least.log10().floor()), to: to * 1.1, logarithmic };
+            return Self {
+                from: 10_f64.powf(least.log10().floor()),
+                to: to * 1.1,
+                logarithmic,
+                left,
+            };
         }
-        Self { from: 0.0, to: to * 1.04, logarithmic }
+        Self {
+            from: 0.0,
+            to: to * 1.04,
+            logarithmic,
+            left,
+        }
     }
 
     /// Place of a value in pixels.
@@ -48,7 +73,7 @@ impl Axis {
         } else {
             value / self.to
         };
-        LABELS + part.clamp(0.0, 1.0) * (WIDTH - LABELS - VALUES)
+        self.left + part.clamp(0.0, 1.0) * (WIDTH - self.left - VALUES)
     }
 
     /// Round values along the axis.
@@ -60,8 +85,15 @@ impl Axis {
         let rough = self.to / 5.0;
         let decade = 10_f64.powf(rough.log10().floor());
         let steps = [1.0, 2.0, 2.5, 5.0, 10.0];
-        let step = steps.map(|step| step * decade).into_iter().find(|step| *step >= rough).unwrap_or(rough);
-        (0..12).map(|number| f64::from(number) * step).take_while(|mark| *mark <= self.to).collect()
+        let step = steps
+            .map(|step| step * decade)
+            .into_iter()
+            .find(|step| *step >= rough)
+            .unwrap_or(rough);
+        (0..12)
+            .map(|number| f64::from(number) * step)
+            .take_while(|mark| *mark <= self.to)
+            .collect()
     }
 }
 
@@ -119,14 +151,14 @@ fn subtitle(chart: &Chart, axis: Axis) -> String {
 
 fn row(text: &mut String, axis: Axis, top: f64, bar: &Bar, unit: &str) {
     let (middle, upper) = (top + ROW / 2.0, top + (ROW - BAR) / 2.0);
-    let (start, end) = (LABELS, axis.x(bar.value));
+    let (start, end) = (axis.left, axis.x(bar.value));
     let colour = if bar.own { OWN } else { OTHER };
     let weight = if bar.own { "bold" } else { "normal" };
     let _ = writeln!(
         text,
         "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" font-weight=\"{weight}\">{}</text>\n\
          <rect x=\"{start:.1}\" y=\"{upper:.1}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>",
-        LABELS - 10.0,
+        axis.left - 10.0,
         middle + 4.5,
         escaped(&bar.label),
         (end - start).max(1.0)
@@ -148,7 +180,10 @@ fn row(text: &mut String, axis: Axis, top: f64, bar: &Bar, unit: &str) {
             let x = axis.x(goal);
             right = right.max(x);
             let (from, to) = (upper - 3.0, upper + BAR + 3.0);
-            let _ = writeln!(text, "<path d=\"M{x:.1} {from:.1}V{to:.1}\" stroke=\"{GOAL}\" stroke-width=\"2.5\"/>");
+            let _ = writeln!(
+                text,
+                "<path d=\"M{x:.1} {from:.1}V{to:.1}\" stroke=\"{GOAL}\" stroke-width=\"2.5\"/>"
+            );
         }
     }
     let _ = writeln!(
@@ -179,11 +214,17 @@ pub(crate) fn number(value: f64) -> String {
         }
     }
     let fraction = fraction.trim_end_matches('0');
-    if fraction.is_empty() { grouped } else { format!("{grouped}.{fraction}") }
+    if fraction.is_empty() {
+        grouped
+    } else {
+        format!("{grouped}.{fraction}")
+    }
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -18,7 +18,9 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) fn find(program: &str) -> PathBuf {
     let system = Path::new("/usr/sbin").join(program);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file());
     found.unwrap_or(system)
 }
 
@@ -41,7 +43,10 @@ pub(crate) fn command(core: Option<usize>, program: impl AsRef<OsStr>) -> Comman
     if let Some(core) = core {
         command.arg(find("taskset")).args(["-c", &core.to_string()]);
     }
-    command.arg(program.as_ref()).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .arg(program.as_ref())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     command
 }
 
@@ -67,7 +72,9 @@ impl Server {
 
     /// Starts a server without waiting for it.
     pub(crate) fn spawn(command: &mut Command, address: SocketAddr) -> Result<Self> {
-        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))?;
         Ok(Self { child, address })
     }
 
@@ -83,15 +90,14 @@ impl Server {
                 bail!("the server ended at once: {status}");
             }
             if Instant::now() > deadline {
-                let why = answer.map_or_else(|error| format!("{error:#}"), |answer| answer.status.to_string());
+                let why = answer.map_or_else(
+                    |error| format!("{error:#}"),
+                    |answer| answer.status.to_string(),
+                );
                 bail!("{path} was not answered by 200 within {START_LIMIT:?}, at last: {why}");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// CPU time used so far by all its threads, microseconds.
@@ -105,7 +111,9 @@ impl Server {
     pub(crate) fn kilobytes(&self, name: &str) -> Result<f64> {
         let path = format!("/proc/{}/status", self.child.id());
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let number = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
         number.with_context(|| format!("{path} has no {name}"))
     }
@@ -125,6 +133,18 @@ fn cpu_us_of(stat: &str) -> Option<f64> {
     let user: f64 = fields.next()?.parse().ok()?;
     let system: f64 = fields.next()?.parse().ok()?;
     Some((user + system) / TICKS_PER_SECOND * 1e6)
+}
+
+/// CPU time the calling thread has used. The kernel brings the figure up to date when a thread
+/// gives way, so this one does.
+pub(crate) fn thread_cpu() -> Result<Duration> {
+    std::thread::yield_now();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")
+        .context("no CPU time of a thread")?;
+    let nanoseconds = text.split(' ').next().and_then(|text| text.parse().ok());
+    nanoseconds
+        .map(Duration::from_nanos)
+        .context("no CPU time of a thread")
 }
 
 /// Binds the calling thread to a core, and with it every thread that it starts from now on.
@@ -152,15 +172,31 @@ impl Drop for Pinned {
 fn bind(cores: &str) -> Result<()> {
     let thread = std::fs::read_link("/proc/thread-self").context("cannot find this thread")?;
     let thread = thread.file_name().context("cannot find this thread")?;
-    let output = Command::new(find("taskset")).args(["-p", "-c", cores]).arg(thread).output();
+    let output = Command::new(find("taskset"))
+        .args(["-p", "-c", cores])
+        .arg(thread)
+        .output();
     let output = output.context("cannot start taskset")?;
-    ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr).trim());
+    ensure!(
+        output.status.success(),
+        "taskset: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_works_uses_cpu_time() {
+        let before = thread_cpu().unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while thread_cpu().unwrap() < before + Duration::from_millis(2) {
+            assert!(Instant::now() < end, "no CPU time is seen");
+        }
+    }
 
     #[test]
     fn cpu_time_is_read_behind_a_name_with_blanks_and_brackets() {

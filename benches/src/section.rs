@@ -102,7 +102,13 @@ impl Section {
         self.notes.push(text.into());
     }
 
-    pub(crate) fn figure(&mut self, name: impl Into<String>, unit: &str, spread: Spread, goal: Option<Goal>) {
+    pub(crate) fn figure(
+        &mut self,
+        name: impl Into<String>,
+        unit: &str,
+        spread: Spread,
+        goal: Option<Goal>,
+    ) {
         self.figures.push(Figure {
             name: name.into(),
             unit: unit.to_owned(),
@@ -115,8 +121,24 @@ impl Section {
     }
 
     /// A figure without a spread of its own.
-    pub(crate) fn number(&mut self, name: impl Into<String>, unit: &str, value: f64, goal: Option<Goal>) {
-        self.figure(name, unit, Spread { median: value, low: value, high: value, samples: 1 }, goal);
+    pub(crate) fn number(
+        &mut self,
+        name: impl Into<String>,
+        unit: &str,
+        value: f64,
+        goal: Option<Goal>,
+    ) {
+        self.figure(
+            name,
+            unit,
+            Spread {
+                median: value,
+                low: value,
+                high: value,
+                samples: 1,
+            },
+            goal,
+        );
     }
 
     /// Keeps it as `<name>.json` in a folder that is made when needed.
@@ -133,9 +155,12 @@ impl Section {
         if !path.exists() {
             return Ok(None);
         }
-        let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let section = serde_json::from_slice(&text);
-        section.map(Some).with_context(|| format!("{} is no result", path.display()))
+        section
+            .map(Some)
+            .with_context(|| format!("{} is no result", path.display()))
     }
 }
 
@@ -150,9 +175,23 @@ impl Figure {
 }
 
 impl Bar {
-    pub(crate) fn new(label: impl Into<String>, spread: Spread, own: bool, goal: Option<f64>) -> Self {
-        let Spread { median, low, high, .. } = spread;
-        Self { label: label.into(), value: median, low, high, own, goal }
+    pub(crate) fn new(
+        label: impl Into<String>,
+        spread: Spread,
+        own: bool,
+        goal: Option<f64>,
+    ) -> Self {
+        let Spread {
+            median, low, high, ..
+        } = spread;
+        Self {
+            label: label.into(),
+            value: median,
+            low,
+            high,
+            own,
+            goal,
+        }
     }
 }
 

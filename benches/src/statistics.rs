@@ -22,13 +22,12 @@ impl Spread {
         };
         let low = sorted.first().copied().unwrap_or_default();
         let high = sorted.last().copied().unwrap_or_default();
-        Self { median, low, high, samples: sorted.len() }
-    }
-
-    /// The same in another unit.
-    pub(crate) fn times(self, factor: f64) -> Self {
-        let Self { median, low, high, samples } = self;
-        Self { median: median * factor, low: low * factor, high: high * factor, samples }
+        Self {
+            median,
+            low,
+            high,
+            samples: sorted.len(),
+        }
     }
 }
 
@@ -41,7 +40,9 @@ pub(crate) struct Latencies {
 impl Latencies {
     pub(crate) fn new(mut nanoseconds: Vec<u64>) -> Self {
         nanoseconds.sort_unstable();
-        Self { sorted: nanoseconds }
+        Self {
+            sorted: nanoseconds,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -51,7 +52,9 @@ impl Latencies {
     /// The smallest value that at least `per_mille` of a thousand do not exceed, microseconds.
     pub(crate) fn microseconds(&self, per_mille: usize) -> f64 {
         let rank = (self.sorted.len() * per_mille).div_ceil(1_000).max(1);
-        self.sorted.get(rank - 1).map_or(0.0, |nanoseconds| *nanoseconds as f64 / 1e3)
+        self.sorted
+            .get(rank - 1)
+            .map_or(0.0, |nanoseconds| *nanoseconds as f64 / 1e3)
     }
 }
 

@@ -54,9 +54,10 @@ pub(crate) fn demo_command(
     let store = folder.join(format!("kurs-{}.db", address.port()));
     command
         .arg("demo")
+        .args(["--http-addr", &address.to_string()])
+        // Without it a demo keeps nothing; a server does.
+        .args(["--store-url", &format!("sqlite:{}", store.display())])
         .current_dir(folder)
-        .env("KURS_HTTP__ADDR", address.to_string())
-        .env("KURS_STORE__URL", format!("sqlite:{}", store.display()))
         .stderr(log);
     Ok(command)
 }
@@ -65,7 +66,10 @@ pub(crate) fn demo_command(
 pub(crate) fn said(folder: &Path) -> String {
     let text = std::fs::read_to_string(folder.join("kurs.log")).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(5).collect();
-    format!("kurs did not come up; it said at last: {}", lines.join(" | "))
+    format!(
+        "kurs did not come up; it said at last: {}",
+        lines.join(" | ")
+    )
 }
 
 /// What one connection saw.
@@ -97,7 +101,9 @@ pub(crate) fn run(options: &Options) -> Result<Section> {
         .collect();
     let mut total = Seen::default();
     for thread in threads {
-        let seen = thread.join().map_err(|_| anyhow!("a thread of the load ended badly"))??;
+        let seen = thread
+            .join()
+            .map_err(|_| anyhow!("a thread of the load ended badly"))??;
         total.latencies.extend(seen.latencies);
         total.lateness.extend(seen.lateness);
         total.errors += seen.errors;
@@ -118,7 +124,10 @@ fn wait_for_all(address: SocketAddr) -> Result<()> {
             if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
                 break;
             }
-            ensure!(Instant::now() < deadline, "{path} never had a rate: {answer:?}");
+            ensure!(
+                Instant::now() < deadline,
+                "{path} never had a rate: {answer:?}"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -160,7 +169,13 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn describe(section: &mut Section, options: &Options, seen: Seen, duration: Duration, cpu_percent: f64) {
+fn describe(
+    section: &mut Section,
+    options: &Options,
+    seen: Seen,
+    duration: Duration,
+    cpu_percent: f64,
+) {
     section.method(format!(
         "`kurs demo` (simulated venues, pricing, store and API in one process) on core {}; {RATE} requests per second \
          for {} s from core {} over {CONNECTIONS} kept connections: single rates, own and derived, and every tenth \
@@ -171,14 +186,32 @@ fn describe(section: &mut Section, options: &Options, seen: Seen, duration: Dura
         options.load_core
     ));
     let (errors, first_error) = (seen.errors, seen.first_error);
-    let (latencies, lateness) = (Latencies::new(seen.latencies), Latencies::new(seen.lateness));
+    let (latencies, lateness) = (
+        Latencies::new(seen.latencies),
+        Latencies::new(seen.lateness),
+    );
     section.number("errors", "requests", errors as f64, Some(Goal::AtMost(0.0)));
-    section.number("latency, p99", "us", latencies.microseconds(990), Some(Goal::AtMost(2_000.0)));
+    section.number(
+        "latency, p99",
+        "us",
+        latencies.microseconds(990),
+        Some(Goal::AtMost(2_000.0)),
+    );
     section.number("latency, p50", "us", latencies.microseconds(500), None);
     section.number("latency, p99.9", "us", latencies.microseconds(999), None);
-    section.number("latency, greatest", "us", latencies.microseconds(1_000), None);
+    section.number(
+        "latency, greatest",
+        "us",
+        latencies.microseconds(1_000),
+        None,
+    );
     section.number("answered", "requests", latencies.len() as f64, None);
-    section.number("load sent late by, p99", "us", lateness.microseconds(990), None);
+    section.number(
+        "load sent late by, p99",
+        "us",
+        lateness.microseconds(990),
+        None,
+    );
     section.number("CPU of kurs", "% of a core", cpu_percent, None);
     section.note(
         "Latency includes how late the load itself was: a thread that sleeps wakes some 50 us after its moment, and \
@@ -187,10 +220,21 @@ fn describe(section: &mut Section, options: &Options, seen: Seen, duration: Dura
     if let Some(error) = first_error {
         section.note(format!("First error: {error}."));
     }
-    let bars = [("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999), ("greatest", 1_000)];
+    let bars = [
+        ("p50", 500),
+        ("p90", 900),
+        ("p99", 990),
+        ("p99.9", 999),
+        ("greatest", 1_000),
+    ];
     let bar = |(label, per_mille): (&str, usize)| {
         let goal = (label == "p99").then_some(2_000.0);
-        Bar::new(label, Spread::of(&[latencies.microseconds(per_mille)]), true, goal)
+        Bar::new(
+            label,
+            Spread::of(&[latencies.microseconds(per_mille)]),
+            true,
+            goal,
+        )
     };
     section.charts.push(Chart {
         file: "bench-steady.svg".to_owned(),

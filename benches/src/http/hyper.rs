@@ -3,7 +3,9 @@
 use super::{CACHE_CONTROL, ETAG};
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL as CACHE_CONTROL_NAME, CONTENT_TYPE, ETAG as ETAG_NAME, IF_NONE_MATCH};
+use http::header::{
+    CACHE_CONTROL as CACHE_CONTROL_NAME, CONTENT_TYPE, ETAG as ETAG_NAME, IF_NONE_MATCH,
+};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -25,7 +27,8 @@ pub(crate) fn serve(address: SocketAddr, body: &Path) -> Result<()> {
             let (socket, _) = listener.accept().await.context("cannot accept")?;
             socket.set_nodelay(true)?;
             let body = body.clone();
-            let service = service_fn(move |request| ready(Ok::<_, Infallible>(answer(&request, &body))));
+            let service =
+                service_fn(move |request| ready(Ok::<_, Infallible>(answer(&request, &body))));
             let mut http = http1::Builder::new();
             http.pipeline_flush(true).header_read_timeout(None);
             // A connection that ends early ends with its client.
@@ -35,14 +38,19 @@ pub(crate) fn serve(address: SocketAddr, body: &Path) -> Result<()> {
 }
 
 fn answer(request: &Request<Incoming>, body: &Bytes) -> Response<Full<Bytes>> {
-    let unchanged = request.headers().get(IF_NONE_MATCH).is_some_and(|tag| tag == ETAG);
+    let unchanged = request
+        .headers()
+        .get(IF_NONE_MATCH)
+        .is_some_and(|tag| tag == ETAG);
     let mut response = if unchanged {
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
         let mut response = Response::new(Full::new(body.clone()));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     };
     let headers = response.headers_mut();

@@ -6,7 +6,8 @@ use kurs_api::{ApiConfig, ApiParts, ApiState};
 use kurs_bus::memory::MemoryBus;
 use kurs_bus::{Body, Update};
 use kurs_core::{
-    Choice, Clock, Epoch, Leg, Now, Pair, Price, Rate, RateState, Seq, SourceId, SystemClock, UpdateId,
+    Choice, Clock, Epoch, Leg, Now, Pair, Price, Rate, RateState, Seq, SourceId, SystemClock,
+    UpdateId,
 };
 use kurs_reader::{RateView, ViewConfig};
 use kurs_store::StoreConfig;
@@ -22,7 +23,11 @@ const VALID_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// The runtime of both servers: what the kurs binary gets when it is bound to one core.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(1).enable_all().build().context("no runtime")
+    builder
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("no runtime")
 }
 
 /// Serves until it is killed.
@@ -30,12 +35,24 @@ pub(crate) fn serve(address: SocketAddr) -> Result<()> {
     runtime()?.block_on(async move {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let pair = Pair::parse("BTC-USD")?;
-        let view = Arc::new(RateView::new(clock.clone(), ViewConfig { directions: vec![pair] }));
+        let view = Arc::new(RateView::new(
+            clock.clone(),
+            ViewConfig {
+                directions: vec![pair],
+            },
+        ));
         let body = Body::Rate(rate(pair, clock.now())?);
-        let id = UpdateId { shard: 0, epoch: Epoch(7), seq: Seq(1_234_567) };
+        let id = UpdateId {
+            shard: 0,
+            epoch: Epoch(7),
+            seq: Seq(1_234_567),
+        };
         view.apply(&Arc::new(Update { id, body }));
         view.set_loaded();
-        let store = StoreConfig { url: "sqlite::memory:".to_owned(), ..StoreConfig::default() };
+        let store = StoreConfig {
+            url: "sqlite::memory:".to_owned(),
+            ..StoreConfig::default()
+        };
         let store_config = store.clone();
         let store = tokio::task::spawn_blocking(move || kurs_store::open(&store)).await??;
         kurs_store::prepare(&*store, &store_config).await?;
@@ -75,7 +92,10 @@ fn rate(pair: Pair, now: Now) -> Result<Rate> {
             expires_at: now.wall.plus(VALID_FOR),
         })
     };
-    let legs = [leg("BTC-USDT", "binance", "60001.335")?, leg("USDT-USD", "coingecko", "0.999871")?];
+    let legs = [
+        leg("BTC-USDT", "binance", "60001.335")?,
+        leg("USDT-USD", "coingecko", "0.999871")?,
+    ];
     Ok(Rate {
         pair,
         value: Price::parse("59993.5948278")?,

@@ -21,8 +21,12 @@ pub(crate) fn file(folder: &Path, body: &[u8]) -> Result<String> {
 /// The location that answers from the configuration.
 pub(crate) fn memory(body: &[u8]) -> Result<String> {
     let body = std::str::from_utf8(body).context("the body is no text")?;
-    ensure!(!body.contains(['\'', '$', '\\']), "the body cannot be put into a configuration of nginx");
-    let headers = format!("add_header Cache-Control \"{CACHE_CONTROL}\"; add_header ETag '{ETAG}';");
+    ensure!(
+        !body.contains(['\'', '$', '\\']),
+        "the body cannot be put into a configuration of nginx"
+    );
+    let headers =
+        format!("add_header Cache-Control \"{CACHE_CONTROL}\"; add_header ETag '{ETAG}';");
     Ok(format!(
         "location = {PATH} {{ default_type application/json; {headers}\n\
          if ($http_if_none_match = '{ETAG}') {{ {headers} return 304; }}\n\
@@ -31,14 +35,24 @@ pub(crate) fn memory(body: &[u8]) -> Result<String> {
 }
 
 /// Starts nginx with one location.
-pub(crate) fn start(core: Option<usize>, folder: &Path, name: &str, location: &str) -> Result<Server> {
+pub(crate) fn start(
+    core: Option<usize>,
+    folder: &Path,
+    name: &str,
+    location: &str,
+) -> Result<Server> {
     let address = process::free_address()?;
     let prefix = folder.join(format!("nginx-{name}"));
     std::fs::create_dir_all(&prefix)?;
     let file = prefix.join("nginx.conf");
     std::fs::write(&file, configuration(address, location))?;
     let mut command = process::command(core, process::find("nginx"));
-    command.arg("-p").arg(&prefix).arg("-c").arg(&file).args(["-e", "stderr"]);
+    command
+        .arg("-p")
+        .arg(&prefix)
+        .arg("-c")
+        .arg(&file)
+        .args(["-e", "stderr"]);
     Server::start(command, address, PATH)
 }
 

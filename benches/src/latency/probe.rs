@@ -51,7 +51,9 @@ impl Trace {
 
     /// The frame is written next.
     pub(crate) fn sent(&self, number: usize) {
-        let (Some(wall), Some(sent)) = (self.sent_wall.get(number), self.sent.get(number)) else { return };
+        let (Some(wall), Some(sent)) = (self.sent_wall.get(number), self.sent.get(number)) else {
+            return;
+        };
         wall.store(wall_now().0, Ordering::Relaxed);
         sent.store(self.now(), Ordering::Release);
     }
@@ -60,8 +62,13 @@ impl Trace {
     fn readable(&self, rate: &Rate) {
         let (now, wall) = (self.now(), wall_now());
         let number = rate.bid.and_then(|bid| frames::number_of(&bid.to_string()));
-        let Some(number) = number.and_then(|number| usize::try_from(number).ok()) else { return };
-        let (Some(sent), Some(sent_wall)) = (self.sent.get(number), self.sent_wall.get(number)) else { return };
+        let Some(number) = number.and_then(|number| usize::try_from(number).ok()) else {
+            return;
+        };
+        let (Some(sent), Some(sent_wall)) = (self.sent.get(number), self.sent_wall.get(number))
+        else {
+            return;
+        };
         let sent = sent.load(Ordering::Acquire);
         let between = |from: Wall, to: Wall| nanoseconds(to.since(from));
         let steps = Steps {
@@ -76,8 +83,13 @@ impl Trace {
     /// The steps of all frames from this one on. A rate that was published again without a new
     /// price counts once.
     pub(crate) fn steps(&self, from: usize) -> Vec<Steps> {
-        let mut steps: Vec<(usize, Steps)> =
-            self.steps.lock().iter().filter(|(number, _)| *number >= from).copied().collect();
+        let mut steps: Vec<(usize, Steps)> = self
+            .steps
+            .lock()
+            .iter()
+            .filter(|(number, _)| *number >= from)
+            .copied()
+            .collect();
         steps.sort_by_key(|(number, _)| *number);
         steps.dedup_by_key(|(number, _)| *number);
         steps.into_iter().map(|(_, steps)| steps).collect()
@@ -86,10 +98,16 @@ impl Trace {
     /// How much later than its pace the venue wrote, nanoseconds.
     pub(crate) fn lateness(&self, from: usize, per_second: u64) -> Vec<u64> {
         let pause = 1_000_000_000 / per_second;
-        let first = self.sent.first().map_or(0, |sent| sent.load(Ordering::Acquire));
+        let first = self
+            .sent
+            .first()
+            .map_or(0, |sent| sent.load(Ordering::Acquire));
         let due = (0_u64..).map(|number| first + number * pause);
         let sent = self.sent.iter().map(|sent| sent.load(Ordering::Acquire));
-        sent.zip(due).skip(from).map(|(sent, due)| sent.saturating_sub(due)).collect()
+        sent.zip(due)
+            .skip(from)
+            .map(|(sent, due)| sent.saturating_sub(due))
+            .collect()
     }
 }
 
@@ -98,7 +116,9 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 fn wall_now() -> Wall {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
@@ -111,7 +131,11 @@ pub(crate) struct Probe {
 
 impl Probe {
     pub(crate) fn new(view: Arc<RateView>, trace: Arc<Trace>) -> Self {
-        Self { bus: MemoryBus::new(), view, trace }
+        Self {
+            bus: MemoryBus::new(),
+            view,
+            trace,
+        }
     }
 }
 
@@ -123,7 +147,12 @@ impl Bus for Probe {
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
         let (view, trace) = (Arc::clone(&self.view), Arc::clone(&self.trace));
-        Ok(Box::new(Watched { inner: self.bus.subscribe().await?, view, trace, handed_out: None }))
+        Ok(Box::new(Watched {
+            inner: self.bus.subscribe().await?,
+            view,
+            trace,
+            handed_out: None,
+        }))
     }
 
     async fn last_values(&self) -> Result<Vec<Arc<Update>>, BusError> {
@@ -153,7 +182,9 @@ impl Subscription for Watched {
         if let Some(update) = self.handed_out.take()
             && let Body::Rate(rate) = &update.body
         {
-            let body = self.view.hot(rate.pair.base.as_str(), rate.pair.quote.as_str());
+            let body = self
+                .view
+                .hot(rate.pair.base.as_str(), rate.pair.quote.as_str());
             let etag = format!("\"{}\"", update.id);
             if body.is_some_and(|body| body.etag == etag.as_bytes()) {
                 self.trace.readable(rate);

@@ -35,7 +35,12 @@ impl Venue {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen")?;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, address, pairs, trace })
+        Ok(Self {
+            listener,
+            address,
+            pairs,
+            trace,
+        })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -49,7 +54,8 @@ impl Venue {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(SUBSCRIBE_LIMIT))?;
         socket.set_write_timeout(Some(WRITE_LIMIT))?;
-        let mut client = accept(socket).map_err(|error| anyhow::anyhow!("no handshake: {error}"))?;
+        let mut client =
+            accept(socket).map_err(|error| anyhow::anyhow!("no handshake: {error}"))?;
         self.wait_for_subscriptions(&mut client, deadline)?;
         self.send(client.get_mut())?;
         // The client ends first, so that it never sees the venue go.
@@ -68,11 +74,20 @@ impl Venue {
         bail!("nobody connected within {SUBSCRIBE_LIMIT:?}")
     }
 
-    fn wait_for_subscriptions(&self, client: &mut WebSocket<TcpStream>, deadline: Instant) -> Result<()> {
+    fn wait_for_subscriptions(
+        &self,
+        client: &mut WebSocket<TcpStream>,
+        deadline: Instant,
+    ) -> Result<()> {
         let mut streams = BTreeSet::new();
         while streams.len() < self.pairs.len() {
-            ensure!(Instant::now() < deadline, "only {streams:?} were subscribed");
-            let Message::Text(text) = client.read()? else { continue };
+            ensure!(
+                Instant::now() < deadline,
+                "only {streams:?} were subscribed"
+            );
+            let Message::Text(text) = client.read()? else {
+                continue;
+            };
             let command: serde_json::Value = serde_json::from_str(&text)?;
             let names = command["params"].as_array().into_iter().flatten();
             streams.extend(names.filter_map(|name| name.as_str()).map(str::to_owned));
@@ -97,7 +112,9 @@ impl Venue {
                 std::thread::sleep(wait);
             }
             self.trace.sent(number);
-            socket.write_all(message).context("the client does not take frames any more")?;
+            socket
+                .write_all(message)
+                .context("the client does not take frames any more")?;
         }
         Ok(())
     }

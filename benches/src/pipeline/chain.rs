@@ -1,11 +1,12 @@
 //! Decoder, engine and view in a row, and each of them alone.
 
+use crate::process::thread_cpu;
 use crate::statistics::Spread;
 use anyhow::{Context as _, Result, ensure};
 use kurs_bus::{Body, Update};
 use kurs_core::{
-    Clock, Epoch, EventKind, Now, Pair, Price, Quote, Seq, SourceEvent, SourceId, SourceKind, SystemClock,
-    Tick, UpdateId,
+    Clock, Epoch, EventKind, Now, Pair, Price, Quote, Seq, SourceEvent, SourceId, SourceKind,
+    SystemClock, Tick, UpdateId,
 };
 use kurs_net::Frame;
 use kurs_pricing::{Effect, Engine, EngineConfig, SourceInfo};
@@ -15,7 +16,7 @@ use kurs_sources::binance::{Decoded, Decoder};
 use kurs_writer::Inbox;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Longer than any pass.
 const VALID_FOR: Duration = Duration::from_secs(600);
@@ -24,7 +25,9 @@ const READ_EVERY: usize = 100;
 /// Messages taken from the inbox at once.
 const BATCH: usize = 64;
 /// Every default direction.
-const DIRECTIONS: [&str; 6] = ["BTC-USD", "BTC-RUB", "ETH-USD", "ETH-RUB", "USDT-USD", "USDT-RUB"];
+const DIRECTIONS: [&str; 6] = [
+    "BTC-USD", "BTC-RUB", "ETH-USD", "ETH-RUB", "USDT-USD", "USDT-RUB",
+];
 
 /// What is priced besides the markets themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +58,12 @@ impl Chain {
         }
         let [source, aggregator, bank] = ["binance", "coingecko", "cbr"].map(SourceId::parse);
         let (source, aggregator, bank) = (source?, aggregator?, bank?);
-        let info = |id, kind, priority| SourceInfo { id, kind, priority, hold: Duration::from_secs(10) };
+        let info = |id, kind, priority| SourceInfo {
+            id,
+            kind,
+            priority,
+            hold: Duration::from_secs(10),
+        };
         let sources = vec![
             info(source, SourceKind::Exchange, 1),
             info(aggregator, SourceKind::Aggregator, 6),
@@ -63,13 +71,22 @@ impl Chain {
         ];
         let directions = match routes {
             Routes::Markets => Vec::new(),
-            Routes::Directions => {
-                DIRECTIONS.iter().map(|name| Pair::parse(name)).collect::<Result<_, _>>()?
-            }
+            Routes::Directions => DIRECTIONS
+                .iter()
+                .map(|name| Pair::parse(name))
+                .collect::<Result<_, _>>()?,
         };
         let engine = Engine::new(EngineConfig::new(sources, directions.clone()));
         let view = RateView::new(clock.clone(), ViewConfig { directions });
-        let mut chain = Self { clock, decoder, engine, view, source, effects: Vec::new(), seq: 0 };
+        let mut chain = Self {
+            clock,
+            decoder,
+            engine,
+            view,
+            source,
+            effects: Vec::new(),
+            seq: 0,
+        };
         if routes == Routes::Directions {
             chain.tell(aggregator, "USDT-USD", "0.999871")?;
             chain.tell(bank, "USD-RUB", "92.5058")?;
@@ -82,33 +99,60 @@ impl Chain {
         let received = self.clock.now();
         let quote = Quote::Single(Price::parse(value)?);
         let pair = Pair::parse(pair)?;
-        let tick = Tick { pair, quote, observed_at: None, valid_for: VALID_FOR, event_id: None };
-        let event = SourceEvent { source, received, kind: EventKind::Table(Arc::from([tick])) };
+        let tick = Tick {
+            pair,
+            quote,
+            observed_at: None,
+            valid_for: VALID_FOR,
+            event_id: None,
+        };
+        let event = SourceEvent {
+            source,
+            received,
+            kind: EventKind::Table(Arc::from([tick])),
+        };
         self.price(received, &event);
         Ok(())
     }
 
-    /// Sends all frames through and gives the time it took; every frame must become a rate.
+    /// Sends all frames through and gives the CPU time it took; every frame must become a rate.
     pub(crate) fn run(&mut self, frames: &[String]) -> Result<Duration> {
         let (mut ticks, mut bodies) = (0, 0);
-        let begin = Instant::now();
+        let begin = thread_cpu()?;
         for (number, text) in frames.iter().enumerate() {
             let received = self.clock.now();
-            let frame = Frame { connection: 1, received, text };
-            let Decoded::Tick { tick, .. } = self.decoder.decode(frame) else { continue };
+            let frame = Frame {
+                connection: 1,
+                received,
+                text,
+            };
+            let Decoded::Tick { tick, .. } = self.decoder.decode(frame) else {
+                continue;
+            };
             ticks += 1;
             let pair = tick.pair;
-            let event = SourceEvent { source: self.source, received, kind: EventKind::Tick(tick) };
+            let event = SourceEvent {
+                source: self.source,
+                received,
+                kind: EventKind::Tick(tick),
+            };
             self.price(received, &event);
             if number % READ_EVERY == 0 {
                 let body = self.view.hot(pair.base.as_str(), pair.quote.as_str());
                 bodies += body.map_or(0, |body| body.body.len());
             }
         }
-        let taken = begin.elapsed();
+        let taken = thread_cpu()? - begin;
         black_box(bodies);
-        ensure!(ticks == frames.len(), "only {ticks} of {} frames were new prices", frames.len());
-        ensure!(bodies > 0 && self.view.revision() > 0, "nothing reached the view");
+        ensure!(
+            ticks == frames.len(),
+            "only {ticks} of {} frames were new prices",
+            frames.len()
+        );
+        ensure!(
+            bodies > 0 && self.view.revision() > 0,
+            "nothing reached the view"
+        );
         Ok(taken)
     }
 
@@ -117,14 +161,21 @@ impl Chain {
         for effect in self.effects.drain(..) {
             if let Effect::Publish(rate) = effect {
                 self.seq += 1;
-                self.view.apply(&Arc::new(Update { id: id(self.seq), body: Body::Rate(rate) }));
+                self.view.apply(&Arc::new(Update {
+                    id: id(self.seq),
+                    body: Body::Rate(rate),
+                }));
             }
         }
     }
 }
 
 fn id(seq: u64) -> UpdateId {
-    UpdateId { shard: 0, epoch: Epoch(1), seq: Seq(seq) }
+    UpdateId {
+        shard: 0,
+        epoch: Epoch(1),
+        seq: Seq(seq),
+    }
 }
 
 /// Nanoseconds per frame of each stage alone, a value for each round.
@@ -146,8 +197,16 @@ impl Stages {
             ("decode: frame to tick", true, Spread::of(&self.decode)),
             ("engine: tick to rate", true, Spread::of(&self.engine)),
             ("view: update to slot", true, Spread::of(&self.view)),
-            ("inbox: in and out, one thread", false, Spread::of(&self.inbox)),
-            ("render: a body for every frame", false, Spread::of(&self.render)),
+            (
+                "inbox: in and out, one thread",
+                false,
+                Spread::of(&self.inbox),
+            ),
+            (
+                "view, with a body made for every frame",
+                false,
+                Spread::of(&self.render),
+            ),
         ]
     }
 
@@ -179,51 +238,67 @@ fn pass(frames: &[String], pairs: &[Pair]) -> Result<[Duration; 6]> {
     let mut chain = Chain::new(pairs, Routes::Markets)?;
     let received = chain.clock.now();
 
-    let begin = Instant::now();
+    let begin = thread_cpu()?;
     for _ in frames {
         black_box(chain.clock.now());
     }
-    let clock = begin.elapsed();
+    let clock = thread_cpu()? - begin;
 
     let mut events = Vec::with_capacity(frames.len());
-    let begin = Instant::now();
+    let begin = thread_cpu()?;
     for text in frames {
-        if let Decoded::Tick { tick, .. } = chain.decoder.decode(Frame { connection: 1, received, text }) {
-            events.push(SourceEvent { source: chain.source, received, kind: EventKind::Tick(tick) });
+        if let Decoded::Tick { tick, .. } = chain.decoder.decode(Frame {
+            connection: 1,
+            received,
+            text,
+        }) {
+            events.push(SourceEvent {
+                source: chain.source,
+                received,
+                kind: EventKind::Tick(tick),
+            });
         }
     }
-    let decode = begin.elapsed();
+    let decode = thread_cpu()? - begin;
 
     let mut updates = Vec::with_capacity(frames.len());
-    let begin = Instant::now();
+    let begin = thread_cpu()?;
     for event in &events {
         chain.engine.handle(received, event, &mut chain.effects);
         for effect in chain.effects.drain(..) {
             if let Effect::Publish(rate) = effect {
                 let seq = u64::try_from(updates.len())? + 1;
-                updates.push(Arc::new(Update { id: id(seq), body: Body::Rate(rate) }));
+                updates.push(Arc::new(Update {
+                    id: id(seq),
+                    body: Body::Rate(rate),
+                }));
             }
         }
     }
-    let engine = begin.elapsed();
-    ensure!(updates.len() == frames.len(), "{} updates of {} frames", updates.len(), frames.len());
+    let engine = thread_cpu()? - begin;
+    ensure!(
+        updates.len() == frames.len(),
+        "{} updates of {} frames",
+        updates.len(),
+        frames.len()
+    );
 
-    let begin = Instant::now();
+    let begin = thread_cpu()?;
     for update in &updates {
         black_box(chain.view.apply(update));
     }
-    let view = begin.elapsed();
+    let view = thread_cpu()? - begin;
 
-    let inbox = through_inbox(events);
-    let render = rendered(&chain, &updates);
+    let inbox = through_inbox(events)?;
+    let render = rendered(&chain, &updates)?;
     Ok([clock, decode, engine, view, inbox, render])
 }
 
 /// The way from the sources' tasks to the engine's thread, without a second thread.
-fn through_inbox(events: Vec<SourceEvent>) -> Duration {
+fn through_inbox(events: Vec<SourceEvent>) -> Result<Duration> {
     let inbox = Inbox::new();
     let mut messages = Vec::with_capacity(BATCH);
-    let begin = Instant::now();
+    let begin = thread_cpu()?;
     for (number, event) in events.into_iter().enumerate() {
         inbox.deliver(event);
         if number % BATCH == BATCH - 1 {
@@ -232,19 +307,18 @@ fn through_inbox(events: Vec<SourceEvent>) -> Duration {
             messages.clear();
         }
     }
-    begin.elapsed()
+    Ok(thread_cpu()? - begin)
 }
 
-/// What rendering adds when every single rate is asked for.
-fn rendered(chain: &Chain, updates: &[Arc<Update>]) -> Duration {
+/// The view again, when every single rate is asked for.
+fn rendered(chain: &Chain, updates: &[Arc<Update>]) -> Result<Duration> {
     let view = RateView::new(chain.clock.clone(), ViewConfig::default());
-    let mut taken = Duration::ZERO;
+    let begin = thread_cpu()?;
     for update in updates {
         view.apply(update);
-        let Body::Rate(rate) = &update.body else { continue };
-        let begin = Instant::now();
-        black_box(view.hot(rate.pair.base.as_str(), rate.pair.quote.as_str()));
-        taken += begin.elapsed();
+        if let Body::Rate(rate) = &update.body {
+            black_box(view.hot(rate.pair.base.as_str(), rate.pair.quote.as_str()));
+        }
     }
-    taken
+    Ok(thread_cpu()? - begin)
 }

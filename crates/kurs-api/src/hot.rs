@@ -20,83 +20,78 @@ use std::sync::Arc;
 const PREFIX: &str = "/api/v1/rates/";
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Which way a request goes.
-pub(crate) enum Way {
-    /// Answered here.
-    Short {
-        /// The answer.
-        response: Response<Body>,
-        /// True for HEAD.
-        is_head: bool,
-    },
-    /// To be answered by the table of routes.
-    General(Request<Incoming>),
+/// All that the answer to a plain request needs.
+pub(crate) struct Ready {
+    pub(crate) is_head: bool,
+    not_modified: bool,
+    rendered: Arc<Rendered>,
+    cache: HeaderValue,
+    etag: HeaderValue,
+    request_id: HeaderValue,
 }
 
-/// Answers a request, or gives it back for the general way.
-pub(crate) fn answer(api: &ApiState, request: Request<Incoming>) -> Way {
+/// Looks whether a request can be answered the short way; `None` sends it the general way. Takes
+/// the request by reference, since moving it here and back is a cost of its own.
+#[inline]
+pub(crate) fn ready(api: &ApiState, request: &Request<Incoming>) -> Option<Ready> {
     // What is logged request by request goes the way that logs.
     if tracing::enabled!(tracing::Level::DEBUG) {
-        return Way::General(request);
+        return None;
     }
     let is_head = match *request.method() {
         Method::GET => false,
         Method::HEAD => true,
-        _ => return Way::General(request),
+        _ => return None,
     };
     let uri = request.uri();
-    let Some((base, quote)) = uri
-        .path()
-        .strip_prefix(PREFIX)
-        .and_then(|rest| rest.split_once('/'))
-    else {
-        return Way::General(request);
-    };
-    let Some(asked) = plain(request.headers()).filter(|_| uri.query().is_none()) else {
-        return Way::General(request);
-    };
-    let Some(rendered) =
-        find(api, base, quote).filter(|found| found.body.len() <= COMPRESSED_ABOVE)
-    else {
-        return Way::General(request);
-    };
-    let not_modified = match asked.if_none_match {
+    let (base, quote) = uri.path().strip_prefix(PREFIX)?.split_once('/')?;
+    let asked = plain(request.headers()).filter(|_| uri.query().is_none())?;
+    let rendered = find(api, base, quote).filter(|found| found.body.len() <= COMPRESSED_ABOVE)?;
+    let not_modified = match asked.if_none_match.map(HeaderValue::as_bytes) {
         None => false,
-        Some(value) if value.as_bytes() == &*rendered.etag => true,
-        // Lists, stars and weak tags are read the general way.
-        Some(value) if value.as_bytes().contains(&b',') || value.as_bytes().contains(&b'*') => {
-            return Way::General(request);
+        Some(tag) if tag == &*rendered.etag => true,
+        // Lists and stars are read the general way.
+        Some(tag) if tag.contains(&b',') || tag.contains(&b'*') => return None,
+        Some(tag) => tag.strip_prefix(b"W/") == Some(&*rendered.etag),
+    };
+    Some(Ready {
+        is_head,
+        not_modified,
+        cache: max_age(rendered.valid_until.since(api.view.now().mono)),
+        etag: HeaderValue::from_maybe_shared(rendered.etag.clone()).ok()?,
+        request_id: id_of(api, asked.request_id),
+        rendered,
+    })
+}
+
+impl Ready {
+    /// The answer. The map of the request's headers becomes that of the answer's: hyper keeps it
+    /// for the next request, so that neither is ever allocated again.
+    #[inline]
+    pub(crate) fn respond(self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, _) = request.into_parts();
+        let mut headers = parts.headers;
+        headers.clear();
+        headers.insert(CACHE_CONTROL, self.cache);
+        headers.insert(ETAG, self.etag);
+        headers.insert(X_REQUEST_ID, self.request_id);
+        headers.insert(SUPPORTED_VERSIONS, VERSION_ONE);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+        headers.insert(REFERRER_POLICY, NO_REFERRER);
+        let body = if self.not_modified {
+            Body::empty()
+        } else {
+            headers.insert(CONTENT_TYPE, APPLICATION_JSON);
+            Body::full(self.rendered.body.clone())
+        };
+        let mut response = Response::new(body);
+        if self.not_modified {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
         }
-        Some(value) => value.as_bytes().strip_prefix(b"W/") == Some(&*rendered.etag),
-    };
-    let Ok(etag) = HeaderValue::from_maybe_shared(rendered.etag.clone()) else {
-        return Way::General(request);
-    };
-    let request_id = id_of(api, asked.request_id);
-    let left = rendered.valid_until.since(api.view.now().mono);
-    let cache = max_age(left);
-    // The map of the request becomes that of the answer: hyper keeps it for the next request,
-    // so that neither is ever allocated again.
-    let (parts, _) = request.into_parts();
-    let mut headers = parts.headers;
-    headers.clear();
-    headers.insert(CACHE_CONTROL, cache);
-    headers.insert(ETAG, etag);
-    headers.insert(X_REQUEST_ID, request_id);
-    headers.insert(SUPPORTED_VERSIONS, VERSION_ONE);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
-    headers.insert(REFERRER_POLICY, NO_REFERRER);
-    let mut response = if not_modified {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.headers_mut() = headers;
         response
-    } else {
-        headers.insert(CONTENT_TYPE, APPLICATION_JSON);
-        Response::new(Body::full(rendered.body.clone()))
-    };
-    *response.headers_mut() = headers;
-    Way::Short { response, is_head }
+    }
 }
 
 fn find(api: &ApiState, base: &str, quote: &str) -> Option<Arc<Rendered>> {

@@ -12,6 +12,7 @@ use kurs_telemetry::metrics::Counter;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::io::Write;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -219,8 +220,12 @@ impl Server {
                 };
                 counter.inc();
                 let problem = Problem::new(Kind::TooBusy, detail);
-                // Without waiting: a client that does not take this gets nothing.
-                let _ = socket.try_write(&problem_answer(&problem, self.api.ids.next().as_str()));
+                let answer = problem_answer(&problem, self.api.ids.next().as_str());
+                // Without waiting, past the runtime: a client that does not take this at once gets
+                // nothing.
+                if let Ok(mut socket) = socket.into_std() {
+                    let _ = socket.write(&answer);
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::conditional::Caching;
 use crate::connection::ConnectionState;
 use crate::cors;
-use crate::hot::{self, Way};
+use crate::hot;
 use crate::incoming;
 use crate::parameter::Arguments;
 use crate::problem::{Kind, Problem, clean};
@@ -91,20 +91,16 @@ impl hyper::service::Service<Request<Incoming>> for ApiService {
         if !request.body().is_end_stream() {
             self.connection.body_announced();
         }
-        let request = if self.surface == Surface::Operations {
-            request
-        } else {
-            match hot::answer(&self.api, request) {
-                Way::Short { response, is_head } => {
-                    let (get, head) = &self.api.hot_metrics;
-                    let counters = if is_head { head } else { get };
-                    counters.observe(response.status().as_u16(), began.elapsed());
-                    self.connection.answer_made();
-                    return Answering::Done(Some(response));
-                }
-                Way::General(request) => request,
-            }
-        };
+        if self.surface != Surface::Operations
+            && let Some(ready) = hot::ready(&self.api, &request)
+        {
+            let (get, head) = &self.api.hot_metrics;
+            let counters = if ready.is_head { head } else { get };
+            let response = ready.respond(request);
+            counters.observe(response.status().as_u16(), began.elapsed());
+            self.connection.answer_made();
+            return Answering::Done(Some(response));
+        }
         let api = Arc::clone(&self.api);
         let connection = Arc::clone(&self.connection);
         let (peer, surface) = (self.peer, self.surface);

@@ -121,8 +121,8 @@ impl RateView {
                 return self.expired(Pair::new(base, slot.pair.quote), &held, now);
             }
         }
-        let expected = self
-            .directions()
+        let directions = self.directions();
+        let expected = directions
             .iter()
             .find(|pair| pair.base.canonical() == canonical);
         match expected {

@@ -8,7 +8,7 @@ use crate::slot::{Held, HeldPrice, Slot};
 use arc_swap::ArcSwap;
 use kurs_bus::{Body, SourceStatus, Update};
 use kurs_core::{
-    Asset, Clock, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
+    Asset, Clock, Epoch, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
 };
 use kurs_store::StoredRate;
 use parking_lot::{Mutex, RwLock};
@@ -57,10 +57,10 @@ type DerivedCache = HashMap<(Pair, Option<SourceId>), Arc<Derived>>;
 #[derive(Debug)]
 pub struct RateView {
     pub(crate) clock: Arc<dyn Clock>,
-    config: ViewConfig,
+    directions: ArcSwap<Vec<Pair>>,
     index: ArcSwap<HashMap<Pair, Arc<Slot>>>,
     prices: RwLock<HashMap<(SourceId, Pair), Arc<HeldPrice>>>,
-    statuses: RwLock<BTreeMap<SourceId, SourceStatus>>,
+    statuses: RwLock<BTreeMap<SourceId, (Epoch, SourceStatus)>>,
     tracked: ArcSwap<Vec<TrackedSymbol>>,
     parser: RwLock<PairParser>,
     pub(crate) derived: Mutex<DerivedCache>,
@@ -84,7 +84,7 @@ impl RateView {
         let parser = PairParser::new(assets);
         Self {
             clock,
-            config,
+            directions: ArcSwap::from_pointee(config.directions),
             index: ArcSwap::default(),
             prices: RwLock::default(),
             statuses: RwLock::default(),
@@ -203,7 +203,11 @@ impl RateView {
                 newer
             }
             Body::SourceStatus(status) => {
-                self.statuses.write().insert(status.source, status.clone());
+                let told = (update.id.epoch, status.clone());
+                let mut statuses = self.statuses.write();
+                // A source that the present Writer does not run is not shown any more.
+                statuses.retain(|_, (epoch, _)| *epoch >= update.id.epoch);
+                statuses.insert(status.source, told);
                 true
             }
             Body::Tracked(symbols) => {
@@ -233,7 +237,9 @@ impl RateView {
             .collect();
         for slot in self.slots() {
             // What came from the store is of an earlier epoch, and may be confirmed yet.
-            let is_of_this_writer = slot.load().is_some_and(|held| Some(held.id().epoch) == epoch);
+            let is_of_this_writer = slot
+                .load()
+                .is_some_and(|held| Some(held.id().epoch) == epoch);
             if is_of_this_writer && !published.contains(&slot.pair) {
                 slot.store(None);
                 self.topology.fetch_add(1, Ordering::Relaxed);
@@ -332,7 +338,11 @@ impl RateView {
     /// State and counters of every source.
     #[must_use]
     pub fn sources(&self) -> Vec<SourceStatus> {
-        self.statuses.read().values().cloned().collect()
+        self.statuses
+            .read()
+            .values()
+            .map(|(_, status)| status.clone())
+            .collect()
     }
 
     /// The best of these sources by its order of preference.
@@ -343,7 +353,7 @@ impl RateView {
             (
                 statuses
                     .get(source)
-                    .map_or(u16::MAX, |status| status.priority),
+                    .map_or(u16::MAX, |(_, status)| status.priority),
                 *source,
             )
         })
@@ -357,8 +367,15 @@ impl RateView {
 
     /// The configured directions under the names they are asked for.
     #[must_use]
-    pub fn directions(&self) -> &[Pair] {
-        &self.config.directions
+    pub fn directions(&self) -> Arc<Vec<Pair>> {
+        self.directions.load_full()
+    }
+
+    /// Takes new directions over while running.
+    pub fn set_directions(&self, directions: Vec<Pair>) {
+        let assets = directions.iter().flat_map(|pair| [pair.base, pair.quote]);
+        self.parser.write().learn(assets);
+        self.directions.store(Arc::new(directions));
     }
 
     /// Published pairs, in order.
@@ -393,8 +410,8 @@ impl RateView {
     /// True when the pair is configured or tracked, so that a rate is to be expected.
     pub(crate) fn is_expected(&self, asked: Pair) -> bool {
         let pair = asked.canonical();
-        self.config
-            .directions
+        self.directions
+            .load()
             .iter()
             .any(|direction| direction.canonical() == pair)
             || self.tracked.load().iter().any(|symbol| symbol.pair == pair)

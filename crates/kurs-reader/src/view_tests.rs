@@ -364,7 +364,10 @@ fn a_pair_withdrawn_during_a_gap_is_not_served_any_more() {
     desk.markets();
     let id = desk.id();
     let kept = desk.rate("USD-RUB", "91", "cbr", MAX_AGE);
-    let last = [Arc::new(Update { id, body: Body::Rate(kept) })];
+    let last = [Arc::new(Update {
+        id,
+        body: Body::Rate(kept),
+    })];
     desk.view.apply(&last[0]);
     desk.view.keep_only(&last);
     assert!(desk.view.hot("BTC", "USDT").is_none());

@@ -78,9 +78,15 @@ impl Tracking {
         }
     }
 
-    /// Answers commands until the bus ends.
-    pub async fn serve(mut self, bus: Arc<dyn Bus>) {
-        while let Some(request) = bus.next_request().await {
+    /// Answers commands until the bus ends or `stopped` turns true. A command that was begun is
+    /// answered first.
+    pub async fn serve(mut self, bus: Arc<dyn Bus>, mut stopped: watch::Receiver<bool>) {
+        loop {
+            let request = tokio::select! {
+                _ = stopped.wait_for(|ended| *ended) => return,
+                request = bus.next_request() => request,
+            };
+            let Some(request) = request else { return };
             let reply = match request.command {
                 Command::Track { symbol, pair } => self.track(symbol, pair.canonical()).await,
                 Command::Untrack { symbol } => self.untrack(&symbol).await,

@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 const STORE_RETRY: Duration = Duration::from_millis(500);
 /// Wait before a source that ended by a panic is started again.
 const SOURCE_RESTART: Duration = Duration::from_secs(1);
+/// How long the command at hand may take to be answered.
+const COMMAND_END: Duration = Duration::from_secs(6);
 /// How long the sources may take to close their connections.
 const SOURCES_END: Duration = Duration::from_secs(2);
 
@@ -121,7 +123,8 @@ impl Writer {
             tracking.load_without_store(&parts.pairs);
         }
         let mut helpers = JoinSet::new();
-        helpers.spawn(tracking.serve(Arc::clone(&parts.bus)));
+        let commands = tracking.serve(Arc::clone(&parts.bus), shutdown.clone());
+        let mut commands = tokio::spawn(commands);
         helpers.spawn(status::run(parts.sources.clone(), Arc::clone(&inbox)));
         helpers.spawn(housekeeping::prune(
             Arc::clone(&parts.store),
@@ -139,6 +142,13 @@ impl Writer {
         // An error means that the sender is gone, which is a shutdown as well.
         let _ = shutdown.wait_for(|ended| *ended).await;
         parts.health.set("writer", Status::Failed, "stopping");
+        if tokio::time::timeout(COMMAND_END, &mut commands)
+            .await
+            .is_err()
+        {
+            tracing::warn!("a command did not end in time");
+            commands.abort();
+        }
         stop_sources.send_replace(true);
         let ended = async { while sources.join_next().await.is_some() {} };
         if tokio::time::timeout(SOURCES_END, ended).await.is_err() {

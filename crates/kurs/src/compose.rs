@@ -5,9 +5,9 @@ use crate::config::{Config, Role};
 use crate::exit::{Exit, Failure};
 use crate::supervise::supervise;
 use kurs_api::{ApiParts, ApiState};
-use kurs_bus::Bus;
 use kurs_bus::memory::MemoryBus;
-use kurs_core::{Clock, SourceState, SystemClock, Wall};
+use kurs_bus::{Bus, Command, Reply};
+use kurs_core::{Clock, Pair, SourceState, SystemClock, Wall};
 use kurs_net::Proxies;
 use kurs_net::http::HttpClient;
 use kurs_pricing::EngineConfig;
@@ -23,6 +23,8 @@ use tokio::task::JoinSet;
 
 /// Wait before a store that is away is asked again.
 const STORE_RETRY: Duration = Duration::from_millis(500);
+/// How long the Writer may take to track a pair of a new configuration, its own start included.
+const TRACK_PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether the first picture of all rates is there.
 pub(crate) const START_CHECK: Duration = Duration::from_millis(10);
 
@@ -36,14 +38,32 @@ pub struct Built {
     pub store: Arc<dyn Store>,
     /// The Reader's picture of all rates.
     pub view: Arc<RateView>,
-    /// Where prices come from.
-    pub sources: Vec<BuiltSource>,
+    /// What the Writer runs on; a new plan takes the place of the old one while running.
+    pub plan: watch::Sender<Arc<Plan>>,
+    /// True when all sources are pointed at simulated venues.
+    simulated: bool,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How each part is.
     pub health: Arc<Health>,
     /// Seed of all jitter.
     pub seed: u64,
+}
+
+/// What a Writer is made of that a new configuration may change.
+pub struct Plan {
+    config: Config,
+    sources: Vec<BuiltSource>,
+}
+
+impl Plan {
+    fn new(config: &Config, simulated: bool, clock: &Arc<dyn Clock>) -> Result<Self, Failure> {
+        let sources = sources(config, simulated, clock)?;
+        Ok(Self {
+            config: config.clone(),
+            sources,
+        })
+    }
 }
 
 /// Builds all parts; nothing runs yet and nothing outside is asked.
@@ -68,7 +88,7 @@ pub fn build(config: &Config, simulated: bool) -> Result<Built, Failure> {
         );
         Failure::new(Exit::Failure, message)
     })?;
-    let sources = sources(config, simulated, &clock)?;
+    let plan = Plan::new(config, simulated, &clock)?;
     let view = RateView::new(
         Arc::clone(&clock),
         ViewConfig {
@@ -79,7 +99,8 @@ pub fn build(config: &Config, simulated: bool) -> Result<Built, Failure> {
         bus: Arc::new(MemoryBus::new()),
         store,
         view: Arc::new(view),
-        sources,
+        plan: watch::Sender::new(Arc::new(plan)),
+        simulated,
         metrics,
         health: Arc::new(Health::new()),
         seed: fastrand::u64(..),
@@ -121,7 +142,7 @@ pub async fn start_roles(built: Arc<Built>, config: Config, mut stopped: watch::
         roles.spawn(reader(Arc::clone(&built), stopped.clone()));
     }
     if config.runs(Role::Writer) {
-        roles.spawn(writer(Arc::clone(&built), config, stopped.clone()));
+        roles.spawn(writer(Arc::clone(&built), stopped.clone()));
     }
     while roles.join_next().await.is_some() {}
 }
@@ -152,27 +173,47 @@ async fn prepare_store(built: &Built, config: &Config) {
     }
 }
 
-/// The Writer role: sources to pricing to bus and store.
-async fn writer(built: Arc<Built>, config: Config, stopped: watch::Receiver<bool>) {
+/// The Writer role: sources to pricing to bus and store. A new plan ends the running Writer in
+/// order and starts the next one under a new epoch; Readers serve on meanwhile.
+async fn writer(built: Arc<Built>, mut stopped: watch::Receiver<bool>) {
+    let mut plans = built.plan.subscribe();
+    loop {
+        let plan = Arc::clone(&plans.borrow_and_update());
+        let (end, ended) = watch::channel(false);
+        let mut running = tokio::spawn(run_writer(Arc::clone(&built), plan, ended));
+        tokio::select! {
+            _ = &mut running => return,
+            _ = plans.changed() => {}
+            _ = stopped.wait_for(|ended| *ended) => {}
+        }
+        end.send_replace(true);
+        if let Err(error) = running.await {
+            tracing::error!(%error, "the Writer ended badly");
+        }
+        if *stopped.borrow() {
+            return;
+        }
+    }
+}
+
+async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<bool>) {
     let panics = built.metrics.process.panics("writer");
-    supervise("writer", panics, stopped.clone(), || {
-        let infos = built.sources.iter().map(|source| kurs_pricing::SourceInfo {
+    supervise("writer", panics, ended.clone(), || {
+        let infos = plan.sources.iter().map(|source| kurs_pricing::SourceInfo {
             id: source.info.id,
             kind: source.info.kind,
             priority: source.info.priority,
             hold: Duration::from_millis(source.info.hold_ms),
         });
+        let config = &plan.config;
         let mut engine = EngineConfig::new(infos.collect(), config.directions.clone());
         engine.policies = config.policy.clone();
+        let sources = plan.sources.iter().map(|source| Arc::clone(&source.source));
         let parts = kurs_writer::Parts {
             bus: Arc::clone(&built.bus),
             store: Arc::clone(&built.store),
             clock: Arc::clone(&built.clock),
-            sources: built
-                .sources
-                .iter()
-                .map(|source| Arc::clone(&source.source))
-                .collect(),
+            sources: sources.collect(),
             engine,
             pairs: config.pairs.clone(),
             seed: built.seed,
@@ -181,9 +222,68 @@ async fn writer(built: Arc<Built>, config: Config, stopped: watch::Receiver<bool
             recorder: config.recorder.clone(),
             keep_history: Duration::from_secs(u64::from(config.store.history_days) * 86_400),
         };
-        kurs_writer::Writer::new(parts).run(stopped.clone())
+        kurs_writer::Writer::new(parts).run(ended.clone())
     })
     .await;
+}
+
+/// Keys that a running process takes over, by their beginnings.
+const TAKEN_OVER: [&str; 6] = [
+    "directions",
+    "pairs",
+    "policy",
+    "recorder",
+    "sources",
+    "store.history_days",
+];
+
+/// Takes over what a new configuration changes about sources, policies, directions and pairs.
+/// Returns the beginnings of the keys it took over.
+pub fn take_over(built: &Arc<Built>, old: &Config, new: &Config) -> Vec<String> {
+    let plan = match Plan::new(new, built.simulated, &built.clock) {
+        Ok(plan) => plan,
+        Err(failure) => {
+            tracing::error!(error = %failure, "the sources stay as they were");
+            return Vec::new();
+        }
+    };
+    let is_same = (
+        &old.directions,
+        &old.pairs,
+        &old.policy,
+        &old.recorder,
+        &old.sources,
+    ) == (
+        &new.directions,
+        &new.pairs,
+        &new.policy,
+        &new.recorder,
+        &new.sources,
+    ) && old.store.history_days == new.store.history_days;
+    if !is_same {
+        built.view.set_directions(new.directions.clone());
+        built.plan.send_replace(Arc::new(plan));
+        let added = new.pairs.iter().filter(|pair| !old.pairs.contains(pair));
+        for pair in added.copied().collect::<Vec<_>>() {
+            tokio::spawn(track(Arc::clone(&built.bus), pair));
+        }
+    }
+    TAKEN_OVER.map(str::to_owned).to_vec()
+}
+
+/// Tracks a pair that was added to the configuration, on the way every symbol is tracked.
+async fn track(bus: Arc<dyn Bus>, pair: Pair) {
+    let symbol = format!("{}{}", pair.base, pair.quote).into();
+    match bus
+        .request(Command::Track { symbol, pair }, TRACK_PATIENCE)
+        .await
+    {
+        Ok(Reply::Tracked { .. }) => {}
+        Ok(reply) => tracing::error!(%pair, ?reply, "cannot track a pair of the new configuration"),
+        Err(error) => {
+            tracing::error!(%pair, %error, "cannot track a pair of the new configuration")
+        }
+    }
 }
 
 /// The Reader role: store and bus to the picture of all rates.

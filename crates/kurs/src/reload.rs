@@ -1,6 +1,7 @@
-//! Reading the configuration again on SIGHUP. What is wrong changes nothing; what can change
+//! Reading the configuration again on SIGHUP or when its file changes. What is wrong changes nothing; what can change
 //! while running does; the rest is named as waiting for a restart.
 
+use crate::config::file::FILE_NAME;
 use crate::config::tree::show_path;
 use crate::config::{Config, Inputs, Loaded};
 use kurs_telemetry::LogHandle;
@@ -17,7 +18,11 @@ pub struct Reload {
     log: LogHandle,
     metrics: ProcessMetrics,
     hook: Hook,
+    file: Option<FileStamp>,
 }
+
+/// What tells one state of a file from another: when it was written, and its length.
+type FileStamp = (std::time::SystemTime, u64);
 
 impl Reload {
     /// Reloads from the same inputs as at start.
@@ -29,13 +34,26 @@ impl Reload {
         metrics: ProcessMetrics,
         hook: Hook,
     ) -> Self {
+        let file = stamp(&inputs);
         Self {
             inputs,
             current,
             log,
             metrics,
             hook,
+            file,
         }
+    }
+
+    /// Reads the configuration again if its file was written since it was last looked at. True
+    /// when it was taken over.
+    pub fn reload_if_file_changed(&mut self) -> bool {
+        let file = stamp(&self.inputs);
+        if file == self.file {
+            return false;
+        }
+        self.file = file;
+        self.reload()
     }
 
     /// Reads the configuration again. True when it was taken over.
@@ -71,6 +89,16 @@ impl Reload {
         self.current = new;
         true
     }
+}
+
+/// The present state of the configuration file; `None` when there is none.
+fn stamp(inputs: &Inputs) -> Option<FileStamp> {
+    let path = inputs
+        .file
+        .clone()
+        .unwrap_or_else(|| inputs.folder.join(FILE_NAME));
+    let facts = std::fs::metadata(path).ok()?;
+    Some((facts.modified().ok()?, facts.len()))
 }
 
 /// Keys whose values differ.
@@ -127,13 +155,14 @@ mod tests {
         let mut reload = Reload::new(inputs, current, log.clone(), metrics.process.clone(), hook);
 
         std::fs::write(&file, "log.level = \"DEBUG\"\nlog.colour = true\n").unwrap();
-        assert!(!reload.reload());
+        assert!(!reload.reload_if_file_changed());
         assert_eq!(log.level(), Level::Info);
         assert_eq!(metrics.process.config_reload_failures.get(), 1);
 
         std::fs::write(&file, "log.level = \"DEBUG\"\n[metrics]\nmax_pairs = 3\n").unwrap();
         let before = reload.current.clone();
-        assert!(reload.reload());
+        assert!(reload.reload_if_file_changed());
+        assert!(!reload.reload_if_file_changed(), "once is enough");
         assert_eq!(log.level(), Level::Debug);
         assert_eq!(
             changed(&before, &reload.current),

@@ -17,6 +17,9 @@ use tokio::task::JoinSet;
 /// How long the Writer may take to store what it accepted.
 const WRITER_END: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether the configuration file has changed.
+const FILE_CHECK: Duration = Duration::from_secs(2);
+
 /// What a server is started from.
 pub struct Start {
     /// What the configuration was made from, to read it again.
@@ -65,10 +68,13 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
         built.metrics.process.clone(),
         reload_hook(&built),
     );
+    let mut file_checks = tokio::time::interval(FILE_CHECK);
+    file_checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let exit = loop {
         tokio::select! {
             exit = signals.next() => break exit,
             _ = hangup.recv() => { reload.reload(); }
+            _ = file_checks.tick() => { reload.reload_if_file_changed(); }
         }
     };
     tokio::select! {
@@ -110,9 +116,10 @@ async fn drain(
     tracing::info!("ended");
 }
 
-/// What a new configuration changes while running; grows with what the roles can take over.
-fn reload_hook(_: &Arc<Built>) -> Hook {
-    Box::new(|_, _| Vec::new())
+/// What a new configuration changes while running.
+fn reload_hook(built: &Arc<Built>) -> Hook {
+    let built = Arc::clone(built);
+    Box::new(move |old, new| crate::compose::take_over(&built, old, new))
 }
 
 /// The sockets of the API and, if it is apart, of probes and metrics.

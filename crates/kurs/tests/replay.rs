@@ -89,7 +89,12 @@ async fn every_frame_of_the_captures_is_decoded() {
                 source["messages"].as_u64() >= Some(played.frames_total)
             })
             .await;
-        assert_eq!(source["decode_errors"], 0, "{name}");
+        assert_eq!(
+            source["decode_errors"],
+            0,
+            "{name}: {:#?}",
+            world.kurs.process.output().lines()
+        );
         for pair in pairs.split(',') {
             let stream = format!("{}@bookTicker", pair.replace('-', "").to_lowercase());
             let Some(frame) = played.last.get(&stream) else {

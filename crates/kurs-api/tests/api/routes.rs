@@ -118,6 +118,40 @@ fn check_references(node: &Value, document: &Value) {
 }
 
 #[tokio::test]
+async fn answers_have_the_documented_members_and_no_others() {
+    let harness = Harness::start().await;
+    let document = harness.get("/openapi.json").await.json();
+    for (schema, target) in [
+        ("RateAnswer", "/api/v1/rates/BTC/USD?explain=true&amount=2"),
+        ("RateDocument", "/api/v1/rates/BTC/USD"),
+        ("CoursesDocument", "/api/v1/courses"),
+        ("BatchDocument", "/api/v1/rates?pairs=BTC-USD,NOPE-USD"),
+        ("SourcesDocument", "/api/v1/sources"),
+        ("PairsDocument", "/api/v1/pairs"),
+        ("CurrenciesDocument", "/api/v1/currencies"),
+        ("HealthDocument", "/health"),
+        ("Problem", "/nope"),
+        ("Problem", "/api/v1/rates/BTC/USD?x=1"),
+    ] {
+        let schema = &document["components"]["schemas"][schema];
+        let answer = harness.get(target).await.json();
+        let members = answer.as_object().unwrap();
+        for name in members.keys() {
+            assert!(
+                !schema["properties"][name].is_null(),
+                "{target}: {name} is not documented"
+            );
+        }
+        for name in schema["required"].as_array().unwrap() {
+            assert!(
+                members.contains_key(name.as_str().unwrap()),
+                "{target}: {name} is missing"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_pages_lead_to_each_other() {
     let harness = Harness::start().await;
     for target in ["/", "/api", "/swagger"] {

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 /// Deadlines short enough for tests, and far apart so that the right one is seen to act.
 async fn harness(change: impl FnOnce(&mut kurs_api::Limits)) -> Harness {
     Harness::with(|config| {
-        config.limits.head_ms = 200;
+        config.limits.head_ms = 1_000;
         config.limits.idle_ms = 200;
         config.limits.body_ms = 200;
         config.limits.write_ms = 200;
@@ -63,14 +63,14 @@ async fn a_head_without_end_is_closed_however_many_bytes_come() {
 
 #[tokio::test]
 async fn idle_after_a_request_has_its_own_longer_deadline() {
-    let harness = harness(|limits| limits.idle_ms = 600).await;
+    let harness = harness(|limits| limits.idle_ms = 5_000).await;
     let mut client = harness.client().await;
     assert_eq!(
         client.ask("GET", "/api/v1/rates/BTC/USD", "").await.status,
         200
     );
     // Longer than the deadline of a head: the connection must live on.
-    let silent = tokio::time::timeout(Duration::from_millis(350), client.closed()).await;
+    let silent = tokio::time::timeout(Duration::from_millis(1_500), client.closed()).await;
     assert!(silent.is_err(), "closed by the deadline of a head");
     assert_eq!(client.ask("GET", "/livez", "").await.status, 200);
     client.closed().await;

@@ -124,9 +124,11 @@ async fn stepping_plays_exactly_so_many_and_a_raw_connection_gets_bare_payloads(
     let mut socket = Socket::open(&url).await;
     let player = sim.player().unwrap();
     // Frame 0 is a diff of ETHUSDT; its tickers are 3, 6, 9, 12, 18, ...
+    let mut played = 0;
     for (steps, ids) in [(1, vec![3]), (3, vec![6, 9, 12]), (1, vec![18])] {
+        played += u64::from(steps);
         let step = tokio::time::timeout(GUARD, player.step(steps));
-        step.await.unwrap();
+        assert_eq!(step.await.unwrap(), played);
         for id in ids {
             assert_eq!(
                 socket.text().await,

@@ -6,6 +6,7 @@ use super::wire::{self, BookTicker, Trade, Wire};
 use kurs_core::{Mono, Pair, Price, Quote, Tick, Wall};
 use kurs_net::{Frame, StreamId};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 /// Symbols that are ever known to one decoder. A symbol keeps its number for life.
@@ -85,11 +86,34 @@ struct Symbol {
     trade_connection: u64,
 }
 
+/// FNV-1a: symbols are a few bytes, and only followed ones are ever keys, so nobody outside can
+/// make them collide.
+#[derive(Debug, Clone, Copy)]
+struct SymbolHasher(u64);
+
+impl Default for SymbolHasher {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for SymbolHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Decodes frames. One pass per frame, no allocation for ticks and trades.
 #[derive(Debug, Default)]
 pub struct Decoder {
     symbols: Vec<Symbol>,
-    by_name: HashMap<String, u32>,
+    by_name: HashMap<String, u32, BuildHasherDefault<SymbolHasher>>,
     valid_for: Duration,
     oldest_open: u64,
 }
@@ -225,7 +249,7 @@ impl Decoder {
             valid_for,
             event_id: Some(ticker.update_id),
         };
-        if symbol.passes(frame, ticker.update_id, tick, oldest_open) {
+        if symbol.passes(frame, ticker.update_id, &tick, oldest_open) {
             Decoded::Tick { stream, tick }
         } else {
             Decoded::Duplicate { stream }
@@ -270,7 +294,7 @@ impl Decoder {
 impl Symbol {
     /// Whether a change is passed on now. While two connections overlap, the older one leads
     /// until the newer has brought something already known: from there on it misses nothing.
-    fn passes(&mut self, frame: &Frame<'_>, update_id: u64, tick: Tick, oldest_open: u64) -> bool {
+    fn passes(&mut self, frame: &Frame<'_>, update_id: u64, tick: &Tick, oldest_open: u64) -> bool {
         let now = frame.received.mono;
         let Some(last) = self.update_id else {
             self.connection = self.connection.max(frame.connection);
@@ -287,7 +311,7 @@ impl Symbol {
             if update_id > last {
                 let since = self.held.map_or(now, |(_, _, since)| since);
                 if now.since(since) < HOLD_MAX {
-                    self.held = Some((tick, frame.connection, since));
+                    self.held = Some((*tick, frame.connection, since));
                     return false;
                 }
             }

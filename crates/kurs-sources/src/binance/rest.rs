@@ -4,6 +4,7 @@
 use super::desk::Polled;
 use crate::stats::SourceStats;
 use bytes::Bytes;
+use kurs_core::price::parse_decimal;
 use kurs_core::{Clock, Mono, Price, Quote};
 use kurs_net::http::{Fetch, FetchError, Fetched, HttpClient};
 use parking_lot::Mutex;
@@ -218,7 +219,13 @@ fn is_bad_symbol(body: &[u8]) -> bool {
 
 fn read_best_prices(body: &[u8]) -> Result<Vec<Polled>, RestError> {
     let rows: Vec<BestPrices<'_>> = serde_json::from_slice(body).map_err(|_| unreadable())?;
-    let prices = rows.iter().map(|row| {
+    // The venue writes an empty side of a book as zero: such a symbol has no price at present,
+    // which is no mistake of the answer.
+    let has_book = |row: &&BestPrices<'_>| {
+        let is_zero = |text: &str| parse_decimal(text).is_ok_and(|number| number.is_zero());
+        !is_zero(&row.bid) && !is_zero(&row.ask)
+    };
+    let prices = rows.iter().filter(has_book).map(|row| {
         let sides = Price::parse(&row.bid).ok().zip(Price::parse(&row.ask).ok());
         let quote = sides.and_then(|(bid, ask)| Quote::sides(bid, ask).ok());
         Polled {
@@ -242,8 +249,11 @@ mod tests {
         let body = br#"[{"symbol":"A","bidPrice":"1.0","bidQty":"1","askPrice":"1.1","askQty":"1"},
             {"symbol":"B","bidPrice":"0.0","askPrice":"0.0"},{"symbol":"C","bidPrice":"2","askPrice":"1"}]"#;
         let prices = read_best_prices(body).unwrap();
-        let usable: Vec<_> = prices.iter().map(|price| price.quote.is_some()).collect();
-        assert_eq!(usable, [true, false, false]);
+        let usable: Vec<_> = prices
+            .iter()
+            .map(|price| (&*price.symbol, price.quote.is_some()))
+            .collect();
+        assert_eq!(usable, [("A", true), ("C", false)], "B has an empty book");
         assert!(read_best_prices(b"<html>").is_err());
     }
 

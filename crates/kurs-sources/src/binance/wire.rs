@@ -23,6 +23,8 @@ pub(super) enum Wire<'a> {
     Unreadable,
 }
 
+// The types of borrowed texts are spelt out: by any other name serde would copy them.
+
 /// Best bid and ask: `{"u":..,"s":..,"b":..,"B":..,"a":..,"A":..}`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct BookTicker<'a> {
@@ -30,11 +32,11 @@ pub(super) struct BookTicker<'a> {
     #[serde(rename = "u")]
     pub(super) update_id: u64,
     #[serde(rename = "s", borrow)]
-    pub(super) symbol: Text<'a>,
+    pub(super) symbol: Cow<'a, str>,
     #[serde(rename = "b", borrow)]
-    pub(super) bid: Text<'a>,
+    pub(super) bid: Cow<'a, str>,
     #[serde(rename = "a", borrow)]
-    pub(super) ask: Text<'a>,
+    pub(super) ask: Cow<'a, str>,
 }
 
 /// A trade: `{"e":"trade","E":..,"s":..,"t":..,"p":..,"q":..,"T":..,...}`.
@@ -43,17 +45,14 @@ pub(super) struct Trade<'a> {
     #[serde(rename = "E")]
     pub(super) event_at: i64,
     #[serde(rename = "s", borrow)]
-    pub(super) symbol: Text<'a>,
+    pub(super) symbol: Cow<'a, str>,
     #[serde(rename = "t")]
     pub(super) trade_id: u64,
     #[serde(rename = "p", borrow)]
-    pub(super) price: Text<'a>,
+    pub(super) price: Cow<'a, str>,
     #[serde(rename = "T")]
     pub(super) traded_at: i64,
 }
-
-/// JSON text, borrowed from the frame unless escapes are written in it.
-pub(super) type Text<'a> = Cow<'a, str>;
 
 #[derive(Deserialize)]
 struct Wrapped<T> {
@@ -156,7 +155,7 @@ fn trade(tree: &Value) -> Wire<'static> {
     })
 }
 
-fn owned(text: Text<'_>) -> Text<'static> {
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(text.into_owned())
 }
 
@@ -199,6 +198,26 @@ mod tests {
             bid: "1.0".into(),
             ask: "1.1".into(),
         })
+    }
+
+    #[test]
+    fn texts_of_the_frames_that_come_in_numbers_are_not_copied() {
+        let wrapped =
+            r#"{"stream":"x@bookTicker","data":{"u":5,"s":"X","b":"1","B":"2","a":"3","A":"4"}}"#;
+        let Wire::BookTicker(ticker) = read(wrapped) else {
+            panic!("no ticker")
+        };
+        for text in [ticker.symbol, ticker.bid, ticker.ask] {
+            assert!(matches!(text, Cow::Borrowed(_)));
+        }
+        let trade = r#"{"e":"trade","E":1,"s":"X","t":9,"p":"1","q":"2","T":3,"m":false,"M":true}"#;
+        let Wire::Trade(trade) = read(trade) else {
+            panic!("no trade")
+        };
+        assert!(matches!(
+            (trade.symbol, trade.price),
+            (Cow::Borrowed(_), Cow::Borrowed(_))
+        ));
     }
 
     #[test]
