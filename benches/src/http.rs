@@ -63,6 +63,8 @@ struct Contender {
 #[derive(Debug, Clone, Copy)]
 struct Round {
     cpu_us: f64,
+    /// The part of it that the kernel used.
+    kernel_us: f64,
     per_second: f64,
 }
 
@@ -104,13 +106,18 @@ impl Contender {
     }
 
     fn measure(&mut self, options: &Options, ask: Ask, duration: Duration) -> Result<()> {
-        let round = measure(options, &self.server, &self.load(ask), duration, 0.0)?;
+        let round = measure(options, &self.server, &self.load(ask), duration)?;
         self.rounds.push((ask, round));
         Ok(())
     }
 
     fn cpu(&self, ask: Ask) -> Spread {
         self.spread(ask, |round| round.cpu_us)
+    }
+
+    /// The kernel's part of the cost.
+    fn kernel(&self, ask: Ask) -> Spread {
+        self.spread(ask, |round| round.kernel_us)
     }
 
     fn per_second(&self, ask: Ask) -> Spread {
@@ -283,8 +290,10 @@ fn describe(
             contender.label.to_owned(),
             contender.head_bytes.to_string(),
             cell(contender.cpu(Ask::Body), 2),
+            format!("{:.2}", contender.kernel(Ask::Body).median),
             cell(contender.per_second(Ask::Body), 0),
             cell(contender.cpu(Ask::NotModified), 2),
+            format!("{:.2}", contender.kernel(Ask::NotModified).median),
             cell(contender.per_second(Ask::NotModified), 0),
         ]
     };
@@ -340,12 +349,12 @@ fn demo(options: &Options, folder: &Path, rounds: usize, duration: Duration) -> 
         headers: Vec::new(),
     };
     load.run(options.load_core, WARM_UP)?;
-    let before = server.cpu_us()?;
+    let before = server.cpu()?;
     std::thread::sleep(IDLE);
-    let idle = (server.cpu_us()? - before) / IDLE.as_secs_f64();
+    let idle = server.cpu()?.since(before).total_us() / IDLE.as_secs_f64();
     let (mut with_idle, mut without_idle, mut per_second) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let round = measure(options, &server, &load, duration, 0.0)?;
+        let round = measure(options, &server, &load, duration)?;
         with_idle.push(round.cpu_us);
         without_idle.push(round.cpu_us - idle / round.per_second);
         per_second.push(round.per_second);

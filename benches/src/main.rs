@@ -59,6 +59,9 @@ enum Command {
     Steady,
     /// (c) Frames per second on one core, in process
     Pipeline,
+    /// The first kind of (c) alone, for a profiler
+    #[command(hide = true)]
+    Profile,
     /// (d) From the venue's write to the new body
     Latency,
     /// (e) Start to ready, and memory with 1,000 pairs
@@ -90,6 +93,7 @@ fn main() -> Result<()> {
         Command::Http => finish(options, &http::run(options)?),
         Command::Steady => finish(options, &steady::run(options)?),
         Command::Pipeline => finish(options, &pipeline::run(options)?),
+        Command::Profile => pipeline::profile(options),
         Command::Latency => finish(options, &latency::run(options)?),
         Command::Footprint => finish(options, &footprint::run(options)?),
         Command::All { out } => {

@@ -65,15 +65,33 @@ impl Run {
     }
 }
 
+/// Frames of all markets in turn.
+fn invented(pairs: &[Pair]) -> Vec<String> {
+    let markets = pairs.iter().cycle();
+    (0..FRAMES)
+        .zip(markets)
+        .map(|(number, pair)| frames::invent(*pair, number))
+        .collect()
+}
+
+/// Runs the first kind alone: a profile of everything would mostly show the stages.
+pub(crate) fn profile(options: &Options) -> Result<()> {
+    let _pinned = Pinned::to(options.server_core)?;
+    let pairs = frames::pairs()?;
+    let mut run = Run::new("ten markets", invented(&pairs), pairs, Routes::Markets);
+    for _ in 0..options.pick(10, 2) {
+        run.round(20)?;
+    }
+    console::line(&format!("{:.0} frames per CPU second", run.rate().median));
+    Ok(())
+}
+
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<Section> {
     let mut section = Section::new("pipeline", "Frames per second on one core", options.quick);
     let pinned = Pinned::to(options.server_core)?;
     let pairs = frames::pairs()?;
-    let invented: Vec<String> = (0..FRAMES)
-        .zip(pairs.iter().cycle())
-        .map(|(number, pair)| frames::invent(*pair, number))
-        .collect();
+    let invented = invented(&pairs);
     let mut runs = vec![
         Run::new(
             "ten markets",

@@ -56,6 +56,29 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     listener.local_addr().context("no free port")
 }
 
+/// CPU time, in the program itself and in the kernel for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Cpu {
+    pub(crate) user_us: f64,
+    pub(crate) kernel_us: f64,
+}
+
+impl Cpu {
+    /// Used since an earlier moment.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        let user_us = self.user_us - earlier.user_us;
+        Self {
+            user_us,
+            kernel_us: self.kernel_us - earlier.kernel_us,
+        }
+    }
+
+    /// Both together.
+    pub(crate) fn total_us(self) -> f64 {
+        self.user_us + self.kernel_us
+    }
+}
+
 /// A running server; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -100,11 +123,11 @@ impl Server {
         }
     }
 
-    /// CPU time used so far by all its threads, microseconds.
-    pub(crate) fn cpu_us(&self) -> Result<f64> {
+    /// CPU time used so far by all its threads.
+    pub(crate) fn cpu(&self) -> Result<Cpu> {
         let path = format!("/proc/{}/stat", self.child.id());
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        cpu_us_of(&text).with_context(|| format!("{path} is not understood"))
+        cpu_of(&text).with_context(|| format!("{path} is not understood"))
     }
 
     /// A line of `/proc/PID/status` in kilobytes, such as `VmRSS`.
@@ -128,11 +151,13 @@ impl Drop for Server {
 }
 
 /// Fields 14 and 15, counted after the name, which may hold blanks and brackets.
-fn cpu_us_of(stat: &str) -> Option<f64> {
+fn cpu_of(stat: &str) -> Option<Cpu> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let user: f64 = fields.next()?.parse().ok()?;
-    let system: f64 = fields.next()?.parse().ok()?;
-    Some((user + system) / TICKS_PER_SECOND * 1e6)
+    let mut microseconds = || Some(fields.next()?.parse::<f64>().ok()? / TICKS_PER_SECOND * 1e6);
+    Some(Cpu {
+        user_us: microseconds()?,
+        kernel_us: microseconds()?,
+    })
 }
 
 /// CPU time the calling thread has used. The kernel brings the figure up to date when a thread
@@ -201,6 +226,12 @@ mod tests {
     #[test]
     fn cpu_time_is_read_behind_a_name_with_blanks_and_brackets() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 1 0 5 1 1";
-        assert_eq!(cpu_us_of(stat), Some(2_000_000.0));
+        assert_eq!(
+            cpu_of(stat),
+            Some(Cpu {
+                user_us: 1_500_000.0,
+                kernel_us: 500_000.0
+            })
+        );
     }
 }

@@ -90,7 +90,7 @@ pub(crate) fn run(options: &Options) -> Result<Section> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let server = start_demo(options, folder.path(), Some(options.server_core))?;
     let _pinned = Pinned::to(options.load_core)?;
-    let used_before = server.cpu_us()?;
+    let used_before = server.cpu()?;
     wait_for_all(server.address)?;
     let begin = Instant::now() + LEAD;
     let threads: Vec<_> = (0..CONNECTIONS)
@@ -110,7 +110,7 @@ pub(crate) fn run(options: &Options) -> Result<Section> {
         total.first_error = total.first_error.or(seen.first_error);
     }
     let took = begin.elapsed();
-    let cpu_percent = (server.cpu_us()? - used_before) / took.as_secs_f64() / 1e4;
+    let cpu_percent = server.cpu()?.since(used_before).total_us() / took.as_secs_f64() / 1e4;
     describe(&mut section, options, total, duration, cpu_percent);
     Ok(section)
 }

@@ -14,6 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use kurs_core::{Mono, Pair};
 use kurs_reader::Rendered;
 use std::sync::Arc;
 
@@ -46,7 +47,9 @@ pub(crate) fn ready(api: &ApiState, request: &Request<Incoming>) -> Option<Ready
     let uri = request.uri();
     let (base, quote) = uri.path().strip_prefix(PREFIX)?.split_once('/')?;
     let asked = plain(request.headers()).filter(|_| uri.query().is_none())?;
-    let rendered = find(api, base, quote).filter(|found| found.body.len() <= COMPRESSED_ABOVE)?;
+    let now = api.view.mono();
+    let rendered =
+        find(api, base, quote, now).filter(|found| found.body.len() <= COMPRESSED_ABOVE)?;
     let not_modified = match asked.if_none_match.map(HeaderValue::as_bytes) {
         None => false,
         Some(tag) if tag == &*rendered.etag => true,
@@ -57,7 +60,7 @@ pub(crate) fn ready(api: &ApiState, request: &Request<Incoming>) -> Option<Ready
     Some(Ready {
         is_head,
         not_modified,
-        cache: max_age(rendered.valid_until.since(api.view.now().mono)),
+        cache: max_age(rendered.valid_until.since(now)),
         etag: HeaderValue::from_maybe_shared(rendered.etag.clone()).ok()?,
         request_id: id_of(api, asked.request_id),
         rendered,
@@ -94,7 +97,7 @@ impl Ready {
     }
 }
 
-fn find(api: &ApiState, base: &str, quote: &str) -> Option<Arc<Rendered>> {
+fn find(api: &ApiState, base: &str, quote: &str, now: Mono) -> Option<Arc<Rendered>> {
     let upper = |name: &str| {
         (1..=16).contains(&name.len())
             && name
@@ -104,11 +107,11 @@ fn find(api: &ApiState, base: &str, quote: &str) -> Option<Arc<Rendered>> {
     if !upper(base) || !upper(quote) || base == quote {
         return None;
     }
-    if let Some(rendered) = api.view.hot(base, quote) {
+    let pair = Pair::new(base.parse().ok()?, quote.parse().ok()?);
+    if let Some(rendered) = api.view.hot_at(pair, now) {
         return Some(rendered);
     }
     // Derived rates are kept ready by the view too, under their pair.
-    let pair = kurs_core::Pair::new(base.parse().ok()?, quote.parse().ok()?);
     api.view.rate(pair, None).ok().map(|answer| answer.rendered)
 }
 

@@ -263,6 +263,11 @@ impl Now {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present moment.
     fn now(&self) -> Now;
+
+    /// The present moment on the monotonic clock alone, where that is all that is needed.
+    fn mono(&self) -> Mono {
+        self.now().mono
+    }
 }
 
 /// The machine's clocks.
@@ -293,11 +298,14 @@ impl Clock for SystemClock {
             Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
             Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |m| -m),
         };
-        let mono = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Now {
-            mono: Mono(mono),
+            mono: self.mono(),
             wall: Wall(wall),
         }
+    }
+
+    fn mono(&self) -> Mono {
+        Mono(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 }
 

@@ -2,7 +2,9 @@
 //! record and report. It reads no clock, waits for nothing and holds no channel, so that the
 //! same events give the same effects, live, replayed or on a standby.
 
+mod own_prices;
 mod publish;
+mod reasons;
 mod slots;
 
 use crate::candidate::{candidate_for, is_conversion_market};
@@ -10,6 +12,7 @@ use crate::config::{EngineConfig, SourceInfo};
 use crate::cross::Graph;
 use crate::effect::Effect;
 use crate::quoted::{Quoted, Taken};
+use foldhash::fast::RandomState;
 use kurs_core::{EventKind, Mono, Now, Pair, SourceEvent, SourceId, SourceState, Tick};
 use slots::{PairSlot, PriceSlot, SourceSlot};
 use std::collections::HashMap;
@@ -25,11 +28,11 @@ const SCAN_EVERY: Duration = Duration::from_millis(20);
 pub struct Engine {
     config: EngineConfig,
     sources: Vec<SourceSlot>,
-    source_index: HashMap<SourceId, usize>,
+    source_index: HashMap<SourceId, usize, RandomState>,
     prices: Vec<PriceSlot>,
-    price_index: HashMap<(usize, Pair), usize>,
+    price_index: HashMap<(usize, Pair), usize, RandomState>,
     pairs: Vec<PairSlot>,
-    pair_index: HashMap<Pair, usize>,
+    pair_index: HashMap<Pair, usize, RandomState>,
     /// Pairs with a derived candidate: looked at again when the conversion markets change.
     derived: Vec<usize>,
     /// Pairs to be priced again before the present call ends.
@@ -68,9 +71,9 @@ impl Engine {
             sources,
             source_index,
             prices: Vec::new(),
-            price_index: HashMap::new(),
+            price_index: HashMap::default(),
             pairs: Vec::new(),
-            pair_index: HashMap::new(),
+            pair_index: HashMap::default(),
             derived: Vec::new(),
             queue: Vec::new(),
             unpublished: Vec::new(),

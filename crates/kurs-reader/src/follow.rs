@@ -2,8 +2,9 @@
 //! values again after every gap.
 
 use crate::view::RateView;
-use kurs_bus::{Bus, BusError, BusEvent};
+use kurs_bus::{Body, Bus, BusError, BusEvent};
 use kurs_store::Store;
+use kurs_telemetry::metrics::ReaderMetrics;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -16,12 +17,13 @@ pub async fn run(
     view: Arc<RateView>,
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
+    metrics: ReaderMetrics,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let following = async {
         warm_up(&view, &*store).await;
         loop {
-            if let Err(error) = follow(&view, &*bus).await {
+            if let Err(error) = follow(&view, &*bus, &metrics).await {
                 tracing::warn!(%error, "the bus is away, trying again");
             }
             tokio::time::sleep(RETRY).await;
@@ -47,7 +49,7 @@ async fn warm_up(view: &RateView, store: &dyn Store) {
     }
 }
 
-async fn follow(view: &RateView, bus: &dyn Bus) -> Result<(), BusError> {
+async fn follow(view: &RateView, bus: &dyn Bus, metrics: &ReaderMetrics) -> Result<(), BusError> {
     // Joined first, so that nothing falls between the last values and the flow.
     let mut subscription = bus.subscribe().await?;
     take_last_values(view, bus).await?;
@@ -55,9 +57,16 @@ async fn follow(view: &RateView, bus: &dyn Bus) -> Result<(), BusError> {
     loop {
         match subscription.next().await? {
             BusEvent::Update(update) => {
-                view.apply(&update);
+                if !view.apply(&update) {
+                    metrics.updates_refused.inc();
+                } else if let Body::Rate(rate) = &update.body {
+                    // The difference of two clocks where Writer and Reader are two machines.
+                    let taken = view.now().wall.since(rate.published_at);
+                    metrics.publish_to_reader.observe(taken);
+                }
             }
             BusEvent::Gap { lost } => {
+                metrics.broker_gaps.inc();
                 tracing::warn!(lost, "fell behind the bus, taking the last values again");
                 take_last_values(view, bus).await?;
             }

@@ -6,9 +6,10 @@ use crate::list::ListEntry;
 use crate::rendered::Rendered;
 use crate::slot::{Held, HeldPrice, Slot};
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use kurs_bus::{Body, SourceStatus, Update};
 use kurs_core::{
-    Asset, Clock, Epoch, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
+    Asset, Clock, Epoch, Mono, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
 };
 use kurs_store::StoredRate;
 use parking_lot::{Mutex, RwLock};
@@ -58,8 +59,8 @@ type DerivedCache = HashMap<(Pair, Option<SourceId>), Arc<Derived>>;
 pub struct RateView {
     pub(crate) clock: Arc<dyn Clock>,
     directions: ArcSwap<Vec<Pair>>,
-    index: ArcSwap<HashMap<Pair, Arc<Slot>>>,
-    prices: RwLock<HashMap<(SourceId, Pair), Arc<HeldPrice>>>,
+    index: ArcSwap<HashMap<Pair, Arc<Slot>, RandomState>>,
+    prices: RwLock<HashMap<(SourceId, Pair), Arc<HeldPrice>, RandomState>>,
     statuses: RwLock<BTreeMap<SourceId, (Epoch, SourceStatus)>>,
     tracked: ArcSwap<Vec<TrackedSymbol>>,
     parser: RwLock<PairParser>,
@@ -105,13 +106,24 @@ impl RateView {
         self.clock.now()
     }
 
-    /// The finished body of a published pair's fresh rate, if the names are canonical and in
-    /// upper case. `None` sends the caller to [`Self::rate`].
+    /// The present moment on the monotonic clock.
+    #[must_use]
+    pub fn mono(&self) -> Mono {
+        self.clock.mono()
+    }
+
+    /// The finished body of a published pair's rate, if it is fresh and the names are canonical
+    /// and in upper case. `None` sends the caller to [`Self::rate`].
     #[must_use]
     pub fn hot(&self, base: &str, quote: &str) -> Option<Arc<Rendered>> {
         let pair = Pair::new(Asset::parse(base).ok()?, Asset::parse(quote).ok()?);
-        let index = self.index.load();
-        index.get(&pair)?.hot(self.clock.now().mono)
+        self.hot_at(pair, self.mono())
+    }
+
+    /// The same for a parsed pair at a moment that the caller has read already.
+    #[must_use]
+    pub fn hot_at(&self, pair: Pair, now: Mono) -> Option<Arc<Rendered>> {
+        self.index.load().get(&pair)?.hot(now)
     }
 
     /// The rate of a pair under the names it was asked for, served by one source only when

@@ -12,7 +12,7 @@ use kurs_pricing::{Engine, EngineConfig};
 use kurs_sources::{Context, EventSink, Source};
 use kurs_store::Store;
 use kurs_telemetry::health::{Health, Status};
-use kurs_telemetry::metrics::WriterMetrics;
+use kurs_telemetry::metrics::{Counter, WriterMetrics};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -45,6 +45,8 @@ pub struct Parts {
     pub seed: u64,
     /// What is counted.
     pub metrics: WriterMetrics,
+    /// Counts sources that ended by a panic.
+    pub source_panics: Counter,
     /// Where this role says how it is.
     pub health: Arc<Health>,
     /// How rows reach the store.
@@ -109,7 +111,11 @@ impl Writer {
                 seed: parts.seed.wrapping_add(index),
                 shutdown: sources_stopped.clone(),
             };
-            sources.spawn(keep_running(Arc::clone(source), context));
+            sources.spawn(keep_running(
+                Arc::clone(source),
+                context,
+                parts.source_panics.clone(),
+            ));
         }
         let mut tracking = Tracking::new(
             Arc::clone(&parts.store),
@@ -179,7 +185,7 @@ async fn begin_epoch(parts: &Parts, shutdown: &mut watch::Receiver<bool>) -> Opt
 }
 
 /// Keeps a source running: a panic is contained, told, and ends only that source for a second.
-async fn keep_running(source: Arc<dyn Source>, context: Context) {
+async fn keep_running(source: Arc<dyn Source>, context: Context, panics: Counter) {
     loop {
         let run = tokio::spawn(Arc::clone(&source).run(context.clone()));
         let mut shutdown = context.shutdown.clone();
@@ -187,6 +193,7 @@ async fn keep_running(source: Arc<dyn Source>, context: Context) {
             Ok(()) if *shutdown.borrow() => return,
             Ok(()) => tracing::error!(source = %source.id(), "a source ended by itself"),
             Err(error) => {
+                panics.inc();
                 tracing::error!(source = %source.id(), %error, "a source ended badly, starting it again");
             }
         }

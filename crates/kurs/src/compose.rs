@@ -218,6 +218,7 @@ async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<b
             pairs: config.pairs.clone(),
             seed: built.seed,
             metrics: built.metrics.writer.clone(),
+            source_panics: built.metrics.process.panics("source"),
             health: Arc::clone(&built.health),
             recorder: config.recorder.clone(),
             keep_history: Duration::from_secs(u64::from(config.store.history_days) * 86_400),
@@ -298,6 +299,7 @@ async fn reader(built: Arc<Built>, stopped: watch::Receiver<bool>) {
             Arc::clone(&built.view),
             Arc::clone(&built.store),
             Arc::clone(&built.bus),
+            built.metrics.reader.clone(),
             stopped.clone(),
         )
     })

@@ -1,6 +1,6 @@
 //! The fault table: each way a venue can fail, and what users see of it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "this file is only tests")]
+#![expect(clippy::unwrap_used, reason = "this file is only tests")]
 
 mod support;
 

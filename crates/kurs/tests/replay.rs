@@ -1,6 +1,6 @@
 //! Captures of the real venue, played by the simulated one to the real program.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "this file is only tests")]
+#![expect(clippy::unwrap_used, reason = "this file is only tests")]
 
 mod support;
 

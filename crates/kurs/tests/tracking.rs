@@ -1,6 +1,6 @@
 //! Tracked symbols, and what outlives the process.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "this file is only tests")]
+#![expect(clippy::unwrap_used, reason = "this file is only tests")]
 
 mod support;
 

@@ -1,10 +1,11 @@
 //! From candidates to published rates.
 
+use super::reasons::phrase;
 use super::slots::Published;
 use super::{Conversions, Engine};
 use crate::cross::{CrossRate, Graph, Market, multiply};
-use crate::effect::{Effect, Failover, SourceRate};
-use kurs_core::{Choice, Leg, Mono, Now, Price, Rate, RateState, Skipped, SourceState};
+use crate::effect::{Effect, Failover};
+use kurs_core::{Choice, Leg, Mono, Now, Price, Rate, RateState, SourceState};
 use rust_decimal::Decimal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -314,160 +315,6 @@ impl Engine {
             self.enqueue_derived();
         }
     }
-
-    /// Says why this candidate serves, and reports a change of source.
-    fn explain(
-        &mut self,
-        now: Now,
-        index: usize,
-        candidate: usize,
-        switched: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        let slot = &self.pairs[index];
-        let source = self
-            .info(self.prices[slot.candidates[candidate].price].source)
-            .id;
-        let skipped = self.skipped(index, candidate);
-        let since = match (&slot.choice, switched) {
-            (Some(choice), false) => choice.since,
-            _ => now.wall,
-        };
-        let reason: Arc<str> = if skipped.is_empty() {
-            format!("{source} since {since}: first in order of preference").into()
-        } else {
-            format!("{source} since {since}: {}", phrase(&skipped)).into()
-        };
-        let from = slot
-            .published
-            .as_ref()
-            .filter(|published| published.state == RateState::Fresh)
-            .map(|published| published.market.source);
-        if switched && from != Some(source) {
-            let recovered = slot
-                .published
-                .as_ref()
-                .is_some_and(|before| before.state != RateState::Fresh);
-            let report = Failover {
-                pair: slot.pair,
-                from,
-                to: Some(source),
-                recovered,
-                is_best: skipped.is_empty(),
-                reason: Arc::clone(&reason),
-            };
-            effects.push(Effect::Report(report));
-        }
-        self.pairs[index].choice = Some(Arc::new(Choice {
-            source,
-            since,
-            reason,
-            skipped,
-        }));
-    }
-
-    /// Candidates better than `candidate`, with the reason each is not used.
-    fn skipped(&self, index: usize, candidate: usize) -> Vec<Skipped> {
-        let slot = &self.pairs[index];
-        let better = slot.candidates.iter().enumerate().take(candidate);
-        better
-            .map(|(position, better)| {
-                let price = &self.prices[better.price];
-                let state = price.state;
-                let live = slot.live.get(position).copied().unwrap_or(false);
-                let why: Arc<str> = if live {
-                    "live again, waiting for its hold time".into()
-                } else if state == SourceState::Live {
-                    format!(
-                        "no live way from {} to {}",
-                        price.quoted.pair.quote, slot.pair.quote
-                    )
-                    .into()
-                } else {
-                    self.why(better.price)
-                };
-                Skipped {
-                    source: self.info(price.source).id,
-                    state,
-                    why,
-                }
-            })
-            .collect()
-    }
-
-    fn skipped_changed(&self, index: usize, candidate: usize) -> bool {
-        let slot = &self.pairs[index];
-        let Some(choice) = &slot.choice else {
-            return true;
-        };
-        if choice.skipped.len() != candidate {
-            return true;
-        }
-        choice
-            .skipped
-            .iter()
-            .zip(&slot.candidates)
-            .any(|(skipped, better)| skipped.state != self.prices[better.price].state)
-    }
-
-    /// Why a price is in its state, for people.
-    fn why(&self, price: usize) -> Arc<str> {
-        let slot = &self.prices[price];
-        let source = &self.sources[slot.source];
-        match slot.state {
-            SourceState::Live => "".into(),
-            _ if slot.quoted.mark.is_some() => slot
-                .quoted
-                .mark
-                .as_ref()
-                .map_or_else(|| "".into(), |(_, why)| Arc::clone(why)),
-            SourceState::Down => Arc::clone(&source.why),
-            SourceState::Stale => "its last price is too old".into(),
-            SourceState::Syncing => "not in sync yet".into(),
-        }
-    }
-
-    pub(super) fn source_rate(&self, now: Now, price: usize) -> SourceRate {
-        let slot = &self.prices[price];
-        slot.quoted.to_source_rate(
-            self.info(slot.source).id,
-            now.mono,
-            slot.state,
-            self.why(price),
-        )
-    }
-
-    /// Publishes a source's own price, at most once per conflation time.
-    pub(super) fn publish_source(
-        &mut self,
-        now: Now,
-        price: usize,
-        changed: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        let (conflate, refresh) = (self.config.conflate, self.config.refresh);
-        let slot = &mut self.prices[price];
-        let since = slot.published_at.map(|at| now.mono.since(at));
-        let due = if changed { conflate } else { refresh };
-        if since.is_none_or(|since| since >= due) {
-            slot.published_at = Some(now.mono);
-            let rate = self.source_rate(now, price);
-            effects.push(Effect::PublishSource(rate));
-        } else if changed && !slot.waiting {
-            slot.waiting = true;
-            self.unpublished.push(price);
-            let due_at = now.mono.plus(conflate);
-            self.next_scan = self.next_scan.min(due_at);
-        }
-    }
-
-    pub(super) fn flush_source_prices(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let waiting = std::mem::take(&mut self.unpublished);
-        for price in waiting {
-            self.prices[price].waiting = false;
-            self.publish_source(now, price, true, effects);
-        }
-    }
 }
 
 fn half_spread(bid: Option<Price>, ask: Option<Price>) -> Option<Decimal> {
@@ -496,24 +343,5 @@ fn rate_of(
         published_at: now.wall,
         valid_for: valid_until.since(now.mono),
         choice,
-    }
-}
-
-fn phrase(skipped: &[Skipped]) -> String {
-    let parts: Vec<String> = skipped
-        .iter()
-        .map(|skipped| {
-            format!(
-                "{} {} ({})",
-                skipped.source,
-                skipped.state.as_str(),
-                skipped.why
-            )
-        })
-        .collect();
-    if parts.is_empty() {
-        "no source has spoken yet".to_owned()
-    } else {
-        parts.join(", ")
     }
 }
