@@ -4,6 +4,7 @@
 //! All servers run on one core, the load on another. Rounds are interleaved, and every round
 //! begins with another server, so that a slow minute of the machine falls on all of them.
 
+mod contender;
 pub(crate) mod hyper;
 pub(crate) mod kurs;
 mod nginx;
@@ -16,6 +17,7 @@ use crate::process::{self, Server};
 use crate::section::{Bar, Chart, Goal, Section, Table};
 use crate::statistics::Spread;
 use anyhow::{Context as _, Result, ensure};
+use contender::{Ask, Contender, measure};
 use std::path::Path;
 use std::time::Duration;
 use wrk::Load;
@@ -30,134 +32,6 @@ const ETAG: &str = "\"0.1-1\"";
 const WARM_UP: Duration = Duration::from_secs(1);
 /// How long the demo is left alone to see what it uses without requests.
 const IDLE: Duration = Duration::from_secs(3);
-
-/// What is asked of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ask {
-    Body,
-    NotModified,
-}
-
-impl Ask {
-    const ALL: [Self; 2] = [Self::Body, Self::NotModified];
-
-    const fn status(self) -> u16 {
-        match self {
-            Self::Body => 200,
-            Self::NotModified => 304,
-        }
-    }
-}
-
-/// A server with its rounds.
-#[derive(Debug)]
-struct Contender {
-    label: &'static str,
-    server: Server,
-    etag: String,
-    head_bytes: usize,
-    rounds: Vec<(Ask, Round)>,
-}
-
-/// One round: what a request cost, and how many there were.
-#[derive(Debug, Clone, Copy)]
-struct Round {
-    cpu_us: f64,
-    /// The part of it that the kernel used.
-    kernel_us: f64,
-    per_second: f64,
-}
-
-impl Contender {
-    /// Makes sure that a server gives what all give before it is measured.
-    fn check(label: &'static str, server: Server, body: &[u8]) -> Result<Self> {
-        let answer = client::get(server.address, PATH, "")?;
-        ensure!(answer.status == 200, "{label}: {}", answer.status);
-        ensure!(answer.body == body, "{label} sends another body");
-        let etag = answer
-            .etag
-            .with_context(|| format!("{label} sends no ETag"))?;
-        let header = format!("If-None-Match: {etag}\r\n");
-        let unchanged = client::get(server.address, PATH, &header)?;
-        ensure!(
-            unchanged.status == 304,
-            "{label}: {} instead of 304",
-            unchanged.status
-        );
-        Ok(Self {
-            label,
-            server,
-            etag,
-            head_bytes: answer.head_bytes,
-            rounds: Vec::new(),
-        })
-    }
-
-    fn load(&self, ask: Ask) -> Load {
-        let headers = match ask {
-            Ask::Body => Vec::new(),
-            Ask::NotModified => vec![format!("If-None-Match: {}", self.etag)],
-        };
-        Load {
-            address: self.server.address,
-            path: PATH.to_owned(),
-            headers,
-        }
-    }
-
-    fn measure(&mut self, options: &Options, ask: Ask, duration: Duration) -> Result<()> {
-        let round = measure(options, &self.server, &self.load(ask), duration)?;
-        self.rounds.push((ask, round));
-        Ok(())
-    }
-
-    fn cpu(&self, ask: Ask) -> Spread {
-        self.spread(ask, |round| round.cpu_us)
-    }
-
-    /// The kernel's part of the cost.
-    fn kernel(&self, ask: Ask) -> Spread {
-        self.spread(ask, |round| round.kernel_us)
-    }
-
-    fn per_second(&self, ask: Ask) -> Spread {
-        self.spread(ask, |round| round.per_second)
-    }
-
-    fn spread(&self, wanted: Ask, value: fn(&Round) -> f64) -> Spread {
-        let rounds = self.rounds.iter().filter(|(ask, _)| *ask == wanted);
-        Spread::of(&rounds.map(|(_, round)| value(round)).collect::<Vec<_>>())
-    }
-
-    /// Cost against another server, round by round: both sides of a quotient saw the same minute.
-    fn against(&self, other: &Self, wanted: Ask) -> Spread {
-        let costs = |contender: &Self| -> Vec<f64> {
-            let rounds = contender.rounds.iter().filter(|(ask, _)| *ask == wanted);
-            rounds.map(|(_, round)| round.cpu_us).collect()
-        };
-        let quotients = costs(self)
-            .into_iter()
-            .zip(costs(other))
-            .map(|(own, other)| own / other);
-        Spread::of(&quotients.collect::<Vec<_>>())
-    }
-}
-
-fn measure(
-    options: &Options,
-    server: &Server,
-    load: &Load,
-    duration: Duration,
-    idle_us_per_second: f64,
-) -> Result<Round> {
-    let before = server.cpu_us()?;
-    let done = load.run(options.load_core, duration)?;
-    let used = server.cpu_us()? - before - idle_us_per_second * done.seconds;
-    Ok(Round {
-        cpu_us: used / done.requests as f64,
-        per_second: done.requests as f64 / done.seconds,
-    })
-}
 
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<Section> {
@@ -275,8 +149,10 @@ fn describe(
         "server",
         "head, bytes",
         "200: CPU us",
+        "kernel's part",
         "200: requests/s",
         "304: CPU us",
+        "kernel's part",
         "304: requests/s",
     ];
     let cell = |spread: Spread, digits: usize| {

@@ -32,6 +32,8 @@ pub(crate) const RATE: u64 = 10_000;
 const WARM_UP: Duration = Duration::from_secs(1);
 /// The Writer may take this long to end.
 const END_LIMIT: Duration = Duration::from_secs(20);
+/// On a quiet machine the venue is never later than this, microseconds.
+const QUIET_US: f64 = 500.0;
 /// Until the last frame has come through.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -101,11 +103,18 @@ async fn measure(venue: Venue, trace: &Arc<Trace>, folder: &std::path::Path) -> 
         pairs,
         seed: 1,
         metrics: metrics.writer.clone(),
+        source_panics: metrics.process.panics("source"),
         health: Arc::new(Health::new()),
         recorder: kurs_writer::recorder::RecorderConfig::default(),
         keep_history: Duration::from_secs(30 * 86_400),
     });
-    let reader = tokio::spawn(follow::run(view, store, bus, stopped.clone()));
+    let reader = tokio::spawn(follow::run(
+        view,
+        store,
+        bus,
+        metrics.reader.clone(),
+        stopped.clone(),
+    ));
     let writer = tokio::spawn(writer.run(stopped));
     let sending = std::thread::spawn(move || venue.run());
     let sent = tokio::task::spawn_blocking(move || sending.join()).await?;
@@ -174,6 +183,12 @@ fn describe(
         late.microseconds(990),
         None,
     );
+    if late.microseconds(990) > QUIET_US {
+        section.note(
+            "The venue could not keep its pace: other programs had the cores, and the greater percentiles tell of \
+             them rather than of kurs.",
+        );
+    }
     let row = |label: &str, step: fn(&probe::Steps) -> u64| {
         let latencies = of(step);
         let cell = |per_mille| format!("{:.0}", latencies.microseconds(per_mille));
