@@ -16,8 +16,8 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) etag: Option<String>,
-    /// Length of the head, bytes.
-    pub(crate) head_bytes: usize,
+    /// Status line and headers with the empty line that ends them.
+    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -52,13 +52,14 @@ impl Connection {
         };
         let head =
             std::str::from_utf8(&self.buffer[..head_bytes]).context("the head is no text")?;
+        let head = head.to_owned();
         let status: u16 = head
             .get(9..12)
             .and_then(|text| text.parse().ok())
             .context("no status")?;
-        let etag = header(head, "etag").map(str::to_owned);
+        let etag = header(&head, "etag").map(str::to_owned);
         let has_body = !matches!(status, 204 | 304);
-        let length = match header(head, "content-length") {
+        let length = match header(&head, "content-length") {
             Some(text) if has_body => text.parse().context("a wrong content-length")?,
             None if has_body => anyhow::bail!("an answer without content-length"),
             _ => 0,
@@ -70,7 +71,7 @@ impl Connection {
         Ok(Answer {
             status,
             etag,
-            head_bytes,
+            head,
             body: self.buffer[head_bytes..].to_vec(),
         })
     }

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 const RATE: u64 = 1_500;
 /// Kept connections, one thread each: a thread's timer is finer than that of an async runtime.
 const CONNECTIONS: u64 = 32;
+/// On a quiet machine the load is hardly ever later than this, microseconds.
+const QUIET_US: f64 = 500.0;
 /// From the start of the threads to the first request.
 const LEAD: Duration = Duration::from_millis(200);
 /// What is asked in turn: single rates, own and derived, and the list.
@@ -217,6 +219,12 @@ fn describe(
         "Latency includes how late the load itself was: a thread that sleeps wakes some 50 us after its moment, and \
          later when another thread of the load has the core.",
     );
+    if lateness.microseconds(990) > QUIET_US {
+        section.note(
+            "The load could not keep its pace: other programs had its core, and the greater percentiles tell of them \
+             rather than of kurs.",
+        );
+    }
     if let Some(error) = first_error {
         section.note(format!("First error: {error}."));
     }

@@ -66,7 +66,7 @@ impl Contender {
             label,
             server,
             etag,
-            head_bytes: answer.head_bytes,
+            head_bytes: answer.head.len(),
             rounds: Vec::new(),
         })
     }

@@ -3,6 +3,7 @@
 use super::{CACHE_CONTROL, ETAG, PATH};
 use crate::process::{self, Server};
 use anyhow::{Context as _, Result, ensure};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -18,20 +19,47 @@ pub(crate) fn file(folder: &Path, body: &[u8]) -> Result<String> {
     ))
 }
 
-/// The location that answers from the configuration.
-pub(crate) fn memory(body: &[u8]) -> Result<String> {
+/// The location that answers from the configuration, with these headers besides its own.
+pub(crate) fn memory(body: &[u8], more: &str) -> Result<String> {
     let body = std::str::from_utf8(body).context("the body is no text")?;
     ensure!(
         !body.contains(['\'', '$', '\\']),
         "the body cannot be put into a configuration of nginx"
     );
     let headers =
-        format!("add_header Cache-Control \"{CACHE_CONTROL}\"; add_header ETag '{ETAG}';");
+        format!("add_header Cache-Control \"{CACHE_CONTROL}\"; add_header ETag '{ETAG}'; {more}");
     Ok(format!(
         "location = {PATH} {{ default_type application/json; {headers}\n\
          if ($http_if_none_match = '{ETAG}') {{ {headers} return 304; }}\n\
          return 200 '{body}'; }}"
     ))
+}
+
+/// What makes nginx send every header of another answer that it does not send anyway. A request
+/// id is made anew for every request there too.
+pub(crate) fn headers_of(head: &str) -> String {
+    let own = [
+        "cache-control",
+        "content-length",
+        "content-type",
+        "date",
+        "etag",
+        "connection",
+    ];
+    let mut more = String::new();
+    for (name, value) in head.lines().filter_map(|line| line.split_once(": ")) {
+        if own.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            continue;
+        }
+        let value = if name.eq_ignore_ascii_case("x-request-id") {
+            "$request_id"
+        } else {
+            value
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(more, "add_header {name} \"{value}\"; ");
+    }
+    more
 }
 
 /// Starts nginx with one location.
@@ -70,4 +98,19 @@ fn configuration(address: SocketAddr, location: &str) -> String {
          server {{ listen {address}; {location} }}\n\
          }}\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_nginx_sends_anyway_are_not_sent_twice() {
+        let head =
+            "HTTP/1.1 200 OK\r\netag: \"1\"\r\nx-request-id: 7\r\na-b: 'c'; d\r\nDate: now\r\n\r\n";
+        assert_eq!(
+            headers_of(head),
+            "add_header x-request-id \"$request_id\"; add_header a-b \"'c'; d\"; "
+        );
+    }
 }

@@ -310,5 +310,4 @@ fn both_times(left: Option<Price>, right: Option<Price>) -> Result<Option<Price>
 }
 
 #[cfg(test)]
-#[path = "cross_tests.rs"]
 mod tests;

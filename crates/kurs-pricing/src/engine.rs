@@ -356,5 +356,4 @@ impl Engine {
 }
 
 #[cfg(test)]
-#[path = "engine/tests.rs"]
 mod tests;

@@ -461,5 +461,4 @@ impl RateView {
 }
 
 #[cfg(test)]
-#[path = "view_tests.rs"]
 mod tests;
