@@ -232,5 +232,4 @@ impl Market {
 }
 
 #[cfg(test)]
-#[path = "market_test.rs"]
 mod tests;

@@ -239,5 +239,4 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for LineLayer {
 }
 
 #[cfg(test)]
-#[path = "logs/tests.rs"]
 mod tests;

@@ -167,5 +167,4 @@ impl Config {
 }
 
 #[cfg(test)]
-#[path = "config/tests.rs"]
 mod tests;

@@ -377,5 +377,4 @@ fn venue_time(number: i64) -> Wall {
 }
 
 #[cfg(test)]
-#[path = "map_test.rs"]
 mod tests;
