@@ -68,6 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<Section> {
         file: "bench-start.svg".to_owned(),
         title: "From the start of the process (less is better)".to_owned(),
         unit: "ms".to_owned(),
+        grey: None,
         bars: vec![
             Bar::new("ready", ready, true, Some(500.0)),
             Bar::new("first BTC-USD", rate, true, Some(2_000.0)),

@@ -196,12 +196,14 @@ fn describe(
         file: "bench-http-cpu.svg".to_owned(),
         title: "CPU time per request (less is better)".to_owned(),
         unit: "us".to_owned(),
+        grey: Some("compared with".to_owned()),
         bars: bars(Contender::cpu),
     });
     section.charts.push(Chart {
         file: "bench-http-rate.svg".to_owned(),
         title: "Requests per second on one core (more is better)".to_owned(),
         unit: "1/s".to_owned(),
+        grey: Some("compared with".to_owned()),
         bars: bars(Contender::per_second),
     });
     section.note(

@@ -233,6 +233,7 @@ fn describe(
         file: "bench-latency.svg".to_owned(),
         title: format!("From the venue's write to the new body, {RATE} frames per second"),
         unit: "us".to_owned(),
+        grey: None,
         bars: bars.map(bar).to_vec(),
     });
 }

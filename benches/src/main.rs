@@ -112,11 +112,14 @@ fn finish(options: &Options, section: &Section) -> Result<()> {
     section.save(&options.results)
 }
 
+/// Measures one thing.
+type Benchmark = fn(&Options) -> Result<Section>;
+
 /// One after the other, so that none disturbs another. One that fails does not keep the others
 /// from running, but the whole fails then.
 fn all(options: &Options) -> Result<()> {
     let mut failed = Vec::new();
-    let parts: [(&str, fn(&Options) -> Result<Section>); 5] = [
+    let parts: [(&str, Benchmark); 5] = [
         ("http", http::run),
         ("steady", steady::run),
         ("pipeline", pipeline::run),

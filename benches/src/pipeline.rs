@@ -210,14 +210,15 @@ fn describe(
         rows,
     });
     section.note(format!(
-        "Where the time goes: the stages alone add up to {sum:.0} ns of {:.0} ns; the rest is what they cost each other \
-         in caches. Stages in grey are not part of the sum.",
+        "The stages alone add up to {sum:.0} ns, all together take {:.0} ns; they share caches and allocator, so the two \
+         need not agree. Stages in grey are not part of the sum.",
         whole.median
     ));
     section.charts.push(Chart {
         file: "bench-pipeline.svg".to_owned(),
         title: "Time per frame, each stage alone (less is better)".to_owned(),
         unit: "ns".to_owned(),
+        grey: Some("not part of the sum".to_owned()),
         bars,
     });
 }

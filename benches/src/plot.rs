@@ -140,8 +140,8 @@ fn subtitle(chart: &Chart, axis: Axis) -> String {
     if chart.bars.iter().any(|bar| bar.high > bar.low) {
         parts.push("bar: median, line: least to greatest".to_owned());
     }
-    if chart.bars.iter().any(|bar| !bar.own) {
-        parts.push("blue: kurs".to_owned());
+    if let Some(grey) = &chart.grey {
+        parts.push(format!("grey: {grey}"));
     }
     if chart.bars.iter().any(|bar| bar.goal.is_some()) {
         parts.push("red: goal".to_owned());
@@ -257,6 +257,7 @@ mod tests {
                 file: String::new(),
                 title: "a < b".to_owned(),
                 unit: "us".to_owned(),
+                grey: None,
                 bars: values.map(|value| bar("x", value)).to_vec(),
             };
             let text = svg(&chart);

@@ -63,6 +63,8 @@ pub(crate) struct Chart {
     pub(crate) file: String,
     pub(crate) title: String,
     pub(crate) unit: String,
+    /// What grey bars are, if there are any.
+    pub(crate) grey: Option<String>,
     pub(crate) bars: Vec<Bar>,
 }
 
@@ -73,7 +75,7 @@ pub(crate) struct Bar {
     pub(crate) value: f64,
     pub(crate) low: f64,
     pub(crate) high: f64,
-    /// A part of kurs, or something it is compared with.
+    /// Drawn in blue, else in grey.
     pub(crate) own: bool,
     /// Where the value should end.
     pub(crate) goal: Option<f64>,

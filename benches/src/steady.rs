@@ -248,6 +248,7 @@ fn describe(
         file: "bench-steady.svg".to_owned(),
         title: format!("Latency at {RATE} requests per second (less is better)"),
         unit: "us".to_owned(),
+        grey: None,
         bars: bars.map(bar).to_vec(),
     });
 }

@@ -22,6 +22,8 @@ use std::time::Duration;
 const VALID_FOR: Duration = Duration::from_secs(600);
 /// A body is read after so many frames.
 const READ_EVERY: usize = 100;
+/// Frames that a stage handles before it is the next one's turn.
+const TURN: usize = 5_000;
 /// Messages taken from the inbox at once.
 const BATCH: usize = 64;
 /// Every default direction.
@@ -233,92 +235,111 @@ impl Stages {
     }
 }
 
-/// Every stage once on the same frames, with what the stage before it gave.
+/// Every stage once on the same frames, with what the stage before it gave. They take turns
+/// every few frames, so that what one hands to the next is still in the caches and in memory
+/// that was used before, as it is when they work together.
 fn pass(frames: &[String], pairs: &[Pair]) -> Result<[Duration; 6]> {
     let mut chain = Chain::new(pairs, Routes::Markets)?;
-    let received = chain.clock.now();
-
-    let begin = thread_cpu()?;
-    for _ in frames {
-        black_box(chain.clock.now());
+    let asked = RateView::new(chain.clock.clone(), ViewConfig::default());
+    let mut sums = [Duration::ZERO; 6];
+    let (mut events, mut updates) = (Vec::new(), Vec::new());
+    for frames in frames.chunks(TURN) {
+        let received = chain.clock.now();
+        let turns = [
+            timed(|| read_clock(&*chain.clock, frames.len()))?,
+            timed(|| decode(&mut chain, received, frames, &mut events))?,
+            timed(|| price(&mut chain, received, &events, &mut updates))?,
+            timed(|| show(&chain.view, &updates))?,
+            timed(|| pass_on(&events))?,
+            timed(|| show_and_render(&asked, &updates))?,
+        ];
+        ensure!(
+            updates.len() == frames.len(),
+            "{} updates of {} frames",
+            updates.len(),
+            frames.len()
+        );
+        events.clear();
+        updates.clear();
+        for (sum, taken) in sums.iter_mut().zip(turns) {
+            *sum += taken;
+        }
     }
-    let clock = thread_cpu()? - begin;
+    Ok(sums)
+}
 
-    let mut events = Vec::with_capacity(frames.len());
+/// CPU time of a piece of work.
+fn timed(work: impl FnOnce()) -> Result<Duration> {
     let begin = thread_cpu()?;
+    work();
+    Ok(thread_cpu()? - begin)
+}
+
+fn read_clock(clock: &dyn Clock, times: usize) {
+    for _ in 0..times {
+        black_box(clock.now());
+    }
+}
+
+fn decode(chain: &mut Chain, received: Now, frames: &[String], events: &mut Vec<SourceEvent>) {
+    let source = chain.source;
     for text in frames {
-        if let Decoded::Tick { tick, .. } = chain.decoder.decode(Frame {
+        let frame = Frame {
             connection: 1,
             received,
             text,
-        }) {
+        };
+        if let Decoded::Tick { tick, .. } = chain.decoder.decode(frame) {
             events.push(SourceEvent {
-                source: chain.source,
+                source,
                 received,
                 kind: EventKind::Tick(tick),
             });
         }
     }
-    let decode = thread_cpu()? - begin;
+}
 
-    let mut updates = Vec::with_capacity(frames.len());
-    let begin = thread_cpu()?;
-    for event in &events {
-        chain.engine.handle(received, event, &mut chain.effects);
+fn price(chain: &mut Chain, now: Now, events: &[SourceEvent], updates: &mut Vec<Arc<Update>>) {
+    for event in events {
+        chain.engine.handle(now, event, &mut chain.effects);
         for effect in chain.effects.drain(..) {
             if let Effect::Publish(rate) = effect {
-                let seq = u64::try_from(updates.len())? + 1;
+                chain.seq += 1;
                 updates.push(Arc::new(Update {
-                    id: id(seq),
+                    id: id(chain.seq),
                     body: Body::Rate(rate),
                 }));
             }
         }
     }
-    let engine = thread_cpu()? - begin;
-    ensure!(
-        updates.len() == frames.len(),
-        "{} updates of {} frames",
-        updates.len(),
-        frames.len()
-    );
-
-    let begin = thread_cpu()?;
-    for update in &updates {
-        black_box(chain.view.apply(update));
-    }
-    let view = thread_cpu()? - begin;
-
-    let inbox = through_inbox(events)?;
-    let render = rendered(&chain, &updates)?;
-    Ok([clock, decode, engine, view, inbox, render])
 }
 
-/// The way from the sources' tasks to the engine's thread, without a second thread.
-fn through_inbox(events: Vec<SourceEvent>) -> Result<Duration> {
-    let inbox = Inbox::new();
-    let mut messages = Vec::with_capacity(BATCH);
-    let begin = thread_cpu()?;
-    for (number, event) in events.into_iter().enumerate() {
-        inbox.deliver(event);
-        if number % BATCH == BATCH - 1 {
-            inbox.take(&mut messages, BATCH, Duration::ZERO);
-            black_box(&messages);
-            messages.clear();
-        }
+fn show(view: &RateView, updates: &[Arc<Update>]) {
+    for update in updates {
+        black_box(view.apply(update));
     }
-    Ok(thread_cpu()? - begin)
 }
 
-/// The view again, when every single rate is asked for.
-fn rendered(chain: &Chain, updates: &[Arc<Update>]) -> Result<Duration> {
-    let view = RateView::new(chain.clock.clone(), ViewConfig::default());
-    let begin = thread_cpu()?;
+/// When every single rate is asked for.
+fn show_and_render(view: &RateView, updates: &[Arc<Update>]) {
     for update in updates {
         view.apply(update);
         if let Body::Rate(rate) = &update.body {
             black_box(view.hot(rate.pair.base.as_str(), rate.pair.quote.as_str()));
         }
     }
-    Ok(thread_cpu()? - begin)
+}
+
+/// The way from the sources' tasks to the engine's thread, without a second thread.
+fn pass_on(events: &[SourceEvent]) {
+    let inbox = Inbox::new();
+    let mut messages = Vec::with_capacity(BATCH);
+    for batch in events.chunks(BATCH) {
+        for event in batch {
+            inbox.deliver(event.clone());
+        }
+        inbox.take(&mut messages, BATCH, Duration::ZERO);
+        black_box(&messages);
+        messages.clear();
+    }
 }
