@@ -52,6 +52,7 @@ const HEAD: u8 = 0;
 const BUSY: u8 = 1;
 const IDLE: u8 = 2;
 const LAST: u8 = 3;
+const NEW: u8 = 4;
 /// Longest wait for a client to take its last answer and close, milliseconds.
 const LINGER_MS: u64 = 2_000;
 
@@ -60,7 +61,7 @@ const LINGER_MS: u64 = 2_000;
 pub(crate) enum Order {
     /// Go on.
     Serve = 0,
-    /// Finish the request in flight, then close.
+    /// Close, unless a request came: that one is answered first.
     Drain = 1,
     /// Close now.
     Close = 2,
@@ -104,7 +105,7 @@ impl ConnectionState {
             head_ms: limits.head_ms,
             idle_ms: limits.idle_ms,
             write_ms: limits.write_ms,
-            phase: AtomicU8::new(HEAD),
+            phase: AtomicU8::new(NEW),
             read_deadline_ms: AtomicU64::new(first_deadline),
             write_deadline_ms: AtomicU64::new(0),
             order: AtomicU8::new(Order::Serve as u8),
@@ -116,11 +117,18 @@ impl ConnectionState {
     /// Bytes came. The first ones after a pause start a head, whose deadline later bytes do not
     /// move: a byte now and then keeps nobody connected. True when a head begins with them.
     pub(crate) fn bytes_came(&self) -> bool {
-        let begins = self.phase.load(Ordering::Relaxed) == IDLE;
-        if begins {
-            self.wait(HEAD, self.head_ms);
+        match self.phase.load(Ordering::Relaxed) {
+            IDLE => {
+                self.wait(HEAD, self.head_ms);
+                true
+            }
+            NEW => {
+                // The deadline of a first head runs from the connect.
+                self.phase.store(HEAD, Ordering::Relaxed);
+                true
+            }
+            _ => false,
         }
-        begins
     }
 
     /// A complete head was handed to the service.
@@ -184,11 +192,23 @@ impl ConnectionState {
         }
         if passed(&self.read_deadline_ms) {
             return Some(match self.phase.load(Ordering::Relaxed) {
-                HEAD => Overdue::Head,
+                NEW | HEAD => Overdue::Head,
                 _ => Overdue::Idle,
             });
         }
         None
+    }
+
+    /// Since when nothing was asked and nothing is left to answer: from the connect, or from the
+    /// last answer. `None` while a request comes or is answered.
+    pub(crate) fn quiet_since_ms(&self) -> Option<u64> {
+        let limit_ms = match self.phase.load(Ordering::Relaxed) {
+            NEW => self.head_ms,
+            IDLE => self.idle_ms,
+            _ => return None,
+        };
+        let deadline_ms = self.read_deadline_ms.load(Ordering::Relaxed);
+        Some(deadline_ms.saturating_sub(limit_ms))
     }
 
     /// Tells the connection's task what to do. Orders only get stricter. False when the same
@@ -263,6 +283,21 @@ mod tests {
         assert_eq!(state.overdue(30_001), Some(Overdue::Write));
         state.written();
         assert_eq!(state.overdue(30_001), None);
+    }
+
+    #[test]
+    fn a_connection_is_quiet_from_the_connect_or_the_answer_to_the_next_byte() {
+        let (clock, state) = connection();
+        assert_eq!(state.quiet_since_ms(), Some(1));
+        assert!(state.bytes_came());
+        assert_eq!(state.quiet_since_ms(), None);
+        state.request_began();
+        assert_eq!(state.quiet_since_ms(), None);
+        clock.now_ms.store(500, Ordering::Relaxed);
+        state.answer_made();
+        assert_eq!(state.quiet_since_ms(), Some(500));
+        assert!(state.bytes_came());
+        assert_eq!(state.quiet_since_ms(), None);
     }
 
     #[test]

@@ -99,7 +99,7 @@ kinds! {
         "The pair is followed, but no source has given a price for it yet.";
     NotReady = SERVICE_UNAVAILABLE, "not-ready", "Not ready",
         "This instance is starting or draining; `checks` says why.";
-    WriterUnavailable = SERVICE_UNAVAILABLE, "writer-unavailable", "The Writer cannot be asked",
+    WriterUnavailable = SERVICE_UNAVAILABLE, "writer-unavailable", "This cannot be done at present",
         "No Writer answered in time, so nothing was changed. Try again.";
     StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "The store cannot be asked",
         "The history cannot be read at present. Rates go on.";

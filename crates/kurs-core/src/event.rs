@@ -95,6 +95,9 @@ pub struct SourceEvent {
     pub kind: EventKind,
 }
 
+/// The reason given for a price whose market is not followed any more.
+pub const NOT_TRACKED: &str = "not tracked any more";
+
 /// Kinds of [`SourceEvent`].
 #[derive(Debug, Clone)]
 pub enum EventKind {

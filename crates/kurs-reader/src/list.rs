@@ -1,6 +1,6 @@
 //! The list of every rate of one asset: one element, made whole, at most twenty times a second.
 
-use crate::derive::document_of;
+use crate::derive::{Snapshot, document_of};
 use crate::document::{ListDocument, RateDocument};
 use crate::rendered::{Rendered, etag_of, json_of};
 use crate::view::{Missing, RateView};
@@ -51,17 +51,48 @@ impl RateView {
         Ok(rendered)
     }
 
+    /// The same with what has run out, each rate with its state. Not kept ready: nobody should
+    /// live on it.
+    ///
+    /// # Errors
+    /// [`Missing`] when the asset is unknown or never had a rate.
+    pub fn list_stale(&self, base: Asset) -> Result<Arc<Rendered>, Missing> {
+        let now = self.clock.now();
+        let all = self.make_snapshot(0, now, |_| true);
+        self.render_list(base, now, &all, true).map(Arc::new)
+    }
+
     fn make_list(&self, base: Asset, now: Now) -> Result<Rendered, Missing> {
+        let snapshot = self.snapshot(now);
+        self.render_list(base, now, &snapshot, false)
+    }
+
+    fn render_list(
+        &self,
+        base: Asset,
+        now: Now,
+        snapshot: &Snapshot,
+        with_stale: bool,
+    ) -> Result<Rendered, Missing> {
         let canonical = base.canonical();
         let mut rates: BTreeMap<Asset, (RateDocument, Mono)> = BTreeMap::new();
-        for reached in self.derive_all(canonical, now) {
+        for reached in self.derive_all(canonical, snapshot) {
+            let is_fresh = now.mono < reached.valid_until;
+            if !is_fresh && !with_stale {
+                continue;
+            }
+            let state = if is_fresh {
+                RateState::Fresh
+            } else {
+                RateState::Stale
+            };
             let asked = Pair::new(base, reached.quote);
             let document = document_of(
                 asked,
                 &reached.cross,
                 reached.id,
                 reached.published_at,
-                RateState::Fresh,
+                state,
             );
             rates.insert(reached.quote, (document, reached.valid_until));
         }
@@ -75,7 +106,7 @@ impl RateView {
             let Some(held) = slot.load() else { continue };
             let quote = slot.pair.quote;
             match held.document(Pair::new(base, quote), now.mono) {
-                Some(document) if held.is_fresh(now.mono) => {
+                Some(document) if with_stale || held.is_fresh(now.mono) => {
                     rates.insert(quote, (document, held.valid_until));
                 }
                 _ => {
@@ -86,26 +117,30 @@ impl RateView {
         if rates.is_empty() {
             return Err(self.why_no_list(base, now));
         }
-        let ids: Vec<(Asset, u64, u64)> = rates
+        let ids: Vec<(Asset, u64, u64, RateState)> = rates
             .iter()
-            .map(|(quote, (rate, _))| (*quote, rate.epoch, rate.seq))
+            .map(|(quote, (rate, _))| (*quote, rate.epoch, rate.seq, rate.state))
             .collect();
         let etag = etag_of((base, ids));
-        let valid_until = rates
+        let until = rates.values().map(|(_, until)| *until).min();
+        let all_fresh = rates
             .values()
-            .map(|(_, until)| *until)
-            .min()
-            .unwrap_or(now.mono);
+            .all(|(rate, _)| rate.state == RateState::Fresh);
         let rates = rates.into_values().map(|(rate, _)| rate).collect();
         let document = ListDocument {
             base: base.to_string(),
             rates,
         };
+        let state = if all_fresh {
+            RateState::Fresh
+        } else {
+            RateState::Stale
+        };
         Ok(Rendered::new(
             json_of(&document),
             etag,
-            valid_until,
-            RateState::Fresh,
+            until.unwrap_or(now.mono),
+            state,
         ))
     }
 

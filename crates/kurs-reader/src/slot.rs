@@ -54,11 +54,11 @@ pub(crate) struct Held {
 
 impl Held {
     /// Takes a rate off the bus: its validity is counted from receipt.
-    pub(crate) fn from_bus(update: Arc<Update>, now: Now) -> Option<Self> {
+    pub(crate) fn from_bus(update: Arc<Update>, now: Mono) -> Option<Self> {
         let Body::Rate(rate) = &update.body else {
             return None;
         };
-        let valid_until = now.mono.plus(rate.valid_for);
+        let valid_until = now.plus(rate.valid_for);
         Some(Self {
             valid_until,
             update,
@@ -163,11 +163,11 @@ pub(crate) struct HeldPrice {
 }
 
 impl HeldPrice {
-    pub(crate) fn new(id: UpdateId, price: SourcePrice, now: Now) -> Self {
+    pub(crate) fn new(id: UpdateId, price: SourcePrice, now: Mono) -> Self {
         Self {
             id,
-            valid_until: now.mono.plus(price.valid_for),
-            received: now.mono,
+            valid_until: now.plus(price.valid_for),
+            received: now,
             price,
         }
     }

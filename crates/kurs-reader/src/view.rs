@@ -8,6 +8,7 @@ use crate::slot::{Held, HeldPrice, Slot};
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use kurs_bus::{Body, SourceStatus, Update};
+use kurs_core::event::NOT_TRACKED;
 use kurs_core::{
     Asset, Clock, Epoch, Mono, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
 };
@@ -189,7 +190,7 @@ impl RateView {
 
     /// Takes an update off the bus. False when it is not newer than what is held.
     pub fn apply(&self, update: &Arc<Update>) -> bool {
-        let now = self.clock.now();
+        let now = self.clock.mono();
         let taken = match &update.body {
             Body::Rate(rate) => {
                 let slot = self.slot_or_new(rate.pair);
@@ -209,7 +210,9 @@ impl RateView {
                 let key = (price.source, price.pair);
                 let mut prices = self.prices.write();
                 let newer = prices.get(&key).is_none_or(|held| update.id > held.id);
-                if newer {
+                if newer && &*price.why == NOT_TRACKED {
+                    prices.remove(&key);
+                } else if newer {
                     prices.insert(key, Arc::new(HeldPrice::new(update.id, price.clone(), now)));
                 }
                 newer
@@ -264,17 +267,21 @@ impl RateView {
     pub fn restore(&self, stored: StoredRate) {
         let now = self.clock.now();
         let slot = self.slot_or_new(stored.rate.pair);
-        self.replace(&slot, Held::from_store(stored.id, stored.rate, now), now);
+        self.replace(
+            &slot,
+            Held::from_store(stored.id, stored.rate, now),
+            now.mono,
+        );
         self.revision.fetch_add(1, Ordering::Release);
     }
 
-    fn replace(&self, slot: &Slot, held: Held, now: Now) -> bool {
+    fn replace(&self, slot: &Slot, held: Held, now: Mono) -> bool {
         let old = slot.load();
         if old.as_ref().is_some_and(|old| held.id() <= old.id()) {
             return false;
         }
-        let was_edge = old.is_some_and(|old| old.is_fresh(now.mono) && old.market().is_some());
-        let is_edge = held.is_fresh(now.mono) && held.market().is_some();
+        let was_edge = old.is_some_and(|old| old.is_fresh(now) && old.market().is_some());
+        let is_edge = held.is_fresh(now) && held.market().is_some();
         slot.store(Some(Arc::new(held)));
         if was_edge != is_edge {
             self.topology.fetch_add(1, Ordering::Relaxed);

@@ -64,6 +64,9 @@ pub enum BuildError {
     Id(#[from] SourceIdError),
 }
 
+/// Every source of this build by its name, best first by default.
+pub const NAMES: [&str; 5] = ["binance", "coingecko", "cbr", "ecb", "openexchangerates"];
+
 /// Longest delay after errors of a source whose requests cost nothing.
 const BACKOFF_CAP: Duration = Duration::from_secs(300);
 

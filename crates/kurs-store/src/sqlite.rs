@@ -22,6 +22,7 @@ mod history;
 mod migrate;
 mod names;
 mod readers;
+mod turn;
 mod writer;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use turn::Turn;
 use writer::Writer;
 
 /// Rows that one step of a deletion takes, so that appends are not held up.
@@ -76,6 +78,7 @@ pub struct SqliteStore {
     readers: Option<Readers>,
     options: SqliteOptions,
     schema_is_right: Arc<AtomicBool>,
+    turn: Turn,
 }
 
 impl SqliteStore {
@@ -90,6 +93,10 @@ impl SqliteStore {
         let place = Place::of(path.as_ref());
         let opened = connection::create(&place, &options).map_err(|fault| fault.tell())?;
         let schema_is_right = Arc::new(AtomicBool::new(false));
+        let turn = Turn::of(match &place {
+            Place::Memory => None,
+            Place::File(path) => Some(path),
+        });
         let readers = match place {
             Place::Memory => None,
             Place::File(_) => Some(Readers::new(
@@ -104,6 +111,7 @@ impl SqliteStore {
             readers,
             options,
             schema_is_right,
+            turn,
         })
     }
 
@@ -183,6 +191,7 @@ impl Store for SqliteStore {
     }
 
     async fn begin_epoch(&self, shard: u16) -> Result<Epoch, StoreError> {
+        self.turn.take()?;
         self.writer
             .grouped(1, move |connection, _| {
                 facts::begin_epoch(connection, shard)

@@ -141,7 +141,10 @@ impl Desk {
         let to = failover
             .to
             .map_or_else(|| "none".to_owned(), |source| source.to_string());
-        self.metrics.failover(&from, &to);
+        // The first rate of a pair is no fail-over.
+        if failover.from.is_some() || failover.recovered {
+            self.metrics.failover(&from, &to);
+        }
         let pair = failover.pair;
         match (failover.from, failover.to) {
             (None, Some(source)) if failover.recovered => {
@@ -154,7 +157,7 @@ impl Desk {
                 tracing::error!(%pair, reason = %failover.reason, "has no live source")
             }
             _ if failover.is_best => {
-                tracing::info!(%pair, from, to, reason = %failover.reason, "is back at its best source");
+                tracing::info!(%pair, from, to, reason = %failover.reason, "is served by its best source now");
             }
             _ => tracing::warn!(%pair, from, to, reason = %failover.reason, "changed its source"),
         }

@@ -56,8 +56,6 @@ pub(crate) async fn tell(recorder: RecorderHandle, health: Arc<Health>, metrics:
 struct Told {
     written: u64,
     dropped: u64,
-    attempts: u64,
-    failures: u64,
 }
 
 impl Told {
@@ -72,11 +70,6 @@ impl Told {
         metrics
             .history_waiting
             .set(i64::try_from(recorder.waiting()).unwrap_or(i64::MAX));
-        let failures = since(&mut self.failures, &counters.failures);
-        let attempts = since(&mut self.attempts, &counters.attempts);
-        for attempt in 0..attempts {
-            metrics.store_request("append", attempt >= failures);
-        }
     }
 }
 

@@ -17,6 +17,7 @@ mod task;
 use counters::Counters;
 use kurs_core::{Clock, Mono, UpdateId};
 use kurs_store::{HistoryRow, Store, StoredRate};
+use kurs_telemetry::metrics::WriterMetrics;
 use parking_lot::Mutex;
 use queue::{Rates, Rows};
 use schemars::JsonSchema;
@@ -86,6 +87,7 @@ impl Recorder {
         store: Arc<dyn Store>,
         config: RecorderConfig,
         clock: Arc<dyn Clock>,
+        metrics: WriterMetrics,
     ) -> RecorderHandle {
         let (state, health) = watch::channel(RecorderHealth::Writing);
         let shared = Arc::new(Shared {
@@ -98,7 +100,7 @@ impl Recorder {
             finishing: AtomicBool::new(false),
             config,
         });
-        let task = task::Task::new(Arc::clone(&shared), store, clock, state);
+        let task = task::Task::new(Arc::clone(&shared), store, clock, metrics, state);
         // Its end shows in `health`, however it came.
         let task = tokio::spawn(task.run()).abort_handle();
         RecorderHandle {

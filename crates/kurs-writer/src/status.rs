@@ -2,6 +2,7 @@
 
 use crate::inbox::Inbox;
 use kurs_bus::{Body, SourceStatus};
+use kurs_core::SourceState;
 use kurs_sources::Source;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,6 +10,9 @@ use std::time::Duration;
 
 /// How often the state of the sources is published.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// Looks in a row without any live source after which that is said.
+const DEAD_AFTER: u32 = 3;
 
 /// State and counters of a source at this moment.
 #[must_use]
@@ -39,10 +43,25 @@ pub fn of(source: &dyn Source) -> SourceStatus {
 pub(crate) async fn run(sources: Vec<Arc<dyn Source>>, inbox: Arc<Inbox>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut dead_for = 0_u32;
     loop {
         ticks.tick().await;
+        let mut any_usable = sources.is_empty();
         for source in &sources {
-            inbox.publish(Body::SourceStatus(of(&**source)));
+            let status = of(&**source);
+            any_usable |= matches!(status.state, SourceState::Live | SourceState::Syncing);
+            inbox.publish(Body::SourceStatus(status));
+        }
+        if any_usable {
+            if dead_for >= DEAD_AFTER {
+                tracing::warn!("some source is live again");
+            }
+            dead_for = 0;
+        } else {
+            dead_for = dead_for.saturating_add(1);
+            if dead_for == DEAD_AFTER {
+                kurs_telemetry::critical!("no source is live: rates run out one after the other");
+            }
         }
     }
 }

@@ -87,6 +87,7 @@ impl Writer {
             Arc::clone(&parts.store),
             parts.recorder.clone(),
             Arc::clone(&parts.clock),
+            parts.metrics.clone(),
         );
         let desk = Desk {
             engine: Engine::new(parts.engine.clone()),
@@ -173,7 +174,9 @@ impl Writer {
 /// Takes the next epoch; a store that is away is waited for.
 async fn begin_epoch(parts: &Parts, shutdown: &mut watch::Receiver<bool>) -> Option<Epoch> {
     loop {
-        match parts.store.begin_epoch(0).await {
+        let begun = parts.store.begin_epoch(0).await;
+        parts.metrics.store_request("epoch", begun.is_ok());
+        match begun {
             Ok(epoch) => return Some(epoch),
             Err(error) => tracing::error!(%error, "cannot begin to write, trying again"),
         }

@@ -200,7 +200,8 @@ fn quick() -> RecorderConfig {
 fn start(store: &Arc<MoodyStore>, config: RecorderConfig) -> RecorderHandle {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store: Arc<dyn Store> = Arc::clone(store) as Arc<dyn Store>;
-    Recorder::start(store, config, clock)
+    let metrics = kurs_telemetry::Metrics::for_tests().writer.clone();
+    Recorder::start(store, config, clock, metrics)
 }
 
 async fn until(what: &str, condition: impl Fn() -> bool) {

@@ -217,7 +217,11 @@ impl Answer {
                 .or_else(|| part("pointer"))
                 .or_else(|| part("field"));
             if let Some(detail) = part("detail").or_else(|| part("message")) {
-                text.push_str(&format!("\n  - {}: {detail}", place.unwrap_or_default()));
+                let said = format!("{}: {detail}", place.unwrap_or_default());
+                // One mistake alone is the detail already.
+                if !text.ends_with(&said) {
+                    text.push_str(&format!("\n  - {said}"));
+                }
             }
         }
         if let Some(instance) = member("instance") {

@@ -38,7 +38,13 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Completions(arguments) => completions::run(&arguments, output),
         Command::Man => man::run(output),
         Command::Version => {
-            output.data(&crate::version_line())?;
+            if output.form == crate::output::Form::Json {
+                let version = env!("CARGO_PKG_VERSION");
+                let facts = serde_json::json!({ "version": version, "commit": crate::COMMIT });
+                output.data(&facts.to_string())?;
+            } else {
+                output.data(&crate::version_line())?;
+            }
             Ok(Exit::Ok)
         }
         Command::Get(arguments) => interruptible(get::run(arguments, output)).await,

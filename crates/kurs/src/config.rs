@@ -7,9 +7,9 @@
 //! | [`tree`], [`origin`] | values with where they came from |
 //! | [`schema`] | what a key may hold, read from the JSON Schema of [`Config`] |
 //! | [`check`] | unknown keys, wrong types, values out of range; texts become values |
-//! | [`file`], [`environment`], [`secrets`] | the single layers |
+//! | [`mod@file`], [`environment`], [`secrets`] | the single layers |
 //! | [`mistake`] | [`Mistakes`]: everything that is wrong, in one message |
-//! | [`print`], [`example`] | what `kurs config print` and `kurs config example` show |
+//! | [`mod@print`], [`example`] | what `kurs config print` and `kurs config example` show |
 //! | [`redact`] | passwords in URLs |
 
 pub mod check;
@@ -129,6 +129,16 @@ impl Config {
         for (key, list) in [("directions", &self.directions), ("pairs", &self.pairs)] {
             if list.len() > PAIRS_MAX {
                 mistakes.push(format!("{key}: more than {PAIRS_MAX} pairs"));
+            }
+        }
+        for (pair, policy) in &self.policy {
+            for source in &policy.sources {
+                if !kurs_sources::registry::NAMES.contains(&source.plain()) {
+                    let known = kurs_sources::registry::NAMES.join(", ");
+                    mistakes.push(format!(
+                        "policy.{pair}.sources: there is no source {source}; there are {known}"
+                    ));
+                }
             }
         }
         self.http.validate(mistakes);

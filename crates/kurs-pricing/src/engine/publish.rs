@@ -5,6 +5,7 @@ use super::slots::Published;
 use super::{Conversions, Engine};
 use crate::cross::{CrossRate, Graph, Market, multiply};
 use crate::effect::{Effect, Failover};
+use kurs_core::price::HALF;
 use kurs_core::{Choice, Leg, Mono, Now, Price, Rate, RateState, SourceState};
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -169,21 +170,21 @@ impl Engine {
                 .plus(quoted.valid_until.since(quoted.received.mono)),
         };
         let mut valid_until = quoted.valid_until;
-        let Some(conversion) = &candidate.conversion else {
+        let mut legs = Vec::new();
+        if let Some(conversion) = &candidate.conversion {
+            for (leg, inverted) in conversion.steps.as_ref()? {
+                let published = self.pairs[*leg].published.as_ref()?;
+                valid_until = valid_until.min(published.valid_until);
+                legs.push((&published.market, *inverted));
+            }
+        } else if !candidate.inverted {
             return Some(Priced {
                 market: first,
                 cross: None,
                 valid_until,
             });
-        };
-        let steps = conversion.steps.as_ref()?;
-        let mut legs = Vec::with_capacity(steps.len());
-        for (leg, inverted) in steps {
-            let published = self.pairs[*leg].published.as_ref()?;
-            valid_until = valid_until.min(published.valid_until);
-            legs.push((&published.market, *inverted));
         }
-        let cross = multiply(std::iter::once((&first, false)).chain(legs)).ok()?;
+        let cross = multiply(std::iter::once((&first, candidate.inverted)).chain(legs)).ok()?;
         let market = Market {
             pair: self.pairs[index].pair,
             value: cross.value,
@@ -319,7 +320,7 @@ impl Engine {
 
 fn half_spread(bid: Option<Price>, ask: Option<Price>) -> Option<Decimal> {
     let width = ask?.value().checked_sub(bid?.value())?;
-    Some(width.checked_div(Decimal::TWO)?.normalize())
+    Some(width.checked_mul(HALF)?.normalize())
 }
 
 fn rate_of(

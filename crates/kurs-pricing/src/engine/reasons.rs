@@ -60,45 +60,36 @@ impl Engine {
     /// Candidates better than `candidate`, with the reason each is not used.
     pub(super) fn skipped(&self, index: usize, candidate: usize) -> Vec<Skipped> {
         let slot = &self.pairs[index];
-        let better = slot.candidates.iter().enumerate().take(candidate);
-        better
-            .map(|(position, better)| {
-                let price = &self.prices[better.price];
-                let state = price.state;
-                let live = slot.live.get(position).copied().unwrap_or(false);
-                let why: Arc<str> = if live {
-                    "live again, waiting for its hold time".into()
-                } else if state == SourceState::Live {
-                    format!(
-                        "no live way from {} to {}",
-                        price.quoted.pair.quote, slot.pair.quote
-                    )
-                    .into()
-                } else {
-                    self.why(better.price)
-                };
-                Skipped {
-                    source: self.info(price.source).id,
-                    state,
-                    why,
-                }
-            })
-            .collect()
+        let mut skipped: Vec<Skipped> = Vec::new();
+        for (position, better) in slot.candidates.iter().enumerate().take(candidate) {
+            let price = &self.prices[better.price];
+            let state = price.state;
+            let live = slot.live.get(position).copied().unwrap_or(false);
+            let why: Arc<str> = if live {
+                "live again, waiting for its hold time".into()
+            } else if state == SourceState::Live {
+                let from = price.quoted.pair.quote;
+                format!("no live way from {from} to {}", slot.pair.quote).into()
+            } else {
+                self.why(better.price)
+            };
+            let source = self.info(price.source).id;
+            let one = Skipped { source, state, why };
+            // A source with two ways to the pair fails once.
+            if !skipped.contains(&one) {
+                skipped.push(one);
+            }
+        }
+        skipped
     }
 
+    /// True when what is to be said of the better candidates differs from what was said.
     pub(super) fn skipped_changed(&self, index: usize, candidate: usize) -> bool {
         let slot = &self.pairs[index];
         let Some(choice) = &slot.choice else {
             return true;
         };
-        if choice.skipped.len() != candidate {
-            return true;
-        }
-        choice
-            .skipped
-            .iter()
-            .zip(&slot.candidates)
-            .any(|(skipped, better)| skipped.state != self.prices[better.price].state)
+        candidate > 0 && choice.skipped != self.skipped(index, candidate)
     }
 
     /// Why a price is in its state, for people.
@@ -106,12 +97,15 @@ impl Engine {
         let slot = &self.prices[price];
         let source = &self.sources[slot.source];
         match slot.state {
-            SourceState::Live => "".into(),
+            SourceState::Live => Arc::clone(&self.no_reason),
+            SourceState::Down if slot.quoted.streamed && source.state == SourceState::Down => {
+                Arc::clone(&source.why)
+            }
             _ if slot.quoted.mark.is_some() => slot
                 .quoted
                 .mark
                 .as_ref()
-                .map_or_else(|| "".into(), |(_, why)| Arc::clone(why)),
+                .map_or_else(|| Arc::clone(&self.no_reason), |(_, why)| Arc::clone(why)),
             SourceState::Down => Arc::clone(&source.why),
             SourceState::Stale => "its last price is too old".into(),
             SourceState::Syncing => "not in sync yet".into(),

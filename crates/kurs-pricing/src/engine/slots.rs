@@ -22,9 +22,12 @@ impl SourceSlot {
         }
     }
 
-    pub(super) fn set(&mut self, state: SourceState, why: &Arc<str>) {
+    /// True when state or reason differ from the last ones.
+    pub(super) fn set(&mut self, state: SourceState, why: &Arc<str>) -> bool {
+        let is_news = self.state != state || self.why != *why;
         self.state = state;
         self.why = Arc::clone(why);
+        is_news
     }
 }
 

@@ -357,6 +357,42 @@ fn a_policy_can_prefer_another_order_of_sources() {
     desk.check("BTC-USD", "60500 coingecko fresh");
 }
 
+#[test]
+fn a_pair_and_its_inverse_follow_the_same_source() {
+    let mut desk = Desk::new(&["USD-RUB", "RUB-USD"]);
+    desk.table("cbr", DAY, &[("USD-RUB", "80")]);
+    desk.check("USD-RUB", "80 cbr fresh");
+    desk.check("RUB-USD", "0.0125 cbr fresh");
+    assert!(desk.last("RUB-USD").unwrap().legs()[0].inverted);
+}
+
+#[test]
+fn the_reason_follows_what_the_source_says_of_itself() {
+    let mut desk = Desk::new(&[]);
+    desk.stream("binance", "BTC-USDT", "100", "102")
+        .stream("kraken", "BTC-USDT", "101", "103");
+    desk.say(
+        "binance",
+        EventKind::PairState {
+            pair: pair("BTC-USDT"),
+            state: SourceState::Stale,
+            why: "silent".into(),
+        },
+    );
+    for why in [
+        "connection reset",
+        "the handshake was refused with HTTP 451",
+    ] {
+        desk.state("binance", SourceState::Down, why);
+        desk.stream("kraken", "BTC-USDT", "101", "103");
+        let reason = &desk.last("BTC-USDT").unwrap().choice.reason;
+        assert!(
+            reason.ends_with(&format!("binance down ({why})")),
+            "{reason}"
+        );
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Stream(u8, u8, u32),

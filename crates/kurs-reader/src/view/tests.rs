@@ -277,6 +277,15 @@ fn the_list_holds_every_reachable_quote_and_changes_with_any_of_them() {
     assert_ne!(desk.view.list(btc).unwrap().etag, list.etag);
     desk.clock.advance(MAX_AGE);
     assert!(matches!(desk.view.list(btc), Err(Missing::Expired(_))));
+    let stale = desk.view.list_stale(btc).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&stale.body).unwrap();
+    let states: Vec<&str> = json["rates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rate| rate["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["stale", "stale", "stale"]);
 }
 
 #[test]
@@ -291,7 +300,19 @@ fn a_pinned_source_answers_with_its_own_market_carried_on() {
     };
     assert_eq!(pinned("binance"), Ok("59940".into()));
     assert_eq!(pinned("coingecko"), Ok("61000".into()));
-    assert_eq!(pinned("cbr"), Err(Missing::UnknownSource(source("cbr"))));
+    assert_eq!(
+        pinned("cbr"),
+        Ok("61000".into()),
+        "what it lacks is derived"
+    );
+    let legs = |by: &str, asked: &str| {
+        let answer = desk.view.rate(pair(asked), Some(source(by))).unwrap();
+        let legs = answer.document.path.iter().map(ToString::to_string);
+        (answer.document.value.to_string(), legs.collect::<Vec<_>>())
+    };
+    assert_eq!(legs("cbr", "RUB-USD").1, ["USD-RUB"]);
+    assert_eq!(legs("binance", "USDT-BTC").1, ["BTC-USDT"]);
+    assert_eq!(legs("binance", "USDTTRC-USD").1, ["USDT-USD"]);
     desk.clock.advance(MAX_AGE);
     let expired = desk.view.rate(pair("BTC-USD"), Some(source("binance")));
     assert!(matches!(expired, Err(Missing::Expired(_))), "{expired:?}");

@@ -73,7 +73,7 @@ pub(super) struct Desk {
     rows: BTreeMap<u32, Row>,
     socket_live: bool,
     polling_live: bool,
-    reported: Option<SourceState>,
+    reported: Option<(SourceState, String)>,
     events: Arc<dyn EventSink>,
     stats: Arc<SourceStats>,
 }
@@ -480,12 +480,18 @@ impl Desk {
 
     fn report(&mut self, now: Now, state: SourceState, why: &str) {
         self.stats.set_state(state, why, now.wall);
-        if self.reported == Some(state) {
+        let is_same = self.reported.as_ref().is_some_and(|(last, reason)| {
+            *last == state && (reason == why || state == SourceState::Live)
+        });
+        if is_same {
             return;
         }
-        self.reported = Some(state);
+        self.reported = Some((state, why.to_owned()));
         if state == SourceState::Live {
             tracing::info!(source = %self.source, "the source gives prices");
+        } else if why.contains("HTTP 4") {
+            // The venue refuses this address or asks too much of it: waiting will not help.
+            tracing::error!(source = %self.source, why, "the source refuses to give prices");
         } else {
             tracing::warn!(source = %self.source, why, "the source gives no prices");
         }

@@ -150,13 +150,18 @@ fn touch(path: &Path) -> Result<(), Fault> {
 
 /// Refuses the database of another program.
 fn check_owner(connection: &Connection) -> Result<(), Fault> {
-    let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let read_id = || -> Result<i64, Fault> {
+        Ok(connection.pragma_query_value(None, "application_id", |row| row.get(0))?)
+    };
+    let id = read_id()?;
     if id == APPLICATION_ID {
         return Ok(());
     }
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if id == 0 && tables == 0 {
+    // Between the two readings another process may have made the schema; the id comes with it in
+    // one commit, so who sees the tables sees the id now.
+    if (id == 0 && tables == 0) || read_id()? == APPLICATION_ID {
         return Ok(());
     }
     Err(Fault::corrupt(

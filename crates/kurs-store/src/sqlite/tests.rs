@@ -308,8 +308,20 @@ async fn a_second_process_on_the_file_sees_and_adds() {
         second.unwrap();
     }
     assert_eq!(all_pages(&one, everything(10)).await.unwrap().len(), 40);
+}
+
+#[tokio::test]
+async fn one_writer_at_a_time_and_the_next_as_soon_as_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kurs.db");
+    let (one, other) = (open(&path), open(&path));
+    one.migrate().await.unwrap();
     assert_eq!(one.begin_epoch(0).await.unwrap(), Epoch(1));
-    assert_eq!(other.begin_epoch(0).await.unwrap(), Epoch(2));
+    let refused = other.begin_epoch(0).await.unwrap_err().to_string();
+    assert!(refused.contains("another kurs writes"), "{refused}");
+    assert_eq!(one.begin_epoch(0).await.unwrap(), Epoch(2));
+    drop(one);
+    assert_eq!(other.begin_epoch(0).await.unwrap(), Epoch(3));
 }
 
 #[tokio::test]

@@ -129,7 +129,11 @@ fn json(record: &Record) -> String {
         line.push(',');
         push_json_string(&mut line, name);
         line.push(':');
-        push_json_string(&mut line, value);
+        if record.fields.bare.contains(&name) {
+            line.push_str(value);
+        } else {
+            push_json_string(&mut line, value);
+        }
     }
     if record.left_out > 0 {
         let _ = write!(line, ",\"repeated\":{}", record.left_out);
@@ -161,6 +165,7 @@ mod tests {
                 message: message.into(),
                 critical: false,
                 rest: vec![("age_ms", "12".into()), ("pair", pair.into())],
+                bare: vec!["age_ms"],
             },
             left_out: 0,
         }
@@ -176,7 +181,7 @@ mod tests {
         assert_eq!(
             render(&event, Style::Json),
             "{\"ts\":\"2026-11-21T10:00:00.000Z\",\"level\":\"WARNING\",\"target\":\"kurs::test\",\
-             \"msg\":\"pair is stale\",\"pair\":\"BTC-USD\",\"age_ms\":\"12\"}\n"
+             \"msg\":\"pair is stale\",\"pair\":\"BTC-USD\",\"age_ms\":12}\n"
         );
     }
 

@@ -13,6 +13,8 @@ pub(crate) struct Fields {
     pub(crate) message: String,
     pub(crate) critical: bool,
     pub(crate) rest: Vec<(&'static str, String)>,
+    /// Fields whose text is a JSON number or boolean as it is.
+    pub(crate) bare: Vec<&'static str>,
 }
 
 impl Fields {
@@ -46,8 +48,19 @@ impl Visit for Fields {
         if field.name() == "critical" {
             self.critical = value;
         } else {
+            self.bare.push(field.name());
             self.put(field, value.to_string());
         }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.bare.push(field.name());
+        self.put(field, value.to_string());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.bare.push(field.name());
+        self.put(field, value.to_string());
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

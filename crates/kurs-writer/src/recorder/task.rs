@@ -4,6 +4,7 @@ use super::counters::Counters;
 use super::{RecorderHealth, Shared};
 use kurs_core::{Clock, Mono};
 use kurs_store::{Store, StoreError};
+use kurs_telemetry::metrics::WriterMetrics;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub(super) struct Task {
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    metrics: WriterMetrics,
     health: watch::Sender<RecorderHealth>,
     /// Failures in a row.
     failures: u32,
@@ -42,12 +44,14 @@ impl Task {
         shared: Arc<Shared>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
+        metrics: WriterMetrics,
         health: watch::Sender<RecorderHealth>,
     ) -> Self {
         Self {
             shared,
             store,
             clock,
+            metrics,
             health,
             failures: 0,
             rates_written_at: None,
@@ -116,7 +120,9 @@ impl Task {
                     return Ok(());
                 }
                 Counters::add(&shared.counters.attempts, 1);
-                store.append(batch).await?;
+                let appended = store.append(batch).await;
+                self.metrics.store_request("append", appended.is_ok());
+                appended?;
                 Counters::add(&shared.counters.rows_written, count);
                 *shared.acknowledged.lock() = last;
                 shared.rows.lock().done();
@@ -128,6 +134,7 @@ impl Task {
                 }
                 Counters::add(&shared.counters.attempts, 1);
                 let outcome = store.save_current(rates.clone()).await;
+                self.metrics.store_request("save_current", outcome.is_ok());
                 match &outcome {
                     Ok(()) => Counters::add(&shared.counters.rates_written, rates.len()),
                     // A rate that came meanwhile is newer and stays.
@@ -154,9 +161,9 @@ impl Task {
         }
         let done = rows.and(rates);
         if done.is_ok() && !is_idle {
-            self.shared
-                .counters
-                .committed(self.clock.now().mono.since(now));
+            let took = self.clock.now().mono.since(now);
+            self.metrics.store_commit.observe(took);
+            self.shared.counters.committed(took);
         }
         done
     }

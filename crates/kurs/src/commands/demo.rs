@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 const EXAMPLES: &str = "\
 Examples:
   kurs demo
-  kurs demo --fault binance:stall       watch the next source take over
+  kurs demo --fault binance:stall       the next source serves from the start
   kurs demo --http-addr 127.0.0.1:8090 --store-url sqlite:demo.db
 ";
 
@@ -43,6 +43,10 @@ pub(super) async fn run(arguments: DemoArgs, global: &Global) -> Result<Exit, Fa
     }
     let loaded = inputs.load()?;
     crate::output::complain(BANNER);
+    crate::output::complain(&format!(
+        "faults on demand: POST {}/faults",
+        sim.urls().control
+    ));
     let ended = serve(inputs, loaded, true).await;
     sim.stop().await;
     ended
