@@ -6,11 +6,12 @@ use crate::answer::{NO_REFERRER, NOSNIFF, POLICY, SUPPORTED_VERSIONS, VERSION_ON
 use crate::body::Body;
 use crate::compress::COMPRESSED_ABOVE;
 use crate::conditional::max_age;
+use crate::host::is_host;
 use crate::service::id_of;
 use crate::state::ApiState;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, ORIGIN,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH,
+    ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -47,6 +48,8 @@ pub(crate) fn ready(api: &ApiState, request: &Request<Incoming>) -> Option<Ready
     let uri = request.uri();
     let (base, quote) = uri.path().strip_prefix(PREFIX)?.split_once('/')?;
     let asked = plain(request.headers()).filter(|_| uri.query().is_none())?;
+    // One field without a mistake; all else is the general way's to refuse or to let through.
+    asked.host.filter(|host| is_host(host))?;
     let now = api.view.mono();
     let rendered =
         find(api, base, quote, now).filter(|found| found.body.len() <= COMPRESSED_ABOVE)?;
@@ -118,6 +121,7 @@ fn find(api: &ApiState, base: &str, quote: &str, now: Mono) -> Option<Arc<Render
 /// What the short way has to know of a request's headers.
 #[derive(Default)]
 struct Asked<'a> {
+    host: Option<&'a HeaderValue>,
     if_none_match: Option<&'a HeaderValue>,
     request_id: Option<&'a HeaderValue>,
 }
@@ -128,6 +132,10 @@ fn plain(headers: &HeaderMap) -> Option<Asked<'_>> {
     for (name, value) in headers {
         if *name == ACCEPT {
             if !matches!(value.as_bytes(), b"*/*" | b"application/json") {
+                return None;
+            }
+        } else if *name == HOST {
+            if asked.host.replace(value).is_some() {
                 return None;
             }
         } else if *name == IF_NONE_MATCH {

@@ -9,6 +9,7 @@
 //! | `connection`, `io` | which wait is running on a connection, noted by a wrapper of its socket |
 //! | `service`, `hot` | from a request to an answer; the short way for one rate |
 //! | `route`, `table`, `parameter`, `pattern` | declarations of routes, and how requests are checked by them |
+//! | `host` | the `Host` field of requests |
 //! | `call`, `incoming` | a checked request; its JSON body |
 //! | `answer`, `accept`, `compress`, `conditional`, `cors` | forms, codings, validators and headers of answers |
 //! | [`problem`] | [`Problem`]: the body of every 4xx and 5xx |
@@ -28,6 +29,7 @@ mod connection;
 mod cors;
 mod docs;
 mod exposition;
+mod host;
 mod hot;
 mod incoming;
 mod io;

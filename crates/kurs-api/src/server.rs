@@ -6,6 +6,7 @@ use crate::io::{WatchedIo, problem_answer};
 use crate::problem::{Kind, Problem};
 use crate::service::{ApiService, Surface};
 use crate::state::ApiState;
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use kurs_telemetry::metrics::Counter;
@@ -26,6 +27,13 @@ use tokio::time::Instant;
 /// connections to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a connection may be quiet during the drain before it is closed. Its next request may
+/// be on its way already; the answer to that says `Connection: close`, so none is lost.
+const LINGER_MS: u64 = 1_000;
+
+/// How often the drain looks at the connections.
+const DRAIN_TICK: Duration = Duration::from_millis(20);
+
 /// Serves everything. See [`serve_surface`].
 pub async fn serve(
     listener: TcpListener,
@@ -36,9 +44,10 @@ pub async fn serve(
     serve_surface(listener, api, Surface::All, limits, shutdown).await
 }
 
-/// Serves HTTP/1.1 until `shutdown` is done; then marks the instance as draining, accepts nothing
-/// more, lets requests in flight end for up to `limits.drain_ms`, and cuts what is left. Returns
-/// how many connections had to be cut.
+/// Serves HTTP/1.1 until `shutdown` is done; then marks the instance as draining, gives every
+/// client the time for one more request, whose answer says `Connection: close`, and accepts
+/// nothing more after that. Requests in flight may end for up to `limits.drain_ms`; what is left
+/// then is cut. Returns how many connections had to be cut.
 pub async fn serve_surface(
     listener: TcpListener,
     api: Arc<ApiState>,
@@ -64,8 +73,7 @@ pub async fn serve_surface(
             () = &mut shutdown => break,
         }
     }
-    drop(listener);
-    server.drain(&mut tick).await
+    server.drain(listener).await
 }
 
 struct Server {
@@ -132,6 +140,10 @@ impl Open {
             number,
             address,
         })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.book.lock().connections.is_empty()
     }
 
     fn all(&self) -> Vec<Arc<ConnectionState>> {
@@ -266,7 +278,15 @@ impl Server {
                     told = Some(order);
                     match order {
                         Order::Serve => {}
-                        Order::Drain => connection.as_mut().graceful_shutdown(),
+                        Order::Drain => {
+                            // What lies in the socket already is read first, and answered.
+                            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                                return Poll::Ready(ended);
+                            }
+                            if state.quiet_since_ms().is_some() {
+                                connection.as_mut().graceful_shutdown();
+                            }
+                        }
                         Order::Close => return Poll::Ready(Ok(())),
                     }
                 }
@@ -295,16 +315,23 @@ impl Server {
         }
     }
 
-    async fn drain(&self, tick: &mut tokio::time::Interval) -> usize {
+    async fn drain(&self, listener: TcpListener) -> usize {
         self.api.health.start_draining();
-        for connection in self.open.all() {
-            connection.give(Order::Drain);
-        }
-        let deadline = Instant::now() + self.limits.drain();
-        while !self.open.book.lock().connections.is_empty() {
+        let began = Instant::now();
+        let deadline = began + self.limits.drain();
+        // Bounded by half of the drain, so that quiet connections are closed and not cut.
+        let linger_ms = LINGER_MS.min(self.limits.drain_ms / 2);
+        self.accept_last(listener, began + Duration::from_millis(linger_ms))
+            .await;
+        let mut tick = tokio::time::interval(DRAIN_TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !self.open.is_empty() {
             tokio::select! {
                 () = self.open.emptied.notified() => {}
-                _ = tick.tick() => self.watch_deadlines(),
+                _ = tick.tick() => {
+                    self.watch_deadlines();
+                    self.close_quiet(linger_ms);
+                }
                 () = tokio::time::sleep_until(deadline) => break,
             }
         }
@@ -315,6 +342,50 @@ impl Server {
             }
         }
         left.len()
+    }
+
+    /// Takes the connections that clients made before they could know of the drain: until
+    /// `until`, or until no connection is open and none came for a moment.
+    async fn accept_last(&self, listener: TcpListener, until: Instant) {
+        let mut tick = tokio::time::interval(DRAIN_TICK);
+        // The first tick is at once.
+        tick.tick().await;
+        let mut came = true;
+        loop {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(until) => break,
+                _ = tick.tick() => {
+                    self.watch_deadlines();
+                    if !came && self.open.is_empty() {
+                        break;
+                    }
+                    came = false;
+                }
+                accepted = listener.accept() => match accepted {
+                    Ok((socket, peer)) => {
+                        came = true;
+                        self.take(socket, peer);
+                    }
+                    Err(_) => tokio::time::sleep(DRAIN_TICK).await,
+                },
+            }
+        }
+        // The end came between two of them: what waits is taken still.
+        while let Some(Ok((socket, peer))) = listener.accept().now_or_never() {
+            self.take(socket, peer);
+        }
+    }
+
+    /// Closes the connections that were quiet this long since the drain began.
+    fn close_quiet(&self, linger_ms: u64) {
+        let now_ms = self.clock.tick();
+        for connection in self.open.all() {
+            let quiet_since_ms = connection.quiet_since_ms();
+            if quiet_since_ms.is_some_and(|since_ms| since_ms.saturating_add(linger_ms) <= now_ms) {
+                connection.give(Order::Drain);
+            }
+        }
     }
 }
 

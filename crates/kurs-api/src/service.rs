@@ -7,6 +7,7 @@ use crate::call::Call;
 use crate::conditional::Caching;
 use crate::connection::ConnectionState;
 use crate::cors;
+use crate::host;
 use crate::hot;
 use crate::incoming;
 use crate::parameter::Arguments;
@@ -96,7 +97,8 @@ impl hyper::service::Service<Request<Incoming>> for ApiService {
         {
             let (get, head) = &self.api.hot_metrics;
             let counters = if ready.is_head { head } else { get };
-            let response = ready.respond(request);
+            let mut response = ready.respond(request);
+            self.api.say_goodbye(response.headers_mut());
             counters.observe(response.status().as_u16(), began.elapsed());
             self.connection.answer_made();
             return Answering::Done(Some(response));
@@ -105,7 +107,9 @@ impl hyper::service::Service<Request<Incoming>> for ApiService {
         let connection = Arc::clone(&self.connection);
         let (peer, surface) = (self.peer, self.surface);
         Answering::Working(Box::pin(async move {
-            let response = respond(api, request, peer, surface, began).await;
+            let draining = Arc::clone(&api);
+            let mut response = respond(api, request, peer, surface, began).await;
+            draining.say_goodbye(response.headers_mut());
             connection.answer_made();
             response
         }))
@@ -171,7 +175,10 @@ async fn route(
         .map_or(0, |target| target.as_str().len());
     let limit = api.config.limits.uri_bytes;
     let table_of = Arc::clone(&api);
-    let (response, counters) = if target_bytes > limit {
+    let (response, counters) = if let Some(mistake) = host::mistake(parts.version, &parts.headers) {
+        let problem = Problem::new(Kind::MalformedRequest, mistake);
+        (respond_problem(&problem, id), &table_of.table.unrouted)
+    } else if target_bytes > limit {
         let problem = Problem::new(Kind::UriTooLong, format!("the limit is {limit} bytes"));
         (respond_problem(&problem, id), &table_of.table.unrouted)
     } else {

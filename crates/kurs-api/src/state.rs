@@ -5,7 +5,8 @@ use crate::config::ApiConfig;
 use crate::request_id::RequestIds;
 use crate::table::Table;
 use crate::{openapi, router};
-use http::{HeaderValue, Method};
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue, Method};
 use kurs_bus::Bus;
 use kurs_reader::RateView;
 use kurs_store::Store;
@@ -100,6 +101,14 @@ impl ApiState {
             table,
             origins,
         })
+    }
+
+    /// While the instance drains, every answer is the last one of its connection, so that clients
+    /// go elsewhere without losing a request.
+    pub(crate) fn say_goodbye(&self, headers: &mut HeaderMap) {
+        if self.health.is_draining() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::binance::Binance;
 use crate::cbr::Cbr;
-use crate::coingecko::CoinGecko;
+use crate::coingecko::{self, CoinGecko};
 use crate::config::SourcesConfig;
 use crate::ecb::{Ecb, PublicationSchedule};
 use crate::openexchangerates::OpenExchangeRates;
@@ -67,11 +67,20 @@ pub enum BuildError {
 /// Every source of this build by its name, best first by default.
 pub const NAMES: [&str; 5] = ["binance", "coingecko", "cbr", "ecb", "openexchangerates"];
 
-/// Longest delay after errors of a source whose requests cost nothing.
-const BACKOFF_CAP: Duration = Duration::from_secs(300);
+/// Longest delay after passing failures of a source whose requests cost nothing. No delay goes
+/// beyond the next moment of the timetable.
+const BACKOFF_CAP: Duration = Duration::from_secs(30);
 
-/// The same where a monthly quota pays for every request.
-const QUOTA_BACKOFF_CAP: Duration = Duration::from_secs(1_800);
+/// The same where a monthly quota pays for every request: twelve retries an hour on average.
+const QUOTA_BACKOFF_CAP: Duration = Duration::from_secs(600);
+
+/// A key comes with a monthly quota, in the demo plan as in the paid ones.
+fn coingecko_backoff_cap(config: &coingecko::Config) -> Duration {
+    match config.given_key() {
+        Some(_) => QUOTA_BACKOFF_CAP,
+        None => BACKOFF_CAP,
+    }
+}
 
 /// Builds every enabled source. `simulated` marks the prices of all as made up: their names
 /// then start with `sim:`.
@@ -122,7 +131,7 @@ pub fn build(
                 priority: coingecko.priority,
                 hold_ms: coingecko.hold_ms,
                 max_age_ms: coingecko.max_age_ms,
-                backoff_cap: BACKOFF_CAP,
+                backoff_cap: coingecko_backoff_cap(coingecko),
                 schedule: Timetable::new(
                     coingecko.anchor,
                     coingecko.period(),
@@ -286,6 +295,14 @@ mod tests {
         assert_eq!(ids(&config, false).len(), 4);
         config.openexchangerates.key = Some(Secret::new("k"));
         assert_eq!(ids(&config, false).len(), 5);
+    }
+
+    #[test]
+    fn only_where_a_quota_pays_for_requests_are_retries_rarer_than_every_half_minute() {
+        let mut config = SourcesConfig::default().coingecko;
+        assert_eq!(coingecko_backoff_cap(&config), Duration::from_secs(30));
+        config.key = Some(Secret::new("k"));
+        assert_eq!(coingecko_backoff_cap(&config), QUOTA_BACKOFF_CAP);
     }
 
     #[test]

@@ -83,9 +83,11 @@ pub fn build(config: &Config, simulated: bool) -> Result<Built, Failure> {
         .set(clock.now().wall.unix_ms().div_euclid(1_000));
     let store = kurs_store::config::open(&config.store).map_err(|error| {
         let url = crate::config::redact::redact_url(&config.store.url);
-        let message = format!(
-            "{error}; store.url is {url}: does its folder exist, and may kurs write there?"
-        );
+        let hint = match error {
+            StoreError::Corrupt(_) => "move that file away, or name another",
+            _ => "does its folder exist, and may kurs write there?",
+        };
+        let message = format!("{error}; store.url is {url}: {hint}");
         Failure::new(Exit::Failure, message)
     })?;
     let plan = Plan::new(config, simulated, &clock)?;

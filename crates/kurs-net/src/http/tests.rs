@@ -340,3 +340,28 @@ async fn a_wrong_url_or_header_is_told_without_a_request() {
         "{error}"
     );
 }
+
+#[test]
+fn the_wait_a_server_names_is_told_in_words() {
+    let limited = |retry_after| FetchError::Limited {
+        status: 429,
+        retry_after,
+        body: Bytes::new(),
+    };
+    assert_eq!(
+        limited(Some(Duration::from_secs(7))).to_string(),
+        "limited by the server (HTTP 429), retry after 7 s"
+    );
+    assert_eq!(
+        limited(Some(Duration::from_millis(2_001))).to_string(),
+        "limited by the server (HTTP 429), retry after 3 s"
+    );
+    assert_eq!(
+        limited(None).to_string(),
+        "limited by the server (HTTP 429), no time named"
+    );
+    assert_eq!(
+        FetchError::TimedOut(Duration::from_millis(1_500)).to_string(),
+        "no answer within 1500 ms"
+    );
+}

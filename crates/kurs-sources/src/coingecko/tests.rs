@@ -178,6 +178,27 @@ fn all_three_shapes_of_refusal_are_understood() {
 }
 
 #[test]
+fn the_status_decides_where_the_body_names_no_known_code() {
+    let source = CoinGecko::new(config(serde_json::json!({"key": "s3cret"})));
+    let wait = |status: u16, text: &'static str| {
+        let body = text.into();
+        let refusal = source.judge(&FetchError::Refused { status, body }).unwrap();
+        assert!(refusal.needs_action, "{refusal:?}");
+        refusal.failure
+    };
+    let forbidden = PollFailure::Lasting(Duration::from_secs(300));
+    assert_eq!(wait(403, r#"{"error":"not from here"}"#), forbidden);
+    let coded = r#"{"status":{"error_code":10012,"error_message":"m"}}"#;
+    assert_eq!(wait(403, coded), forbidden);
+    assert_eq!(wait(401, coded), PollFailure::Lasting(WRONG_KEY_WAIT));
+    let html = FetchError::Refused {
+        status: 403,
+        body: "<html>blocked</html>".into(),
+    };
+    assert_eq!(source.judge(&html), None, "every source waits then");
+}
+
+#[test]
 fn a_limit_told_with_status_200_is_a_limit() {
     let mut source = CoinGecko::new(two_coins());
     let text = r#"{"status":{"error_code":429,"error_message":"You've exceeded the Rate Limit"}}"#;

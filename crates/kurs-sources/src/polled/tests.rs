@@ -64,6 +64,52 @@ impl Transport for Script {
     }
 }
 
+/// Collects what is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<(tracing::Level, String)>>>);
+
+impl Log {
+    fn lines(&self, level: tracing::Level) -> Vec<String> {
+        let lines = self.0.lock();
+        let of_level = lines.iter().filter(|(found, _)| *found == level);
+        of_level.map(|(_, line)| line.clone()).collect()
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line(String);
+        impl tracing::field::Visit for Line {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                use std::fmt::Write;
+                let _ = write!(self.0, "{field}={value:?} ");
+            }
+        }
+        if !event.metadata().target().starts_with("kurs_sources") {
+            return;
+        }
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.0.lock().push((*event.metadata().level(), line.0));
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 struct Bench {
     script: Arc<Script>,
     events: Arc<Events>,
@@ -109,7 +155,7 @@ fn launch<P: Protocol>(
         kind: SourceKind::Aggregator,
         priority: 6,
         schedule: Arc::new(Timetable::new(TimeOfDay::default(), period, None).unwrap()),
-        backoff_cap: Duration::from_secs(300),
+        backoff_cap: Duration::from_secs(30),
         max_age: None,
         protocol,
     };
@@ -256,14 +302,18 @@ async fn a_limit_is_honoured_though_the_timetable_says_every_second() {
 async fn garbage_is_counted_and_backed_off_from() {
     let bench = run(
         one_coin(),
-        "1s",
+        "24h",
         START,
         QUICK,
         vec![body("<html>busy</html>")],
     );
     tokio::time::sleep(Duration::from_secs(3_600)).await;
-    let polls = bench.asked_at_ms().len();
-    assert!((10..80).contains(&polls), "{polls}");
+    let asked = bench.asked_at_ms();
+    let polls = asked.len();
+    // Full jitter up to 30 s: every 15 s on average.
+    assert!((150..400).contains(&polls), "{polls}");
+    let gaps = asked.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(gaps.max().unwrap() <= 30_100, "{asked:?}");
     let stats = bench.source.stats();
     assert_eq!(
         stats.decode_errors.load(Ordering::Relaxed),
@@ -282,6 +332,42 @@ async fn a_missing_price_is_marked_once_and_lifted_when_it_comes() {
     assert_eq!(events[..2], ["BTC-USD stale", "stale"]);
     assert!(events[2].starts_with("BTC-USD 5"), "{events:?}");
     assert_eq!(events[3..5], ["BTC-USD live", "live"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_forbids_is_left_alone_and_told_of_once() {
+    for (status, wait) in [(401, 3_600), (403, 300), (451, 300)] {
+        let log = Log::default();
+        let _guard = tracing::subscriber::set_default(log.clone());
+        let refused = Err(FetchError::Refused {
+            status,
+            body: "<html>no</html>".into(),
+        });
+        let bench = run(one_coin(), "1m", START, Duration::ZERO, vec![refused]);
+        tokio::time::sleep(Duration::from_secs(3 * wait + 1)).await;
+        let expected: Vec<u128> = (0..4).map(|count| u128::from(count * wait) * 1_000).collect();
+        assert_eq!(bench.asked_at_ms(), expected, "HTTP {status}");
+        assert_eq!(bench.end().await, ["down"]);
+        assert_eq!(log.lines(tracing::Level::ERROR).len(), 1, "HTTP {status}");
+        assert_eq!(log.lines(tracing::Level::WARN), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_missing_prices_are_told_in_one_line() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let protocol = CoinGecko::new(coingecko::Config::default());
+    let bench = run(protocol, "1m", START, QUICK, vec![body("{}")]);
+    tokio::time::sleep(Duration::from_secs(180)).await;
+    let marks = bench.end().await.len() - 1;
+    assert!(marks > 10, "every pair is marked all the same");
+    let lines = log.lines(tracing::Level::WARN);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let line = &lines[0];
+    assert!(line.contains(&format!("count={marks} ")), "{line}");
+    assert!(line.contains("not in the answer"), "{line}");
+    assert_eq!(line.matches("-USD").count(), 1, "only the first few: {line}");
 }
 
 fn cbr_table(date: &str, dollar: &str) -> Result<Fetched, FetchError> {

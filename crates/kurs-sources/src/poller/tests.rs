@@ -65,6 +65,44 @@ fn errors_are_tried_again_by_back_off_whatever_the_timetable_says() {
 }
 
 #[test]
+fn no_moment_of_the_timetable_is_slept_through_after_passing_failures() {
+    for (period, cap) in [("1s", 30), ("1m", 1_800), ("1h", 1_800)] {
+        let timetable = Timetable::new(TimeOfDay::default(), period.parse().unwrap(), None);
+        let cap = Duration::from_secs(cap);
+        let mut poller = Poller::new(Arc::new(timetable.unwrap()), cap, 7);
+        let mut now = until_poll(&mut poller, noon());
+        for _ in 0..100 {
+            let moment = poller.next_slot_after(now.wall);
+            poller.failed(now, &PollFailure::Passing);
+            assert!(poller.next_poll_at(now).unwrap() <= moment, "{period}");
+            now = until_poll(&mut poller, now);
+            assert!(now.wall <= moment, "{period}: {now:?} is after {moment}");
+        }
+    }
+}
+
+#[test]
+fn a_clock_set_back_after_a_failure_does_not_serve_a_moment_twice_nor_delay_the_retry() {
+    let mut poller = poller("1h");
+    let now = until_poll(&mut poller, noon());
+    poller.succeeded(now);
+    let one = until_poll(&mut poller, now);
+    let back = Now {
+        mono: one.mono.plus(Duration::from_secs(1)),
+        wall: "2026-08-01T12:59:59.999Z".parse().unwrap(),
+    };
+    for _ in 0..20 {
+        poller.failed(back, &PollFailure::Passing);
+        let wait = match poller.step(back) {
+            Step::Wait(wait) => wait,
+            other => panic!("{other:?}"),
+        };
+        assert!(wait >= SHORTEST_RETRY, "13:00 was served: {wait:?}");
+        until_poll(&mut poller, back);
+    }
+}
+
+#[test]
 fn a_named_limit_is_kept_to_the_second_though_the_timetable_is_faster() {
     let mut poller = poller("1s");
     let now = until_poll(&mut poller, noon());
@@ -157,7 +195,12 @@ proptest! {
         for outcome in outcomes {
             let shortest = match outcome {
                 0 => { poller.succeeded(now); Duration::from_nanos(1) }
-                1 => { poller.failed(now, &PollFailure::Passing); SHORTEST_RETRY }
+                1 => {
+                    // The timetable may be faster than any retry.
+                    let moment = poller.next_slot_after(now.wall).since(now.wall);
+                    poller.failed(now, &PollFailure::Passing);
+                    SHORTEST_RETRY.min(moment)
+                }
                 2 => { poller.failed(now, &PollFailure::Limited(Some(Duration::from_secs(9)))); Duration::from_secs(9) }
                 _ => { poller.failed(now, &PollFailure::Lasting(Duration::from_secs(3_600))); Duration::from_secs(3_600) }
             };

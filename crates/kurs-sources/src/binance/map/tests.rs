@@ -110,6 +110,46 @@ fn ids_that_stay_low_on_the_only_connection_are_believed_in_the_end() {
 }
 
 #[test]
+fn ids_that_begin_anew_on_the_first_connection_are_believed_after_two_seconds() {
+    // Attempts that never opened have numbers too: the first to speak need not be number one.
+    for first in [1, 7] {
+        let mut rig = Rig::new();
+        assert!(rig.passes(first, 1_008) && rig.passes(first, 1_009));
+        rig.pass(60_000);
+        assert!(!rig.passes(first, 1_009), "a repeated id proves nothing");
+        rig.pass(60_000);
+        assert!(!rig.passes(first, 1), "for a moment it may be lag");
+        rig.pass(1_999);
+        assert!(!rig.passes(first, 2));
+        rig.pass(1);
+        assert!(rig.passes(first, 3) && rig.passes(first, 4));
+        assert!(!rig.passes(first, 4));
+    }
+}
+
+#[test]
+fn ids_that_begin_anew_after_a_failed_attempt_are_believed_too() {
+    let mut rig = Rig::new();
+    rig.passes(1, 500);
+    // Attempt 2 failed, 3 speaks.
+    rig.ended(2);
+    assert!(rig.passes(3, 600));
+    assert!(!rig.passes(3, 1));
+    rig.pass(2_000);
+    assert!(rig.passes(3, 2));
+}
+
+#[test]
+fn low_ids_are_never_believed_while_an_older_connection_is_open() {
+    let mut rig = Rig::new();
+    rig.passes(1, 500);
+    assert!(!rig.passes(2, 500) && rig.passes(2, 501));
+    assert!(!rig.passes(2, 3));
+    rig.pass(60_000);
+    assert!(!rig.passes(2, 4) && !rig.passes(1, 5));
+}
+
+#[test]
 fn a_symbol_that_means_another_followed_pair_is_refused() {
     let mut decoder = Decoder::new(Duration::from_secs(5));
     let first = decoder.follow(Pair::parse("AB-CDE").unwrap());
