@@ -6,6 +6,7 @@
 //! | `router` | the whole HTTP surface on one page |
 //! | `v1/`, `ops`, `docs` | what each route answers |
 //! | [`server`] | [`serve`]: the accept loop with caps, deadlines and drain |
+//! | `open` | the open connections, counted and capped |
 //! | `connection`, `io` | which wait is running on a connection, noted by a wrapper of its socket |
 //! | `service`, `hot` | from a request to an answer; the short way for one rate |
 //! | `route`, `table`, `parameter`, `pattern` | declarations of routes, and how requests are checked by them |
@@ -33,6 +34,7 @@ mod host;
 mod hot;
 mod incoming;
 mod io;
+mod open;
 mod openapi;
 mod ops;
 mod parameter;

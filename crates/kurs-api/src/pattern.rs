@@ -10,6 +10,8 @@ pub(crate) enum Form {
     Pair,
     /// One or more pairs between commas.
     Pairs,
+    /// Any texts between commas, at least one character: each is judged on its own.
+    Listing,
     /// A source: `binance`.
     Source,
     /// A decimal number greater than zero.
@@ -28,10 +30,11 @@ const DASHED_IDS: [&str; 2] = ["usd-coin", "the-open-network"];
 
 impl Form {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Asset,
         Self::Pair,
         Self::Pairs,
+        Self::Listing,
         Self::Source,
         Self::Amount,
         Self::Symbol,
@@ -49,9 +52,10 @@ impl Form {
             Self::Asset => format!("^{ASSET}$"),
             Self::Pair => format!("^{pair}$"),
             Self::Pairs => format!("^{pair}(,{pair})*$"),
+            Self::Listing => "^[\\s\\S]+$".to_owned(),
             Self::Source => "^[A-Za-z0-9_:-]{1,31}$".to_owned(),
             Self::Amount => "^(0*[1-9][0-9]*(\\.[0-9]+)?|0+\\.[0-9]*[1-9][0-9]*)$".to_owned(),
-            Self::Symbol => "^[A-Za-z0-9]{2,16}([-_]?[A-Za-z0-9]{1,16})?$".to_owned(),
+            Self::Symbol => "^[A-Za-z0-9]{2,16}([-/_]?[A-Za-z0-9]{1,16})?$".to_owned(),
             Self::Time => "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?([Zz]|[-+][0-9]{2}:[0-9]{2})$".to_owned(),
             Self::Cursor => "^[A-Za-z0-9_-]{1,200}$".to_owned(),
         }
@@ -62,7 +66,7 @@ impl Form {
         match self {
             Self::Asset => 16,
             Self::Pair => 33,
-            Self::Pairs => 8_192,
+            Self::Pairs | Self::Listing => 8_192,
             Self::Source => 31,
             Self::Amount => 28,
             Self::Symbol => 33,
@@ -73,13 +77,15 @@ impl Form {
 
     /// True when the text is of this form.
     pub(crate) fn accepts(self, text: &str) -> bool {
-        if text.len() > self.length_max() {
+        // Counted in characters, as `maxLength` is.
+        if text.len() > self.length_max() && text.chars().count() > self.length_max() {
             return false;
         }
         match self {
             Self::Asset => is_asset(text),
             Self::Pair => is_pair(text),
             Self::Pairs => text.split(',').all(is_pair),
+            Self::Listing => !text.is_empty(),
             Self::Source => {
                 !text.is_empty()
                     && text
@@ -103,7 +109,7 @@ impl Form {
         match self {
             Self::Asset => "an asset is 1 to 16 letters or digits, such as BTC",
             Self::Pair => "a pair is written BASE-QUOTE, such as BTC-USD",
-            Self::Pairs => {
+            Self::Pairs | Self::Listing => {
                 "pairs are written BASE-QUOTE with commas between them, such as BTC-USD,ETH-USD"
             }
             Self::Source => {
@@ -112,7 +118,9 @@ impl Form {
             Self::Amount => {
                 "an amount is a decimal number greater than zero of at most 28 characters, such as 2.5"
             }
-            Self::Symbol => "a symbol is 2 to 32 letters or digits, such as BTCUSDT",
+            Self::Symbol => {
+                "a symbol is 2 to 32 letters or digits, such as BTCUSDT, also as BTC-USDT or BTC/USDT"
+            }
             Self::Time => "a time is written as RFC 3339, such as 2026-11-21T10:00:00Z",
             Self::Cursor => "a cursor is taken as it is from the `next` of an earlier page",
         }
@@ -135,7 +143,7 @@ fn is_pair(text: &str) -> bool {
 }
 
 fn is_symbol(text: &str) -> bool {
-    match text.split_once(['-', '_']) {
+    match text.split_once(['-', '/', '_']) {
         Some((base, quote)) => alphanumeric(base, 2, 16) && is_asset(quote),
         None => alphanumeric(text, 2, 32),
     }
@@ -196,7 +204,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_matches_the_documented_pattern_is_accepted((form, text) in text_of_form()) {
-            prop_assume!(text.len() <= form.length_max());
+            prop_assume!(text.chars().count() <= form.length_max());
             prop_assert!(form.accepts(&text), "{form:?} refuses {text:?}");
         }
 
@@ -247,7 +255,11 @@ mod tests {
                     "12345678901234567890123456789",
                 ],
             ),
-            (Form::Symbol, &["", "B", "BTC/USDT", "BTC--USDT", "ÄÖ"]),
+            (Form::Listing, &[""]),
+            (
+                Form::Symbol,
+                &["", "B", "BTC/", "BTC--USDT", "BTC/USDT/X", "ÄÖ"],
+            ),
             (
                 Form::Time,
                 &[

@@ -59,6 +59,8 @@ macro_rules! kinds {
 kinds! {
     InvalidParameter = BAD_REQUEST, "invalid-parameter", "A parameter is not valid",
         "A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.";
+    MalformedPair = BAD_REQUEST, "malformed-pair", "Not a pair",
+        "One element of a batch is no pair such as BTC-USD; the others are answered.";
     InvalidBody = BAD_REQUEST, "invalid-body", "The body is not valid",
         "The body is no JSON document of the documented form. `errors` points at each mistake.";
     MalformedRequest = BAD_REQUEST, "malformed-request", "The request is not valid HTTP",
@@ -227,6 +229,13 @@ impl Problem {
         self.extra = serde_json::value::to_raw_value(value)
             .ok()
             .map(|json| (name, json));
+        self
+    }
+
+    /// Asks for another attempt after this many seconds instead of one.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds);
         self
     }
 

@@ -19,6 +19,7 @@ use kurs_reader::{ListDocument, RateDocument};
 
 const OK: StatusCode = StatusCode::OK;
 const STALE: &str = "Answer an expired rate with 200 and its state instead of 503.";
+const BATCH: &str = "Up to 500 pairs with commas between them, each as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`). What is none of these is named in `errors`.";
 const PAIR: &str = "A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`).";
 
 /// Every route.
@@ -34,12 +35,12 @@ fn rate_routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/courses", "getCourses", courses::courses)
             .also_at(&["/courses", "/api/courses"])
-            .about("Rates as numbers", "The form of older clients: one JSON number per direction, with all digits of the exact decimal.")
+            .about("Rates as numbers", "The form of older clients: one JSON number per direction, with all digits of the exact decimal. A direction without a rate does not fail the others: it is named in `errors`, which is there only then.")
             .list("direction", Form::Pairs, PAIR)
             .list("directions", Form::Pairs, "The same as `direction`. Without either: all configured directions.")
             .query("exchanger", Form::Source, "Answer from this source; what it lacks is derived. Without it the best live one answers.")
             .flag("allow_stale", STALE)
-            .gives::<CoursesDocument>(OK, "The rates, in the order asked for.")
+            .gives::<CoursesDocument>(OK, "The rates that are there, in the order asked for.")
             .or(&RATE_PROBLEMS)
             .or(&[Kind::UnknownSource]),
         Route::get("/api/v1/currency_pair", "getCurrencyPair", courses::currency_pair)
@@ -54,13 +55,14 @@ fn rate_routes() -> Vec<Route> {
         Route::get("/api/v1/rates", "getRates", rates::batch)
             .also_at(&["/rates", "/api/rates"])
             .about("A batch of rates", "One bad pair does not fail the others: it is named in `errors`.")
-            .required("pairs", Type::Repeated(Form::Pairs), PAIR)
+            .required("pairs", Type::Repeated(Form::Listing), BATCH)
             .flag("allow_stale", STALE)
             .gives::<BatchDocument>(OK, "The rates that are there, and why the others are not."),
         Route::get("/api/v1/rates/{base}", "listRates", rates::list)
             .also_at(&["/rates/{base}", "/api/rates/{base}"])
             .about("All rates of one asset", "Every quote asset that can be reached from it with a fresh rate.")
             .path("base", Form::Asset, "The asset that is priced.")
+            .flag("allow_stale", "When no rate is fresh, answer the last known ones with 200 and their states instead of 503.")
             .gives::<ListDocument>(OK, "The rates, by quote asset.")
             .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::RateExpired, Kind::NoRateYet]),
         Route::get(HOT_PATH, "getRate", rates::one)
@@ -88,12 +90,12 @@ fn rate_routes() -> Vec<Route> {
                 Some(schema_of::<PointDocument> as _),
                 None,
             ]).collect())
-            .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::StoreUnavailable, Kind::TooBusy]),
+            .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),
     ]
 }
 
 fn tracking_routes() -> Vec<Route> {
-    const SYMBOL: &str = "A symbol, such as `BTCUSDT`; any case, with or without a separator.";
+    const SYMBOL: &str = "A symbol, such as `BTCUSDT`; any case, with or without a separator. A symbol of the same pair is found too.";
     vec![
         Route::get("/api/v1/currencies", "listCurrencies", currency::list)
             .tag("tracking")

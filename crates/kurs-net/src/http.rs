@@ -93,10 +93,10 @@ pub enum FetchError {
     #[error("cannot be reached: {0}")]
     Unreachable(String),
     /// The deadline passed.
-    #[error("no answer within {0:?}")]
+    #[error("no answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
     /// 429 or 418 (or 503 with Retry-After): ask again only after this long.
-    #[error("limited by the server (HTTP {status}), retry after {retry_after:?}")]
+    #[error("limited by the server (HTTP {status}), {}", in_words(*.retry_after))]
     Limited {
         /// The status.
         status: u16,
@@ -125,4 +125,15 @@ pub enum FetchError {
     /// The answer broke off or could not be decompressed.
     #[error("the answer is broken: {0}")]
     Broken(String),
+}
+
+/// A wait in whole seconds, never shorter than it is.
+fn in_words(wait: Option<Duration>) -> String {
+    wait.map_or_else(
+        || "no time named".to_owned(),
+        |wait| {
+            let seconds = wait.as_millis().div_ceil(1_000);
+            format!("retry after {seconds} s")
+        },
+    )
 }

@@ -13,6 +13,15 @@ use kurs_core::Mono;
 use std::time::Duration;
 pub use words::{Action, Event, Notice};
 
+/// How a connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// It was open and brought nothing.
+    Silent,
+    /// It broke, or could not be had; the server may have named a wait.
+    Broke(Option<Duration>),
+}
+
 /// Keeps one connection alive, or two while they change over.
 #[derive(Debug)]
 pub struct Overlap {
@@ -125,9 +134,9 @@ impl Overlap {
                 }
             }
             Event::ConnectFailed { why, retry_after } => {
-                self.lose(now, number, &why, retry_after, actions);
+                self.lose(now, number, &why, Loss::Broke(retry_after), actions);
             }
-            Event::Lost { why } => self.lose(now, number, &why, None, actions),
+            Event::Lost { why } => self.lose(now, number, &why, Loss::Broke(None), actions),
             Event::Accepted { command } => {
                 if let Some(connection) = self.find(number).0 {
                     connection.accepted(command);
@@ -173,8 +182,13 @@ impl Overlap {
                 State::Backoff(until) if now >= until => connection.connect(now, common, actions),
                 _ => {
                     if let Some(why) = connection.overdue(now, common) {
+                        let loss = if connection.is_open() {
+                            Loss::Silent
+                        } else {
+                            Loss::Broke(None)
+                        };
                         actions.push(Action::Close { connection: number });
-                        self.lose(now, number, why, None, actions);
+                        self.lose(now, number, why, loss, actions);
                     } else {
                         connection.pump(now, common, actions);
                     }
@@ -289,14 +303,7 @@ impl Overlap {
     }
 
     /// A connection is gone or was never had.
-    fn lose(
-        &mut self,
-        now: Mono,
-        number: u64,
-        why: &str,
-        retry_after: Option<Duration>,
-        actions: &mut Vec<Action>,
-    ) {
+    fn lose(&mut self, now: Mono, number: u64, why: &str, loss: Loss, actions: &mut Vec<Action>) {
         if self
             .previous
             .as_ref()
@@ -312,6 +319,10 @@ impl Overlap {
             return;
         }
         let was_open = connection.is_open();
+        let retry_after = match loss {
+            Loss::Broke(retry_after) => retry_after,
+            Loss::Silent => None,
+        };
         let retry_at = connection.fail(now, retry_after, common);
         if was_open {
             self.ended(number, actions);
@@ -351,6 +362,7 @@ impl Overlap {
         }
         actions.push(Action::Notice(Notice::Down {
             why: why.to_owned(),
+            silent: loss == Loss::Silent,
             retry_at,
         }));
     }
@@ -381,7 +393,7 @@ impl Overlap {
                 now,
                 number,
                 "the venue shuts the successor down too",
-                None,
+                Loss::Broke(None),
                 actions,
             );
         }
@@ -441,7 +453,13 @@ impl Overlap {
         }
         let number = successor.number();
         actions.push(Action::Close { connection: number });
-        self.lose(now, number, "no data on the successor", None, actions);
+        self.lose(
+            now,
+            number,
+            "no data on the successor",
+            Loss::Silent,
+            actions,
+        );
     }
 
     fn take_over(&mut self, now: Mono, actions: &mut Vec<Action>) {

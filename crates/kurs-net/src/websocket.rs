@@ -358,7 +358,8 @@ impl<D: Dialect> Shell<'_, D> {
         let limit = self.settings.connect_timeout;
         self.dialling.spawn(async move {
             let dialled = tokio::time::timeout(limit, target.dial()).await;
-            let late = || DialError::Unreachable(format!("no connection within {limit:?}"));
+            let late =
+                || DialError::Unreachable(format!("no connection within {} ms", limit.as_millis()));
             (number, dialled.unwrap_or_else(|_| Err(late())))
         });
     }

@@ -206,8 +206,25 @@ fn a_silent_socket_is_given_up_although_it_answers_pings() {
     assert!(
         notices(&actions)
             .iter()
-            .any(|notice| matches!(notice, Notice::Down { .. }))
+            .any(|notice| matches!(notice, Notice::Down { silent: true, .. }))
     );
+}
+
+#[test]
+fn a_connection_that_breaks_or_never_opens_is_not_called_silent() {
+    let mut rig = Rig::live(Settings::default(), &[0]);
+    let mut actions = rig.event(1, lost());
+    // The next attempts get no handshake.
+    actions.extend(rig.pass(Duration::from_secs(60)));
+    let silences: Vec<bool> = notices(&actions)
+        .iter()
+        .filter_map(|notice| match notice {
+            Notice::Down { silent, .. } => Some(*silent),
+            _ => None,
+        })
+        .collect();
+    assert!(silences.len() > 2, "{silences:?}");
+    assert!(!silences.contains(&true), "{silences:?}");
 }
 
 #[test]

@@ -131,6 +131,7 @@ impl Source for Binance {
         let waits = Waits {
             silence: self.config.silence(),
             max_age: self.config.max_age(),
+            rest_silence: self.config.rest_silence(),
             trades: self.config.trades,
         };
         let desk = Desk::new(self.id, waits, events, self.stats.clone());

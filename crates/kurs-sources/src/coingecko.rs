@@ -7,7 +7,7 @@ mod tests;
 pub mod wire;
 
 use crate::poller::PollFailure;
-use crate::protocol::{Picture, Protocol, Received, Refusal};
+use crate::protocol::{Picture, Protocol, Received, Refusal, lasting_refusal};
 pub use config::{Config, Plan};
 use kurs_core::Now;
 use kurs_net::http::{Fetch, FetchError, Fetched, Header};
@@ -38,13 +38,20 @@ impl CoinGecko {
         }
     }
 
-    fn refusal(&self, said: &wire::Refused) -> Refusal {
-        let wrong_key = matches!(said.code, Some(401 | 10_002 | 10_005 | 10_010 | 10_011));
-        let failure = match said.code {
-            _ if wrong_key => PollFailure::Lasting(WRONG_KEY_WAIT),
+    /// What a refusal means. Its own code decides, and where that says nothing, the status.
+    fn refusal(&self, said: &wire::Refused, status: Option<u16>) -> Refusal {
+        let code_as_status = said.code.and_then(|code| u16::try_from(code).ok());
+        let lasting = match said.code {
+            Some(10_002 | 10_005 | 10_010 | 10_011) => Some(PollFailure::Lasting(WRONG_KEY_WAIT)),
+            _ => code_as_status
+                .and_then(lasting_refusal)
+                .or_else(|| status.and_then(lasting_refusal)),
+        };
+        let needs_action = lasting.is_some();
+        let failure = lasting.unwrap_or(match said.code {
             Some(429) => PollFailure::Limited(None),
             _ => PollFailure::Passing,
-        };
+        });
         let mut why = format!("refused: {}", said.message);
         if let Some(key) = self.config.given_key() {
             why = why.replace(Secret::reveal(key), "***");
@@ -52,7 +59,7 @@ impl CoinGecko {
         Refusal {
             failure,
             why,
-            needs_action: wrong_key,
+            needs_action,
             undecodable: false,
         }
     }
@@ -77,7 +84,7 @@ impl Protocol for CoinGecko {
     fn receive(&mut self, answer: Fetched, now: Now) -> Result<Received, Refusal> {
         if let Fetched::Body { bytes, .. } = answer {
             if let Some(said) = wire::refused(&bytes) {
-                return Err(self.refusal(&said));
+                return Err(self.refusal(&said, None));
             }
             self.latest = Some((decode(&bytes)?, now));
         }
@@ -87,10 +94,7 @@ impl Protocol for CoinGecko {
     fn judge(&self, error: &FetchError) -> Option<Refusal> {
         match error {
             FetchError::Refused { status, body } => {
-                let mut said = wire::refused(body)?;
-                // The HTTP status decides where the body has no code of its own.
-                said.code = said.code.or(Some(u32::from(*status)));
-                Some(self.refusal(&said))
+                Some(self.refusal(&wire::refused(body)?, Some(*status)))
             }
             _ => None,
         }

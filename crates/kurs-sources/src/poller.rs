@@ -14,7 +14,7 @@ use std::time::Duration;
 /// After an error the first wait is up to this long.
 const BACKOFF_BASE: Duration = Duration::from_secs(1);
 
-/// No two polls start closer together than this after a failure, whatever the jitter says.
+/// No retry comes sooner than this, whatever the jitter says.
 const SHORTEST_RETRY: Duration = Duration::from_millis(250);
 
 /// First wait after a limit for which the server named no time; doubles up to the longest.
@@ -42,7 +42,8 @@ impl Schedule for Timetable {
 /// Why a poll brought nothing, named by when to ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PollFailure {
-    /// May be over soon: ask again after a growing, jittered delay.
+    /// May be over soon: ask again after a growing, jittered delay, and in any case at the next
+    /// moment of the schedule.
     Passing,
     /// The server limits requests; with the time it named, if it did.
     Limited(Option<Duration>),
@@ -68,12 +69,14 @@ enum Due {
     Start,
     /// The next moment of the schedule.
     Slot(Wall),
-    /// After a failure, whatever the schedule says.
-    Retry(Mono),
+    /// After a passing failure: the retry or the next moment of the schedule, the sooner one.
+    Retry(Mono, Wall),
+    /// After a refusal or a limit, whatever the schedule says.
+    Barred(Mono),
 }
 
-/// Decides when a source is polled: at start, at the moments of its schedule, and after a
-/// failure by its own back-off. One poll at a time; a limit named by the server is kept to.
+/// Decides when a source is polled: at start, at the moments of its schedule, and between them
+/// after a passing failure. One poll at a time; a limit named by the server is kept to.
 #[derive(Debug)]
 pub struct Poller {
     schedule: Arc<dyn Schedule>,
@@ -114,7 +117,12 @@ impl Poller {
         }
         let wait = match self.due {
             Due::Start => Duration::ZERO,
-            Due::Retry(at) => at.since(now.mono),
+            Due::Barred(at) => at.since(now.mono),
+            Due::Retry(at, slot) => {
+                let slot = self.after_clock_step(slot, now.wall);
+                self.due = Due::Retry(at, slot);
+                at.since(now.mono).min(slot.since(now.wall))
+            }
             Due::Slot(at) => {
                 let at = self.after_clock_step(at, now.wall);
                 self.due = Due::Slot(at);
@@ -124,8 +132,10 @@ impl Poller {
         if !wait.is_zero() {
             return Step::Wait(wait);
         }
-        if let Due::Slot(at) = self.due {
-            self.served = at;
+        if let Due::Slot(slot) | Due::Retry(_, slot) = self.due
+            && slot <= now.wall
+        {
+            self.served = slot;
         }
         self.busy = true;
         self.limited_until = None;
@@ -151,13 +161,14 @@ impl Poller {
         self.unnamed_limits_in_row = 0;
         self.failures_in_row = 0;
         self.backoff = fresh_backoff(self.backoff_cap);
+        self.due = Due::Slot(self.next_unserved_slot(now.wall));
+    }
+
+    fn next_unserved_slot(&self, now: Wall) -> Wall {
         // After a small step back the moment just served lies ahead again: not twice.
-        let from = now.wall.max(self.served);
-        let far_back = self.served.since(now.wall) > self.interval_at(now.wall);
-        self.due = Due::Slot(
-            self.schedule
-                .next_after(if far_back { now.wall } else { from }),
-        );
+        let far_back = self.served.since(now) > self.interval_at(now);
+        let from = if far_back { now } else { now.max(self.served) };
+        self.schedule.next_after(from)
     }
 
     /// The poll failed.
@@ -165,10 +176,12 @@ impl Poller {
         self.busy = false;
         self.failures_in_row = self.failures_in_row.saturating_add(1);
         let wait = match failure {
-            PollFailure::Passing => self
-                .backoff
-                .next_delay(&mut self.random)
-                .max(SHORTEST_RETRY),
+            PollFailure::Passing => {
+                let delay = self.backoff.next_delay(&mut self.random);
+                let retry_at = now.mono.plus(delay.max(SHORTEST_RETRY));
+                self.due = Due::Retry(retry_at, self.next_unserved_slot(now.wall));
+                return;
+            }
             PollFailure::Lasting(wait) => *wait,
             PollFailure::Limited(named) => {
                 let wait = match named {
@@ -180,7 +193,7 @@ impl Poller {
                 wait
             }
         };
-        self.due = Due::Retry(now.mono.plus(wait.min(LONGEST_WAIT)));
+        self.due = Due::Barred(now.mono.plus(wait.min(LONGEST_WAIT)));
     }
 
     fn next_unnamed_limit(&mut self) -> Duration {
@@ -204,7 +217,8 @@ impl Poller {
         Some(match self.due {
             Due::Start => now.wall,
             Due::Slot(at) => at,
-            Due::Retry(at) => now.wall.plus(at.since(now.mono)),
+            Due::Retry(at, slot) => now.wall.plus(at.since(now.mono)).min(slot),
+            Due::Barred(at) => now.wall.plus(at.since(now.mono)),
         })
     }
 

@@ -5,6 +5,7 @@ use crate::poller::PollFailure;
 use kurs_core::{Now, Pair, Price, Wall};
 use kurs_net::http::{Fetch, FetchError, Fetched};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// One rate of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,42 @@ pub struct Refusal {
     pub needs_action: bool,
     /// True when the answer could not be read.
     pub undecodable: bool,
+}
+
+/// Wait after 401: a key that is wrong now is wrong in an hour, unless somebody acts.
+const UNAUTHORIZED_WAIT: Duration = Duration::from_secs(3_600);
+
+/// Wait after 403 and 451: who may ask from where changes slowly.
+const FORBIDDEN_WAIT: Duration = Duration::from_secs(300);
+
+/// When to ask again after a refusal, where the status alone says that a person must act.
+#[must_use]
+pub const fn lasting_refusal(status: u16) -> Option<PollFailure> {
+    match status {
+        401 => Some(PollFailure::Lasting(UNAUTHORIZED_WAIT)),
+        403 | 451 => Some(PollFailure::Lasting(FORBIDDEN_WAIT)),
+        _ => None,
+    }
+}
+
+impl From<&FetchError> for Refusal {
+    fn from(error: &FetchError) -> Self {
+        let lasting = match error {
+            FetchError::Refused { status, .. } => lasting_refusal(*status),
+            _ => None,
+        };
+        let needs_action = lasting.is_some();
+        let failure = lasting.unwrap_or(match error {
+            FetchError::Limited { retry_after, .. } => PollFailure::Limited(*retry_after),
+            _ => PollFailure::Passing,
+        });
+        Self {
+            failure,
+            why: error.to_string(),
+            needs_action,
+            undecodable: false,
+        }
+    }
 }
 
 impl From<DecodeError> for Refusal {

@@ -129,6 +129,115 @@ async fn a_lost_socket_is_said_at_once_and_rest_stands_in_until_it_is_back() {
     assert_eq!(rig.source.stats().condition().state, SourceState::Live);
 }
 
+/// Short silences; REST is asked ten times a second.
+fn impatient() -> Config {
+    Config {
+        silence_ms: 300,
+        poll_ms: 100,
+        ..Config::default()
+    }
+}
+
+async fn wait_for_mode(rig: &Rig, mode: &str) {
+    soon(async {
+        while &*rig.source.stats().condition().mode != mode {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_silent_socket_is_bridged_by_rest_without_a_word_and_said_when_rest_ends_too() {
+    let (mut rig, silent) = live(impatient()).await;
+    wait_for_mode(&rig, "rest").await;
+    // The next connections are as silent as the first.
+    let also_silent = (rig.peer().await, rig.peer().await);
+    assert_eq!(rig.source.stats().condition().state, SourceState::Live);
+    let mut polled = 0;
+    while let Ok(event) = rig.events.try_recv() {
+        assert_eq!(state(&event.kind), None, "{event:?}");
+        polled += usize::from(tick(&event.kind).is_some());
+    }
+    assert!(polled > 0, "REST bridges");
+    rig.rest.lock().unwrap().refuse = Some((500, None));
+    assert_eq!(rig.find(state).await.0, SourceState::Down);
+    rig.rest.lock().unwrap().refuse = None;
+    assert_eq!(rig.find(state).await.0, SourceState::Live);
+    drop((silent, also_silent));
+}
+
+#[tokio::test]
+async fn a_silent_socket_is_said_to_be_down_when_rest_is_silent_too() {
+    let (mut rig, _silent) = live(impatient()).await;
+    rig.rest.lock().unwrap().refuse = Some((500, None));
+    assert_eq!(rig.find(state).await.0, SourceState::Down);
+}
+
+#[tokio::test]
+async fn a_quiet_socket_that_is_reset_is_said_at_once_although_rest_answers() {
+    let config = Config {
+        silence_ms: 3_000,
+        ..impatient()
+    };
+    let (mut rig, peer) = live(config).await;
+    // The pair is quiet and confirmed by REST.
+    rig.find(|event| tick(event).filter(|tick| tick.event_id.is_none()))
+        .await;
+    let _ = peer.orders.send(Order::Cut);
+    assert_eq!(rig.find(state).await.0, SourceState::Down);
+    assert_eq!(rig.find(state).await.0, SourceState::Live);
+    assert_eq!(&*rig.source.stats().condition().mode, "rest");
+}
+
+#[tokio::test]
+async fn a_source_that_lists_none_of_the_pairs_says_so() {
+    let mut rig = Rig::start(no_polls(), &["USD-RUB", "EUR-RUB"]).await;
+    let why = "none of the tracked pairs is listed";
+    assert_eq!(
+        rig.find(state).await,
+        (SourceState::Syncing, why.to_owned())
+    );
+    let condition = rig.source.stats().condition();
+    assert_eq!(
+        (condition.state, &*condition.why),
+        (SourceState::Syncing, why)
+    );
+    rig.want(&["USD-RUB", "EUR-RUB", "BTC-USDT"]);
+    let mut peer = rig.peer().await;
+    peer.command(&["SUBSCRIBE", "btcusdt@bookTicker"]).await;
+    assert_eq!(&*rig.source.stats().condition().why, "starting");
+    peer.say(book_ticker("BTCUSDT", 1, "100.00", "100.10"));
+    assert_eq!(rig.find(state).await.0, SourceState::Live);
+    rig.want(&["USD-RUB"]);
+    assert_eq!(rig.find(state).await.0, SourceState::Syncing);
+    rig.want(&["BTC-USDT"]);
+    let mut peer = rig.peer().await;
+    peer.command(&["SUBSCRIBE", "btcusdt@bookTicker"]).await;
+    peer.say(book_ticker("BTCUSDT", 1, "100.00", "100.10"));
+    let next = rig.find(|event| {
+        state(event)
+            .map(|told| told.0)
+            .or_else(|| tick(event).map(|_| SourceState::Down))
+    });
+    assert_eq!(next.await, SourceState::Live, "before its first price");
+}
+
+#[tokio::test]
+async fn update_ids_that_begin_anew_on_the_first_connection_are_believed() {
+    let (mut rig, peer) = live(no_polls()).await;
+    peer.say(book_ticker("BTCUSDT", 1_009, "100.00", "100.10"));
+    let feeder = tokio::spawn(async move {
+        for update_id in 1..1_000 {
+            peer.say(book_ticker("BTCUSDT", update_id, "90.00", "90.10"));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    rig.find(|event| tick(event).filter(|tick| tick.quote.bid().unwrap().to_string() == "90.00"))
+        .await;
+    feeder.abort();
+}
+
 #[tokio::test]
 async fn a_limit_of_the_venue_is_kept_to_the_second() {
     for status in [429, 418] {

@@ -1,18 +1,17 @@
 //! The form of older clients: `{"exchanger", "courses": [{"direction", "value"}]}`.
 
-use super::missing::{pair_problem, problem};
-use super::rates::{caching, shorter};
+use super::missing::{answer_problem, pair_problem, problem};
+use super::rates::{rate_of, shorter};
 use crate::answer::{Answer, Outcome};
 use crate::call::Call;
 use crate::conditional::Caching;
 use crate::parameter::VALUES_MAX;
 use crate::problem::{Kind, Problem};
 use kurs_core::{Pair, SourceId};
-use kurs_reader::{Missing, RateDocument};
+use kurs_reader::RateDocument;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::sync::Arc;
 
 /// Rates as older clients expect them.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -21,7 +20,28 @@ pub(crate) struct CoursesDocument {
     exchanger: SourceId,
     /// One entry per direction, in the order asked for.
     courses: Vec<CourseDocument>,
+    /// The directions that have no rate, each with its reason; absent when all have one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<CourseError>,
 }
+
+/// Why one direction has no rate.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CourseError {
+    /// The direction as asked.
+    direction: String,
+    /// Kind of problem, as in a problem document.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status code it would have alone.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// What happened, for people.
+    detail: String,
+}
+
+/// A direction as asked, and the pair it means.
+type Asked = (String, Result<Pair, Problem>);
 
 /// One rate.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -36,35 +56,45 @@ pub(crate) struct CourseDocument {
 
 /// `GET /api/v1/courses`.
 pub(crate) fn courses(call: &Call) -> Outcome {
-    let mut pairs = Vec::new();
+    let mut directions: Vec<Asked> = Vec::new();
     for text in call.arguments.list(&["direction", "directions"]) {
-        let parsed = call.api.view.parse_pair(text);
-        pairs.push(parsed.map_err(|error| pair_problem("direction", &error))?);
-        if pairs.len() > VALUES_MAX {
+        directions.push(asked(call, "direction", text)?);
+        if directions.len() > VALUES_MAX {
             let detail = format!("more than {VALUES_MAX} directions");
             return Err(Problem::parameter("direction", detail));
         }
     }
-    if pairs.is_empty() {
-        pairs = call.api.view.directions().to_vec();
+    if directions.is_empty() {
+        let configured = call.api.view.directions();
+        directions.extend(configured.iter().map(|pair| (pair.to_string(), Ok(*pair))));
     }
-    answer(call, &pairs)
+    answer(call, directions)
 }
 
 /// `GET /api/v1/currency_pair`.
 pub(crate) fn currency_pair(call: &Call) -> Outcome {
     let text = call.arguments.text("currency_pair").unwrap_or("");
+    answer(call, vec![asked(call, "currency_pair", text)?])
+}
+
+/// What a text means. That nothing of its name is known concerns this direction only.
+///
+/// # Errors
+/// A problem of the whole request when the text is no pair at all.
+fn asked(call: &Call, parameter: &str, text: &str) -> Result<Asked, Problem> {
     let pair = call
         .api
         .view
         .parse_pair(text)
-        .map_err(|error| pair_problem("currency_pair", &error))?;
-    answer(call, &[pair])
+        .map_err(|error| pair_problem(parameter, &error));
+    match pair {
+        Err(problem) if problem.kind != Kind::UnknownPair => Err(problem),
+        pair => Ok((text.to_owned(), pair)),
+    }
 }
 
-fn answer(call: &Call, pairs: &[Pair]) -> Outcome {
+fn answer(call: &Call, directions: Vec<Asked>) -> Outcome {
     let view = &call.api.view;
-    let allow_stale = call.arguments.flag("allow_stale");
     let pin =
         match call.arguments.source("exchanger") {
             None => None,
@@ -72,23 +102,44 @@ fn answer(call: &Call, pairs: &[Pair]) -> Outcome {
                 Problem::new(Kind::UnknownSource, format!("{name} is not enabled"))
             })?),
         };
-    let mut courses = Vec::with_capacity(pairs.len());
-    let mut sources = Vec::with_capacity(pairs.len());
+    let mut courses = Vec::with_capacity(directions.len());
+    let mut sources = Vec::with_capacity(directions.len());
+    let mut errors = Vec::new();
+    let mut first_problem = None;
     let mut valid = Caching::NoStore;
-    for pair in pairs {
-        let (rate, kept): (Arc<RateDocument>, Caching) = match view.rate(*pair, pin) {
-            Ok(answer) => (answer.document, caching(call, &answer.rendered)),
-            Err(Missing::Expired(document)) if allow_stale => {
-                (Arc::from(document), Caching::NoStore)
-            }
-            Err(missing) => return Err(problem(&missing)),
-        };
-        valid = shorter(courses.is_empty(), valid, kept);
-        sources.push(rate.source);
-        courses.push(CourseDocument {
-            direction: *pair,
-            value: number(&rate)?,
+    for (direction, pair) in directions {
+        let found = pair.and_then(|pair| {
+            let rate = rate_of(call, pair, pin).map_err(|missing| match first_problem {
+                // The one that may become the answer.
+                None => answer_problem(view, &missing),
+                Some(_) => problem(&missing),
+            })?;
+            Ok((pair, rate))
         });
+        match found {
+            Ok((pair, (rate, kept))) => {
+                valid = shorter(courses.is_empty(), valid, kept);
+                sources.push(rate.source);
+                courses.push(CourseDocument {
+                    direction: pair,
+                    value: number(&rate)?,
+                });
+            }
+            Err(problem) => {
+                errors.push(CourseError {
+                    direction,
+                    kind: problem.kind.type_uri(),
+                    status: problem.kind.status().as_u16(),
+                    detail: problem.detail.clone(),
+                });
+                first_problem.get_or_insert(problem);
+            }
+        }
+    }
+    if courses.is_empty()
+        && let Some(problem) = first_problem
+    {
+        return Err(problem);
     }
     let exchanger = pin.or_else(|| view.best_source(sources)).ok_or_else(|| {
         Problem::new(
@@ -96,7 +147,12 @@ fn answer(call: &Call, pairs: &[Pair]) -> Outcome {
             "no directions are configured, and none was asked for",
         )
     })?;
-    Ok(Answer::json(&CoursesDocument { exchanger, courses }).cached(valid))
+    let document = CoursesDocument {
+        exchanger,
+        courses,
+        errors,
+    };
+    Ok(Answer::json(&document).cached(valid))
 }
 
 /// The exact decimal as JSON number text: it never passes through binary floating point.

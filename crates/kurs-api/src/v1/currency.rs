@@ -1,5 +1,6 @@
 //! Tracked symbols: list, add, look at, remove.
 
+use super::missing::answer_problem;
 use super::rates::rate_of;
 use super::sources::{TrackedDocument, tracked};
 use crate::answer::{Answer, Outcome};
@@ -10,6 +11,7 @@ use crate::route::Work;
 use http::StatusCode;
 use http::header::LOCATION;
 use kurs_bus::{BusError, Command, Reply};
+use kurs_core::TrackedSymbol;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -18,6 +20,11 @@ use std::time::Duration;
 
 /// How long the Writer may take: it asks the venues.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long an answer waits for the view to show the change it speaks of.
+const SHOWN_WITHIN: Duration = Duration::from_secs(1);
+/// How often the view is looked at meanwhile.
+const SHOWN_POLL: Duration = Duration::from_millis(2);
 
 /// What is tracked.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -34,9 +41,9 @@ pub(crate) struct CurrenciesDocument {
     reason = "describes the body in openapi.json; it is read member by member"
 )]
 pub(crate) struct TrackRequest {
-    /// The symbol, such as `BTCUSDT`.
+    /// The symbol, such as `BTCUSDT`, `btc/usdt` or `BTC-USDT`.
     #[schemars(
-        regex(pattern = r"^[A-Za-z0-9]{2,16}([-_]?[A-Za-z0-9]{1,16})?$"),
+        regex(pattern = r"^[A-Za-z0-9]{2,16}([-/_]?[A-Za-z0-9]{1,16})?$"),
         length(max = 33)
     )]
     symbol: String,
@@ -51,13 +58,12 @@ pub(crate) fn list(call: &Call) -> Outcome {
 
 /// `GET /api/v1/currency/{symbol}`.
 pub(crate) fn get(call: &Call) -> Outcome {
-    let symbol = plain_symbol(call.arguments.text("symbol").unwrap_or(""));
-    let tracked = call.api.view.tracked();
-    let found = tracked.iter().find(|known| *known.symbol == *symbol);
-    let Some(found) = found else {
-        return Err(not_tracked(&symbol));
+    let text = call.arguments.text("symbol").unwrap_or("");
+    let Some(found) = find(call, text) else {
+        return Err(not_tracked(&plain_symbol(text)));
     };
-    let (rate, caching) = rate_of(call, found.pair, call.arguments.flag("allow_stale"))?;
+    let (rate, caching) = rate_of(call, found.pair, None)
+        .map_err(|missing| answer_problem(&call.api.view, &missing))?;
     Ok(Answer::json(&*rate).cached(caching))
 }
 
@@ -78,6 +84,10 @@ pub(crate) fn add(call: Call) -> Work {
         };
         match ask(&call, command).await? {
             Reply::Tracked { symbol, created } => {
+                shown(&call, |tracked| {
+                    tracked.iter().any(|known| known.symbol == symbol.symbol)
+                })
+                .await;
                 let status = if created {
                     StatusCode::CREATED
                 } else {
@@ -104,21 +114,50 @@ pub(crate) fn add(call: Call) -> Work {
 pub(crate) fn remove(call: Call) -> Work {
     Box::pin(async move {
         call.require_local()?;
-        let symbol = plain_symbol(call.arguments.text("symbol").unwrap_or(""));
-        match ask(
-            &call,
-            Command::Untrack {
-                symbol: Arc::from(symbol.as_str()),
-            },
-        )
-        .await?
-        {
-            Reply::Untracked { existed: true } => Ok(Answer::empty(StatusCode::NO_CONTENT)),
+        let text = call.arguments.text("symbol").unwrap_or("");
+        // The view may lag behind the Writer, which then decides.
+        let symbol =
+            find(&call, text).map_or_else(|| Arc::from(plain_symbol(text)), |found| found.symbol);
+        let command = Command::Untrack {
+            symbol: Arc::clone(&symbol),
+        };
+        match ask(&call, command).await? {
+            Reply::Untracked { existed: true } => {
+                shown(&call, |tracked| {
+                    tracked.iter().all(|known| known.symbol != symbol)
+                })
+                .await;
+                Ok(Answer::empty(StatusCode::NO_CONTENT))
+            }
             Reply::Untracked { existed: false } => Err(not_tracked(&symbol)),
             Reply::Unavailable { why } => Err(Problem::new(Kind::WriterUnavailable, &*why)),
             Reply::Tracked { .. } | Reply::NotListed { .. } => Err(unfitting()),
         }
     })
+}
+
+/// The tracked entry that this text means: the one of that symbol, or else the one of that pair,
+/// so that `SOLUSDTTRC` and `SOLUSDT` find each other.
+fn find(call: &Call, text: &str) -> Option<TrackedSymbol> {
+    let symbol = plain_symbol(text);
+    let tracked = call.api.view.tracked();
+    let by_symbol = tracked.iter().find(|known| *known.symbol == *symbol);
+    let found = by_symbol.or_else(|| {
+        let pair = call.api.view.parse_pair(text).ok()?.canonical();
+        tracked.iter().find(|known| known.pair.canonical() == pair)
+    });
+    found.cloned()
+}
+
+/// Waits until the view shows a change that the Writer has made, so that whoever got the answer
+/// can read it back. When it takes too long, the change is true all the same.
+async fn shown(call: &Call, is_shown: impl Fn(&[TrackedSymbol]) -> bool) {
+    let wait = async {
+        while !is_shown(&call.api.view.tracked()) {
+            tokio::time::sleep(SHOWN_POLL).await;
+        }
+    };
+    let _ = tokio::time::timeout(SHOWN_WITHIN, wait).await;
 }
 
 async fn ask(call: &Call, command: Command) -> Result<Reply, Problem> {

@@ -92,6 +92,9 @@ pub(crate) fn history(call: Call) -> Work {
             ));
         };
         let pair = query.pair;
+        let unknown = query
+            .source
+            .filter(|source| call.api.view.find_source(*source).is_none());
         let page = call
             .api
             .store
@@ -103,6 +106,13 @@ pub(crate) fn history(call: Call) -> Work {
                 call.api.view.rate(asked, None)
         {
             return Err(problem(&missing));
+        }
+        if let Some(source) = unknown
+            && page.rows.is_empty()
+            && !has_rows(&call, pair, source).await?
+        {
+            let detail = format!("{source} is not enabled, and nothing of it is stored");
+            return Err(Problem::new(Kind::UnknownSource, detail));
         }
         let points = page.rows.iter().map(PointDocument::from);
         let next = page.next.as_ref().map(cursor_text);
@@ -121,6 +131,21 @@ pub(crate) fn history(call: Call) -> Work {
             Some(cursor) => answer.with_header(LINK, &next_link(&call.path, &cursor)),
         })
     })
+}
+
+/// True when anything of a source is stored for a pair, whenever it was received.
+async fn has_rows(call: &Call, pair: Pair, source: SourceId) -> Result<bool, Problem> {
+    let query = HistoryQuery {
+        pair,
+        source: Some(source),
+        start: Wall(0),
+        end: Wall(i64::MAX),
+        limit: 1,
+        after: None,
+    };
+    let page = call.api.store.history(query).await;
+    let page = page.map_err(|error| store_problem(&error))?;
+    Ok(!page.rows.is_empty())
 }
 
 fn query_of(call: &Call, pair: Pair) -> Result<HistoryQuery, Problem> {

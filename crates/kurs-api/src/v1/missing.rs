@@ -1,8 +1,9 @@
 //! Why there is no rate, as a problem.
 
 use crate::problem::{Kind, Problem};
-use kurs_core::PairError;
-use kurs_reader::Missing;
+use kurs_core::{PairError, SourceId};
+use kurs_reader::{Missing, RateView};
+use std::collections::BTreeSet;
 
 /// The problem of a missing rate.
 pub(crate) fn problem(missing: &Missing) -> Problem {
@@ -32,6 +33,42 @@ pub(crate) fn problem(missing: &Missing) -> Problem {
         )
         .with_extra("rate", rate),
     }
+}
+
+/// The same as the answer to a whole request, which says when another attempt makes sense.
+pub(crate) fn answer_problem(view: &RateView, missing: &Missing) -> Problem {
+    let problem = problem(missing);
+    match missing {
+        Missing::Expired(_) | Missing::NoRateYet(_) => {
+            problem.retry_after(retry_after_seconds(view, missing))
+        }
+        _ => problem,
+    }
+}
+
+/// Until the first poll that can bring a rate, when nothing but polls can; else a second.
+fn retry_after_seconds(view: &RateView, missing: &Missing) -> u32 {
+    let able: Option<BTreeSet<SourceId>> = match missing {
+        Missing::Expired(rate) => view.explain(rate.pair, None, true).ok().map(|explained| {
+            let told = explained.constituents.iter().map(|told| told.source);
+            let used = explained.rate.legs.iter().map(|leg| leg.source);
+            told.chain(used).collect()
+        }),
+        _ => None,
+    };
+    // Nothing has told who can give it: anyone may.
+    let polls: Option<Vec<_>> = view
+        .sources()
+        .into_iter()
+        .filter(|status| {
+            able.as_ref()
+                .is_none_or(|able| able.contains(&status.source))
+        })
+        .map(|status| status.next_poll_at)
+        .collect();
+    let soonest = polls.and_then(|polls| polls.into_iter().min());
+    let wait = soonest.map_or(0, |at| at.since(view.now().wall).as_secs());
+    u32::try_from(wait).unwrap_or(u32::MAX).max(1)
 }
 
 /// The problem of a pair, named in a query, that cannot be understood.

@@ -1,13 +1,14 @@
 //! One rate, a batch of rates, and the list of one asset.
 
-use super::missing::{pair_problem, problem};
+use super::missing::{answer_problem, pair_problem, problem};
 use crate::answer::{Answer, Outcome};
 use crate::call::Call;
 use crate::conditional::Caching;
 use crate::parameter::VALUES_MAX;
+use crate::pattern::Form;
 use crate::problem::{Kind, Problem};
 use kurs_core::price::round_published;
-use kurs_core::{Pair, RateState, Wall};
+use kurs_core::{Pair, RateState, SourceId, Wall};
 use kurs_reader::document::RejectionDocument;
 use kurs_reader::{ConstituentDocument, Missing, RateDocument, Rendered};
 use rust_decimal::Decimal;
@@ -59,7 +60,8 @@ pub(crate) struct BatchDocument {
 /// Why one pair of a batch has no rate.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct BatchError {
-    /// The pair as asked.
+    /// The pair as asked, cut to 64 characters.
+    #[schemars(length(max = 64))]
     pair: String,
     /// Kind of problem, as in a problem document.
     #[serde(rename = "type")]
@@ -89,7 +91,7 @@ pub(crate) fn one(call: &Call) -> Outcome {
     if call.arguments.flag("explain") {
         let explained = view
             .explain(pair, None, allow_stale)
-            .map_err(|missing| problem(&missing))?;
+            .map_err(|missing| answer_problem(view, &missing))?;
         let value = explained.rate.value.value();
         return Ok(match amount {
             None => Answer::json(&explained),
@@ -111,7 +113,7 @@ pub(crate) fn one(call: &Call) -> Outcome {
         Err(Missing::Expired(document)) if allow_stale => {
             (Arc::from(document), Caching::NoStore, None)
         }
-        Err(missing) => return Err(problem(&missing)),
+        Err(missing) => return Err(answer_problem(view, &missing)),
     };
     match (amount, rendered) {
         (None, Some(rendered)) => Ok(Answer::rendered(rendered, caching)),
@@ -156,13 +158,20 @@ pub(crate) fn list(call: &Call) -> Outcome {
             .asset("base")
             .ok_or_else(|| Problem::parameter("base", "is required"))?,
     };
-    let rendered = call
-        .api
-        .view
-        .list(base)
-        .map_err(|missing| problem(&missing))?;
-    let caching = caching(call, &rendered);
-    Ok(Answer::rendered(rendered, caching))
+    let view = &call.api.view;
+    let missing = match view.list(base) {
+        Ok(rendered) => {
+            let caching = caching(call, &rendered);
+            return Ok(Answer::rendered(rendered, caching));
+        }
+        Err(missing) => missing,
+    };
+    if call.arguments.flag("allow_stale")
+        && let Ok(rendered) = view.list_stale(base)
+    {
+        return Ok(Answer::rendered(rendered, Caching::NoStore));
+    }
+    Err(answer_problem(view, &missing))
 }
 
 /// `GET /api/v1/rates?pairs=`.
@@ -174,26 +183,21 @@ pub(crate) fn batch(call: &Call) -> Outcome {
             format!("holds more than {VALUES_MAX} pairs"),
         ));
     }
-    let allow_stale = call.arguments.flag("allow_stale");
     let mut document = BatchDocument {
         rates: Vec::new(),
         errors: Vec::new(),
     };
     let mut caching = Caching::NoStore;
     for text in asked {
-        let found = call
-            .api
-            .view
-            .parse_pair(text)
-            .map_err(|error| pair_problem("pairs", &error))
-            .and_then(|pair| rate_of(call, pair, allow_stale));
+        let found = pair_of(call, text)
+            .and_then(|pair| rate_of(call, pair, None).map_err(|missing| problem(&missing)));
         match found {
             Ok((rate, valid)) => {
                 caching = shorter(document.rates.is_empty(), caching, valid);
                 document.rates.push(RateDocument::clone(&rate));
             }
             Err(problem) => document.errors.push(BatchError {
-                pair: text.to_owned(),
+                pair: text.chars().take(ECHO_CHARACTERS_MAX).collect(),
                 kind: problem.kind.type_uri(),
                 status: problem.kind.status().as_u16(),
                 detail: problem.detail,
@@ -206,18 +210,35 @@ pub(crate) fn batch(call: &Call) -> Outcome {
     Ok(Answer::json(&document).cached(caching))
 }
 
+/// Longest text of a client that is given back.
+const ECHO_CHARACTERS_MAX: usize = 64;
+
+/// One element of a batch.
+fn pair_of(call: &Call, text: &str) -> Result<Pair, Problem> {
+    if !Form::Pair.accepts(text) {
+        return Err(Problem::new(Kind::MalformedPair, Form::Pair.words()));
+    }
+    call.api
+        .view
+        .parse_pair(text)
+        .map_err(|error| match pair_problem("pairs", &error) {
+            unknown if unknown.kind == Kind::UnknownPair => unknown,
+            _ => Problem::new(Kind::MalformedPair, error.to_string()),
+        })
+}
+
 /// The rate of a pair with how long it may be kept; a stale one when that is allowed.
 pub(crate) fn rate_of(
     call: &Call,
     pair: Pair,
-    allow_stale: bool,
-) -> Result<(Arc<RateDocument>, Caching), Problem> {
-    match call.api.view.rate(pair, None) {
+    pin: Option<SourceId>,
+) -> Result<(Arc<RateDocument>, Caching), Missing> {
+    match call.api.view.rate(pair, pin) {
         Ok(answer) => Ok((answer.document, caching(call, &answer.rendered))),
-        Err(Missing::Expired(document)) if allow_stale => {
+        Err(Missing::Expired(document)) if call.arguments.flag("allow_stale") => {
             Ok((Arc::from(document), Caching::NoStore))
         }
-        Err(missing) => Err(problem(&missing)),
+        Err(missing) => Err(missing),
     }
 }
 

@@ -62,14 +62,67 @@ async fn an_exchanger_pins_the_source_under_either_spelling() {
 }
 
 #[tokio::test]
-async fn an_expired_direction_is_a_problem_unless_allowed() {
+async fn a_direction_without_a_rate_does_not_fail_the_others() {
     let harness = Harness::start().await;
     harness.clock.advance(Duration::from_secs(6));
-    assert_problem(&harness.get("/courses").await, 503, "rate-expired");
-    let reply = harness.get("/courses?allow_stale=true").await;
+    let reply = harness
+        .get("/courses?direction=QQQWWW,btc-usd,USDTTRC-RUB,NOPE-USD")
+        .await;
     assert_eq!(
         (reply.status, reply.header("cache-control")),
+        (200, Some("max-age=60")),
+        "{}",
+        reply.text()
+    );
+    let document = reply.json();
+    assert_eq!(document["exchanger"], "coingecko");
+    assert_eq!(document["courses"].as_array().unwrap().len(), 1);
+    assert_eq!(document["courses"][0]["direction"], "USDTTRC-RUB");
+    let errors: Vec<_> = document["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| {
+            assert!(!error["detail"].as_str().unwrap().is_empty());
+            (
+                error["direction"].as_str().unwrap(),
+                error["type"].as_str().unwrap(),
+                error["status"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        errors,
+        [
+            ("QQQWWW", "/docs/problems#unknown-pair", 404),
+            ("btc-usd", "/docs/problems#rate-expired", 503),
+            ("NOPE-USD", "/docs/problems#unknown-asset", 404),
+        ]
+    );
+    let allowed = harness.get("/courses?allow_stale=true").await;
+    assert_eq!(
+        (allowed.status, allowed.header("cache-control")),
         (200, Some("no-store"))
+    );
+    assert!(allowed.json().get("errors").is_none(), "{}", allowed.text());
+    // A mistake of the request is one of the whole request.
+    assert_names(
+        &harness.get("/courses?direction=BTC-USD,,").await,
+        &["direction"],
+    );
+}
+
+#[tokio::test]
+async fn no_rate_at_all_is_the_problem_of_the_first_direction() {
+    let harness = Harness::start().await;
+    harness.clock.advance(2 * HOUR);
+    let reply = harness.get("/courses").await;
+    assert_problem(&reply, 503, "rate-expired");
+    assert_eq!(reply.json()["rate"]["pair"], "BTC-USD");
+    assert_problem(
+        &harness.get("/courses?direction=QQQWWW,BTC-USD").await,
+        404,
+        "unknown-pair",
     );
 }
 

@@ -35,7 +35,16 @@ fn obliging(command: Command) -> Reply {
 async fn a_symbol_is_added_once_and_found_afterwards() {
     let harness = Harness::start().await;
     harness.writer(obliging);
-    for body in [r#"{"symbol":"ethusdt"}"#, r#"{"symbol":"ETH-USDT"}"#] {
+    assert_problem(
+        &harness.get("/api/v1/currency/ETHUSDT").await,
+        404,
+        "unknown-symbol",
+    );
+    for body in [
+        r#"{"symbol":"ethusdt"}"#,
+        r#"{"symbol":"ETH-USDT"}"#,
+        r#"{"symbol":"eth/usdt"}"#,
+    ] {
         let reply = harness.post("/api/v1/currency", JSON, body).await;
         assert_eq!(reply.status, 201, "{}", reply.text());
         assert_eq!(reply.header("location"), Some("/api/v1/currency/ETHUSDT"));
@@ -50,11 +59,55 @@ async fn a_symbol_is_added_once_and_found_afterwards() {
     for target in ["/api/v1/currency/BTCUSDT", "/api/currency/btc-usdt"] {
         assert_eq!(harness.get(target).await.json()["value"], "54010.00");
     }
-    assert_problem(
-        &harness.get("/api/v1/currency/ETHUSDT").await,
-        404,
-        "unknown-symbol",
-    );
+}
+
+#[tokio::test]
+async fn a_change_can_be_read_back_as_soon_as_it_is_answered() {
+    let harness = Harness::start().await;
+    harness.writer_with_lag(std::time::Duration::from_millis(50), obliging);
+    let symbols = async || {
+        let list = harness.get("/api/v1/currencies").await.json();
+        let list = list["currencies"].as_array().unwrap().clone();
+        list.iter()
+            .map(|entry| entry["symbol"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let added = harness
+        .post("/api/v1/currency", JSON, r#"{"symbol":"ETHUSDT"}"#)
+        .await;
+    assert_eq!(added.status, 201);
+    assert_eq!(symbols().await, ["BTCUSDT", "ETHUSDT"]);
+    let removed = harness.ask("DELETE", "/api/v1/currency/BTCUSDT", "").await;
+    assert_eq!(removed.status, 204);
+    assert_eq!(symbols().await, ["ETHUSDT"]);
+}
+
+#[tokio::test]
+async fn a_symbol_is_found_by_every_name_of_its_pair() {
+    let harness = Harness::start().await;
+    harness.writer(|command| match command {
+        Command::Untrack { symbol } => Reply::Untracked {
+            existed: matches!(&*symbol, "SOLUSDTTRC" | "BTCUSDT"),
+        },
+        other => obliging(other),
+    });
+    harness.rate("SOL-USDT", "150.5", "binance", crate::harness::HOUR);
+    let added = harness
+        .post("/api/v1/currency", JSON, r#"{"symbol":"sol/usdttrc"}"#)
+        .await;
+    assert_eq!(added.json()["symbol"], "SOLUSDTTRC", "{}", added.text());
+    for name in ["SOLUSDT", "sol-usdt", "SOLUSDTTRC", "SOL%2FUSDT"] {
+        let reply = harness.get(&format!("/api/v1/currency/{name}")).await;
+        assert_eq!(reply.status, 200, "{name}: {}", reply.text());
+        assert_eq!(reply.json()["value"], "150.5");
+    }
+    let found = harness.get("/api/v1/currency/BTCUSDTTRC").await;
+    assert_eq!(found.json()["value"], "54010.00");
+    for name in ["SOLUSDT", "BTCUSDTTRC"] {
+        let target = format!("/api/v1/currency/{name}");
+        assert_eq!(harness.ask("DELETE", &target, "").await.status, 204);
+        assert_problem(&harness.get(&target).await, 404, "unknown-symbol");
+    }
 }
 
 #[tokio::test]

@@ -200,6 +200,17 @@ impl Harness {
     }
 
     pub(crate) fn status(&self, name: &str, kind: SourceKind, priority: u16) {
+        self.polled(name, kind, priority, None);
+    }
+
+    /// A source that is polled next at this moment.
+    pub(crate) fn polled(
+        &self,
+        name: &str,
+        kind: SourceKind,
+        priority: u16,
+        next_poll_at: Option<Wall>,
+    ) {
         self.publish(Body::SourceStatus(SourceStatus {
             source: source(name),
             kind,
@@ -214,18 +225,48 @@ impl Harness {
             reconnects: 0,
             failures: 0,
             last_message_at: Some(START),
-            next_poll_at: None,
+            next_poll_at,
             limited_until: None,
             lag_ms: None,
         }));
     }
 
-    /// Plays the Writer: answers every command.
+    /// Plays the Writer: answers every command, and publishes what is tracked then.
     pub(crate) fn writer(&self, answer: impl Fn(Command) -> WriterReply + Send + 'static) {
-        let bus = Arc::clone(&self.bus);
+        self.writer_with_lag(Duration::ZERO, answer);
+    }
+
+    /// The same, with a bus that brings the change this much later than the answer.
+    pub(crate) fn writer_with_lag(
+        &self,
+        lag: Duration,
+        answer: impl Fn(Command) -> WriterReply + Send + 'static,
+    ) {
+        let (bus, view) = (Arc::clone(&self.bus), Arc::clone(&self.view));
+        let mut id = self.next_id();
         tokio::spawn(async move {
             while let Some(request) = bus.next_request().await {
-                let _ = request.reply.send(answer(request.command));
+                let mut tracked = view.tracked().to_vec();
+                let symbol = match &request.command {
+                    Command::Track { symbol, .. } | Command::Untrack { symbol } => symbol.clone(),
+                };
+                let reply = answer(request.command);
+                match &reply {
+                    WriterReply::Tracked { symbol, .. }
+                        if tracked.iter().all(|known| known.symbol != symbol.symbol) =>
+                    {
+                        tracked.push(symbol.clone());
+                    }
+                    WriterReply::Untracked { existed: true } => {
+                        tracked.retain(|known| known.symbol != symbol);
+                    }
+                    _ => {}
+                }
+                let _ = request.reply.send(reply);
+                tokio::time::sleep(lag).await;
+                id.epoch = Epoch(id.epoch.0 + 1);
+                let body = Body::Tracked(Arc::from(tracked));
+                view.apply(&Arc::new(Update { id, body }));
             }
         });
     }

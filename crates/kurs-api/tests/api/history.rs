@@ -136,3 +136,29 @@ async fn wrong_questions_are_named() {
         "unknown-asset",
     );
 }
+
+#[tokio::test]
+async fn a_source_that_is_unknown_and_left_nothing_is_404() {
+    let harness = with_rows(2).await;
+    let gone = HistoryRow {
+        pair: pair("BTC-USDT"),
+        source: source("oldvenue"),
+        id: harness.next_id(),
+        value: price("1"),
+        bid: None,
+        ask: None,
+        observed_at: None,
+        received_at: kurs_core::Wall(START.0 - 100 * 3_600_000_000),
+    };
+    harness.store.append(vec![gone]).await.unwrap();
+    let target = "/api/v1/history/BTC/USDT?source=";
+    let reply = harness.get(&format!("{target}nosuch")).await;
+    assert_problem(&reply, 404, "unknown-source");
+    for known in ["binance", "oldvenue"] {
+        let reply = harness
+            .get(&format!("{target}{known}&end=2026-11-20T00:00:00Z"))
+            .await;
+        assert_eq!(reply.status, 200, "{known}: {}", reply.text());
+        assert_eq!(reply.json()["points"].as_array().unwrap().len(), 0);
+    }
+}

@@ -210,3 +210,44 @@ async fn pages_of_listed_origins_may_read_and_others_not() {
         Some("GET, HEAD, OPTIONS")
     );
 }
+
+#[tokio::test]
+async fn a_request_says_which_host_it_is_for_exactly_once() {
+    let harness = Harness::start().await;
+    for target in ["/api/v1/rates/BTC/USD", "/livez", "/nope"] {
+        for fields in [
+            "",
+            "Host: a\r\nHost: a\r\n",
+            "Host: a b\r\n",
+            "Host: user@a\r\n",
+            "Host: a:port\r\n",
+            "Host: \u{e4}\r\n",
+        ] {
+            let mut client = harness.client().await;
+            client
+                .send(format!("GET {target} HTTP/1.1\r\n{fields}\r\n"))
+                .await;
+            let reply = client.reply(false).await;
+            assert_problem(&reply, 400, "malformed-request");
+        }
+    }
+    for (version, fields, status) in [
+        ("1.0", "", 200),
+        ("1.0", "Host: a\r\n", 200),
+        ("1.0", "Host: a\r\nHost: a\r\n", 400),
+        ("1.1", "Host: [::1]:80\r\n", 200),
+        ("1.1", "Host: a.example:\r\n", 200),
+    ] {
+        let mut client = harness.client().await;
+        client
+            .send(format!(
+                "GET /api/v1/rates/BTC/USD HTTP/{version}\r\n{fields}\r\n"
+            ))
+            .await;
+        assert_eq!(
+            client.reply(false).await.status,
+            status,
+            "{version} {fields}"
+        );
+    }
+}

@@ -4,6 +4,8 @@ use crate::client::Client;
 use crate::harness::{Harness, assert_problem};
 use kurs_api::{Limits, Surface, serve_surface};
 use kurs_telemetry::Status;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[tokio::test]
 async fn probes_tell_life_from_readiness() {
@@ -169,4 +171,89 @@ async fn a_request_that_does_not_end_is_cut_when_the_drain_ends() {
     harness.stop();
     busy.closed().await;
     assert_eq!(harness.served.await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_honour_connection_close_lose_no_request_to_a_shutdown() {
+    let harness = Harness::start().await;
+    let answered = Arc::new(AtomicU64::new(0));
+    let clients: Vec<_> = (0..16)
+        .map(|number| {
+            let (address, answered) = (harness.address, Arc::clone(&answered));
+            tokio::spawn(async move {
+                let targets = [
+                    "/api/v1/rates/BTC/USDT",
+                    "/api/v1/courses?direction=BTC-USDT",
+                ];
+                let mut client = Client::connect(address).await;
+                for target in targets.into_iter().cycle().skip(number % 2) {
+                    client
+                        .send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"))
+                        .await;
+                    let reply = client.maybe_reply(false).await;
+                    let reply = reply.expect("a request was lost");
+                    assert_eq!(reply.status, 200, "{}", reply.text());
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    if reply.header("connection") == Some("close") {
+                        break;
+                    }
+                }
+            })
+        })
+        .collect();
+    while answered.load(Ordering::Relaxed) < 400 {
+        tokio::task::yield_now().await;
+    }
+    harness.stop();
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert_eq!(harness.served.await.unwrap(), 0, "nothing had to be cut");
+}
+
+#[tokio::test]
+async fn every_answer_of_a_draining_instance_closes_its_connection() {
+    let harness = Harness::start().await;
+    let targets = ["/api/v1/rates/BTC/USD", "/livez", "/nope", "/openapi.json"];
+    for target in targets {
+        assert_eq!(harness.get(target).await.header("connection"), None);
+    }
+    // The server still accepts, as in the time before it is told to end.
+    harness.health.start_draining();
+    for target in targets {
+        let mut client = harness.client().await;
+        let reply = client.ask("GET", target, "").await;
+        assert_eq!(reply.header("connection"), Some("close"), "{target}");
+        client.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_comes_right_after_the_shutdown_is_answered() {
+    let harness = Harness::start().await;
+    let mut idle = harness.client().await;
+    assert_eq!(idle.ask("GET", "/livez", "").await.status, 200);
+    // Made, but not accepted yet: the server's task runs on this thread.
+    let waiting: Vec<_> = (0..32)
+        .map(|_| std::net::TcpStream::connect(harness.address).unwrap())
+        .collect();
+    harness.stop();
+    while !harness.health.is_draining() {
+        tokio::task::yield_now().await;
+    }
+    let reply = idle.ask("GET", "/api/v1/rates/BTC/USD", "").await;
+    assert_eq!(
+        (reply.status, reply.header("connection")),
+        (200, Some("close"))
+    );
+    for stream in waiting {
+        let mut client = Client::over(stream);
+        let reply = client.ask("GET", "/api/v1/rates/BTC/USD", "").await;
+        assert_eq!(
+            (reply.status, reply.header("connection")),
+            (200, Some("close"))
+        );
+        client.closed().await;
+    }
+    assert_eq!(harness.served.await.unwrap(), 0);
 }

@@ -1,6 +1,7 @@
 //! One rate, batches, lists.
 
-use crate::harness::{HOUR, Harness, assert_names, assert_problem};
+use crate::harness::{HOUR, Harness, START, assert_names, assert_problem};
+use kurs_core::SourceKind;
 use serde_json::json;
 use std::time::Duration;
 
@@ -146,7 +147,6 @@ async fn unknown_is_404_and_malformed_is_400() {
         ("/api/v1/rates/BTC/USD?amount=1&amount=2", &["amount"]),
         ("/api/v1/rates", &["pairs"]),
         ("/api/v1/rates?pairs=", &["pairs"]),
-        ("/api/v1/rates?pairs=BTC-USD,,", &["pairs"]),
     ] {
         let reply = harness.get(target).await;
         assert_problem(&reply, 400, "invalid-parameter");
@@ -198,10 +198,13 @@ async fn explain_adds_what_is_behind_a_rate() {
 #[tokio::test]
 async fn one_bad_pair_does_not_fail_a_batch() {
     let harness = Harness::start().await;
+    let long = "x".repeat(100);
     let reply = harness
-        .get("/api/v1/rates?pairs=BTC-USD,NOPE-USD,btc_usdt&pairs=BTC-BTC,QQQWWW")
+        .get(&format!(
+            "/api/v1/rates?pairs=BTC-USD,NOPE-USD,btc_usdt,,B%20TC-USD&pairs=BTC-BTC,QQQWWW,%C3%84-USD,{long},"
+        ))
         .await;
-    assert_eq!(reply.status, 200);
+    assert_eq!(reply.status, 200, "{}", reply.text());
     let document = reply.json();
     let rates: Vec<_> = document["rates"]
         .as_array()
@@ -218,16 +221,26 @@ async fn one_bad_pair_does_not_fail_a_batch() {
             (
                 error["pair"].as_str().unwrap(),
                 error["status"].as_u64().unwrap(),
+                error["type"]
+                    .as_str()
+                    .unwrap()
+                    .strip_prefix("/docs/problems#")
+                    .unwrap(),
             )
         })
         .collect();
     assert_eq!(
         errors,
-        [("NOPE-USD", 404), ("BTC-BTC", 400), ("QQQWWW", 404)]
-    );
-    assert_eq!(
-        document["errors"][0]["type"],
-        "/docs/problems#unknown-asset"
+        [
+            ("NOPE-USD", 404, "unknown-asset"),
+            ("", 400, "malformed-pair"),
+            ("B TC-USD", 400, "malformed-pair"),
+            ("BTC-BTC", 400, "malformed-pair"),
+            ("QQQWWW", 404, "unknown-pair"),
+            ("Ä-USD", 400, "malformed-pair"),
+            (&long[..64], 400, "malformed-pair"),
+            ("", 400, "malformed-pair"),
+        ]
     );
 }
 
@@ -265,4 +278,60 @@ async fn the_list_of_an_asset_has_every_quote_that_can_be_reached() {
         404,
         "unknown-asset",
     );
+}
+
+#[tokio::test]
+async fn a_list_of_stale_rates_is_given_only_when_allowed() {
+    let harness = Harness::start().await;
+    let fresh = harness.get("/api/v1/rates/BTC?allow_stale=true").await;
+    assert_eq!(
+        fresh.text(),
+        harness.get("/api/v1/rates/BTC").await.text(),
+        "what is fresh goes first"
+    );
+    harness.clock.advance(2 * HOUR);
+    assert_problem(&harness.get("/api/v1/rates/BTC").await, 503, "rate-expired");
+    let reply = harness.get("/api/v1/rates/BTC?allow_stale=true").await;
+    assert_eq!(
+        (reply.status, reply.header("cache-control")),
+        (200, Some("no-store")),
+        "{}",
+        reply.text()
+    );
+    let document = reply.json();
+    let rates = document["rates"].as_array().unwrap();
+    assert!(rates.iter().any(|rate| rate["pair"] == "BTC-USD"));
+    assert!(rates.iter().all(|rate| rate["state"] == "stale"));
+    assert_problem(
+        &harness.get("/api/v1/rates/NOPE?allow_stale=true").await,
+        404,
+        "unknown-asset",
+    );
+}
+
+#[tokio::test]
+async fn retry_after_waits_for_the_first_poll_when_only_polls_can_help() {
+    let harness = Harness::empty(|_| {}).await;
+    let target = "/api/v1/rates/USDT/RUB";
+    let retry_after = async || {
+        let reply = harness.get(target).await;
+        assert_eq!(reply.status, 503, "{}", reply.text());
+        reply.header("retry-after").unwrap().to_owned()
+    };
+    assert_eq!(retry_after().await, "1", "no source is known yet");
+    let after = |seconds| Some(START.plus(Duration::from_secs(seconds)));
+    harness.polled("cbr", SourceKind::Aggregator, 10, after(90));
+    harness.polled("coingecko", SourceKind::Aggregator, 6, after(30));
+    assert_eq!(retry_after().await, "30");
+    harness.status("binance", SourceKind::Exchange, 1);
+    assert_eq!(retry_after().await, "1", "a stream may bring it any time");
+    // Once a rate was there, those who gave it count.
+    harness.rate("USDT-RUB", "90", "coingecko", Duration::from_secs(5));
+    harness.source_price("cbr", "USDT-RUB", "90", Duration::from_secs(5));
+    harness.clock.advance(Duration::from_secs(10));
+    assert_eq!(retry_after().await, "20");
+    harness.source_price("binance", "USDT-RUB", "90", Duration::from_secs(5));
+    assert_eq!(retry_after().await, "1");
+    harness.clock.advance(Duration::from_secs(25));
+    assert_eq!(retry_after().await, "1", "the poll is due");
 }

@@ -86,6 +86,9 @@ pub enum Notice {
     Down {
         /// One phrase for people.
         why: String,
+        /// True when the connection was open to the last and only brought nothing, false when
+        /// it broke or there was none.
+        silent: bool,
         /// When the next attempt begins.
         retry_at: Mono,
     },

@@ -111,6 +111,13 @@ impl Config {
         Duration::from_millis(self.silence_ms)
     }
 
+    /// Silence after which REST prices do not stand in for the socket any more: a poll may be
+    /// late by a second.
+    pub(super) fn rest_silence(&self) -> Duration {
+        let poll = Duration::from_millis(self.poll_ms);
+        self.silence().max(poll) + Duration::from_secs(1)
+    }
+
     /// Limits and waits of the connection: the venue takes 5 messages a second, pongs included,
     /// and 1024 streams.
     #[must_use]

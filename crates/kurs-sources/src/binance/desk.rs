@@ -18,6 +18,9 @@ const FIRST_FRAME_GRACE: Duration = Duration::from_millis(500);
 /// A listed pair that stays quiet for this long is looked up in the listing again.
 const DOUBT_AFTER: Duration = Duration::from_secs(60);
 
+/// Why a source is not connected whose venue trades nothing that is wanted.
+const NONE_LISTED: &str = "none of the tracked pairs is listed";
+
 /// Waits of the desk.
 #[derive(Debug, Clone)]
 pub(super) struct Waits {
@@ -25,6 +28,8 @@ pub(super) struct Waits {
     pub(super) silence: Duration,
     /// How long a price may be used.
     pub(super) max_age: Duration,
+    /// Silence of REST that makes the source down while no socket speaks.
+    pub(super) rest_silence: Duration,
     /// Whether trades are followed.
     pub(super) trades: bool,
 }
@@ -72,7 +77,10 @@ pub(super) struct Desk {
     wanted: BTreeMap<Pair, Wanted>,
     rows: BTreeMap<u32, Row>,
     socket_live: bool,
-    polling_live: bool,
+    /// When REST last brought a price.
+    rest_spoke_at: Option<Mono>,
+    /// Why it has brought none since.
+    rest_trouble: Option<String>,
     reported: Option<(SourceState, String)>,
     events: Arc<dyn EventSink>,
     stats: Arc<SourceStats>,
@@ -93,7 +101,8 @@ impl Desk {
             wanted: BTreeMap::new(),
             rows: BTreeMap::new(),
             socket_live: false,
-            polling_live: false,
+            rest_spoke_at: None,
+            rest_trouble: None,
             reported: None,
             events,
             stats,
@@ -127,6 +136,7 @@ impl Desk {
             self.wanted.entry(*pair).or_insert(Wanted::Asked);
         }
         self.count_pairs();
+        self.report_if_none_is_listed(now);
         let asked = self
             .wanted
             .iter()
@@ -160,6 +170,17 @@ impl Desk {
             }
             _ => {}
         }
+        self.report_if_none_is_listed(now);
+    }
+
+    /// With nothing to follow there is no socket and no poll: the source would say for ever
+    /// what it said last.
+    fn report_if_none_is_listed(&mut self, now: Now) {
+        let is_unlisted = |wanted: &Wanted| *wanted == Wanted::Unlisted;
+        if !self.wanted.is_empty() && self.wanted.values().all(is_unlisted) {
+            self.socket_live = false;
+            self.report(now, SourceState::Syncing, NONE_LISTED);
+        }
     }
 
     fn follow(&mut self, now: Now, pair: Pair) {
@@ -185,6 +206,11 @@ impl Desk {
             reported: SourceState::Syncing,
         };
         self.rows.insert(index, row);
+        if self.is_reported(SourceState::Syncing) {
+            self.reported = None;
+            self.stats
+                .set_state(SourceState::Syncing, "starting", now.wall);
+        }
     }
 
     fn unfollow(&mut self, pair: Pair) {
@@ -330,17 +356,25 @@ impl Desk {
     /// Data comes over the socket.
     pub(super) fn socket_up(&mut self, now: Now) {
         self.socket_live = true;
-        self.polling_live = false;
         self.stats.set_mode("websocket");
         self.report(now, SourceState::Live, "");
     }
 
-    /// The only socket is lost, or another attempt failed. True when it was live until now.
-    pub(super) fn socket_down(&mut self, now: Now, why: &str) -> bool {
+    /// The only socket is lost, or another attempt failed. `silent`: it was not broken, it only
+    /// brought nothing, which is no reason to doubt fresh REST prices. True when it was live
+    /// until now.
+    pub(super) fn socket_down(&mut self, now: Now, why: &str, silent: bool) -> bool {
         self.stats.reconnects.fetch_add(1, Ordering::Relaxed);
         self.judge = Judge::default();
         let was_live = std::mem::replace(&mut self.socket_live, false);
-        if was_live || !self.polling_live {
+        let is_bridged = if was_live {
+            silent && self.rest_speaks(now.mono)
+        } else {
+            self.is_reported(SourceState::Live)
+        };
+        if is_bridged {
+            self.stats.set_mode("rest");
+        } else {
             self.report(now, SourceState::Down, why);
         }
         was_live
@@ -385,10 +419,13 @@ impl Desk {
     /// A REST poll that was sent at `sent_at` brought these prices.
     pub(super) fn polled(&mut self, now: Now, sent_at: Mono, prices: &[Polled]) {
         self.stats.message(now.wall);
-        if !self.socket_live && prices.iter().any(|price| price.quote.is_some()) {
-            self.polling_live = true;
-            self.stats.set_mode("rest");
-            self.report(now, SourceState::Live, "");
+        if prices.iter().any(|price| price.quote.is_some()) {
+            self.rest_spoke_at = Some(now.mono);
+            self.rest_trouble = None;
+            if !self.socket_live {
+                self.stats.set_mode("rest");
+                self.report(now, SourceState::Live, "");
+            }
         }
         for price in prices {
             let Some(index) = self.decoder.followed_index(&price.symbol) else {
@@ -422,19 +459,40 @@ impl Desk {
         }
     }
 
-    /// A REST poll failed: without a socket nothing is left.
-    pub(super) fn poll_failed(&mut self, now: Now, why: &str) {
+    /// A REST poll failed. Without a socket nothing is left as soon as the last answer is old,
+    /// or at once when the venue is `shut` to us.
+    pub(super) fn poll_failed(&mut self, now: Now, why: &str, shut: bool) {
         self.stats.failures.fetch_add(1, Ordering::Relaxed);
-        self.polling_live = false;
-        if !self.socket_live {
+        if shut {
+            self.rest_spoke_at = None;
+        }
+        self.rest_trouble = Some(why.to_owned());
+        let is_bridged = self.is_reported(SourceState::Live) && self.rest_speaks(now.mono);
+        if !self.socket_live && !is_bridged {
             self.report(now, SourceState::Down, why);
         }
     }
 
+    /// True when REST prices are fresh enough to stand in for the socket.
+    fn rest_speaks(&self, now: Mono) -> bool {
+        // Nothing is asked while nothing is followed.
+        let since = self.rows.values().map(|row| row.since).min();
+        self.rest_spoke_at
+            .max(self.rest_spoke_at.and(since))
+            .is_some_and(|last| now.since(last) < self.waits.rest_silence)
+    }
+
     // ---- time ----
 
-    /// Marks pairs that were silent for too long, whichever way they last spoke.
+    /// Marks pairs that were silent for too long, whichever way they last spoke, and the source
+    /// when REST stood in for the socket and has stopped.
     pub(super) fn advance(&mut self, now: Now) {
+        let is_bridged = !self.socket_live && self.is_reported(SourceState::Live);
+        if is_bridged && !self.rows.is_empty() && !self.rest_speaks(now.mono) {
+            let trouble = self.rest_trouble.take();
+            let why = trouble.as_deref().unwrap_or("no answer by REST");
+            self.report(now, SourceState::Down, why);
+        }
         let silence = self.waits.silence;
         let mut stale = Vec::new();
         for row in self.rows.values_mut() {
@@ -476,6 +534,12 @@ impl Desk {
         self.stats
             .pairs
             .store(u32::try_from(live).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    fn is_reported(&self, state: SourceState) -> bool {
+        self.reported
+            .as_ref()
+            .is_some_and(|(last, _)| *last == state)
     }
 
     fn report(&mut self, now: Now, state: SourceState, why: &str) {

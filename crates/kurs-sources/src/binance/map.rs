@@ -116,6 +116,9 @@ pub struct Decoder {
     by_name: HashMap<String, u32, BuildHasherDefault<SymbolHasher>>,
     valid_for: Duration,
     oldest_open: u64,
+    /// Oldest connection that has brought a frame and has not ended. Not every number gets so
+    /// far: attempts that fail have numbers too.
+    oldest_heard: Option<u64>,
 }
 
 impl Decoder {
@@ -196,6 +199,12 @@ impl Decoder {
 
     /// Decodes one frame.
     pub fn decode(&mut self, frame: Frame<'_>) -> Decoded {
+        if self
+            .oldest_heard
+            .is_none_or(|heard| frame.connection < heard)
+        {
+            self.oldest_heard = Some(frame.connection);
+        }
         match wire::read(frame.text) {
             Wire::BookTicker(ticker) => self.book_ticker(&frame, &ticker),
             Wire::Trade(trade) => self.trade(&frame, &trade),
@@ -210,6 +219,7 @@ impl Decoder {
     /// Connections below `oldest_open` have ended: what a newer one was holding back is due.
     pub fn ended(&mut self, oldest_open: u64, mut release: impl FnMut(StreamId, Tick)) {
         self.oldest_open = self.oldest_open.max(oldest_open);
+        self.oldest_heard = self.oldest_heard.filter(|heard| *heard >= oldest_open);
         for (symbol, index) in self.symbols.iter_mut().zip(0_u32..) {
             if symbol.connection >= self.oldest_open {
                 continue;
@@ -227,6 +237,7 @@ impl Decoder {
 
     fn book_ticker(&mut self, frame: &Frame<'_>, ticker: &BookTicker<'_>) -> Decoded {
         let oldest_open = self.oldest_open;
+        let is_alone = self.oldest_heard >= Some(frame.connection);
         let valid_for = self.valid_for;
         let Some(index) = self.by_name.get(&*ticker.symbol).copied() else {
             return Decoded::Other;
@@ -249,7 +260,7 @@ impl Decoder {
             valid_for,
             event_id: Some(ticker.update_id),
         };
-        if symbol.passes(frame, ticker.update_id, &tick, oldest_open) {
+        if symbol.passes(frame, ticker.update_id, &tick, oldest_open, is_alone) {
             Decoded::Tick { stream, tick }
         } else {
             Decoded::Duplicate { stream }
@@ -294,7 +305,15 @@ impl Decoder {
 impl Symbol {
     /// Whether a change is passed on now. While two connections overlap, the older one leads
     /// until the newer has brought something already known: from there on it misses nothing.
-    fn passes(&mut self, frame: &Frame<'_>, update_id: u64, tick: &Tick, oldest_open: u64) -> bool {
+    /// `is_alone`: no older connection is open beside the frame's.
+    fn passes(
+        &mut self,
+        frame: &Frame<'_>,
+        update_id: u64,
+        tick: &Tick,
+        oldest_open: u64,
+        is_alone: bool,
+    ) -> bool {
         let now = frame.received.mono;
         let Some(last) = self.update_id else {
             self.connection = self.connection.max(frame.connection);
@@ -321,14 +340,11 @@ impl Symbol {
             return self.pass(update_id);
         }
         // Too low. Over a second connection, or for a moment, that is lag; for ever it is not.
-        if frame.connection < self.connection || oldest_open < self.connection {
+        if frame.connection < self.connection || !is_alone || update_id == last {
             return false;
         }
         let since = *self.regress_since.get_or_insert(now);
-        if now.since(since) >= REGRESS_MAX && update_id < last {
-            return self.pass(update_id);
-        }
-        false
+        now.since(since) >= REGRESS_MAX && self.pass(update_id)
     }
 
     fn pass(&mut self, update_id: u64) -> bool {

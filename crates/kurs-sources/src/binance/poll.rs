@@ -69,10 +69,12 @@ impl Poller {
                     let now = self.clock.now();
                     let delay = backoff.next_delay(&mut random).max(self.pause);
                     not_before = now.mono.plus(delay);
+                    let why = error.to_string();
+                    let shut = matches!(error, RestError::Shut { .. });
                     if let RestError::Shut { until, .. } = error {
                         not_before = until;
                     }
-                    self.desk.lock().poll_failed(now, &error.to_string());
+                    self.desk.lock().poll_failed(now, &why, shut);
                 }
             }
         }

@@ -35,8 +35,12 @@ impl Dialect for Session {
                 self.desk.lock().socket_up(now);
                 tracing::debug!(connection, "the stream is live");
             }
-            Notice::Down { why, retry_at } => {
-                if self.desk.lock().socket_down(now, &why) {
+            Notice::Down {
+                why,
+                silent,
+                retry_at,
+            } => {
+                if self.desk.lock().socket_down(now, &why, silent) {
                     self.poll_now.notify_one();
                 }
                 let retry_ms = retry_at.since(now.mono).as_millis();

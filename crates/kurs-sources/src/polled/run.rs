@@ -2,7 +2,7 @@
 
 use super::{GRACE, Polled};
 use crate::decode::DecodeError;
-use crate::poller::{PollFailure, Poller, Step};
+use crate::poller::{Poller, Step};
 use crate::protocol::{Entry, Picture, Protocol, Received, Refusal};
 use crate::source::Context;
 use kurs_core::{EventKind, Mono, Now, Pair, Quote, SourceEvent, SourceState, Tick};
@@ -19,6 +19,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(15);
 /// Requests that one poll may take: the table, and what the source finds it needs besides.
 const REQUESTS_PER_POLL: u32 = 3;
 
+/// Pairs without a price that one line of the log names; it counts the others.
+const PAIRS_TOLD: usize = 3;
+
 /// What was handed over last.
 struct Delivered {
     entries: Vec<Entry>,
@@ -34,6 +37,8 @@ pub(super) struct Run<'a, P> {
     marked: BTreeMap<Pair, String>,
     rejected: Vec<String>,
     failing: bool,
+    /// A refusal that only a person can end has been told.
+    refused: bool,
 }
 
 impl<'a, P: Protocol> Run<'a, P> {
@@ -47,6 +52,7 @@ impl<'a, P: Protocol> Run<'a, P> {
             marked: BTreeMap::new(),
             rejected: Vec::new(),
             failing: false,
+            refused: false,
         }
     }
 
@@ -139,15 +145,10 @@ impl<'a, P: Protocol> Run<'a, P> {
                 self.source.stats.message(now.wall);
                 self.protocol.receive(fetched, now)
             }
-            Err(error) => Err(self.protocol.judge(&error).unwrap_or_else(|| Refusal {
-                failure: match &error {
-                    FetchError::Limited { retry_after, .. } => PollFailure::Limited(*retry_after),
-                    _ => PollFailure::Passing,
-                },
-                why: error.to_string(),
-                needs_action: false,
-                undecodable: false,
-            })),
+            Err(error) => Err(self
+                .protocol
+                .judge(&error)
+                .unwrap_or_else(|| Refusal::from(&error))),
         }
     }
 
@@ -155,6 +156,7 @@ impl<'a, P: Protocol> Run<'a, P> {
         self.poller.succeeded(now);
         let recovered = self.failing;
         self.failing = false;
+        self.refused = false;
         let picture = self.hand_over(now, recovered);
         // The same table comes many times a day; its bad rows are told once.
         if picture.rejected != self.rejected {
@@ -184,12 +186,15 @@ impl<'a, P: Protocol> Run<'a, P> {
         if !self.failing || changed {
             let source = self.source.id;
             let why = refusal.why.as_str();
-            if refusal.needs_action {
-                tracing::error!(%source, why, "the source refuses; a setting must be changed");
-            } else {
+            if !refusal.needs_action {
                 tracing::warn!(%source, why, "a poll failed; it is tried again");
             }
             self.announce(now, SourceState::Down, why);
+        }
+        // Its words may differ every time: told once until it answers again.
+        if refusal.needs_action && !std::mem::replace(&mut self.refused, true) {
+            let why = refusal.why.as_str();
+            tracing::error!(source = %self.source.id, why, "the source refuses; a setting must be changed");
         }
         self.failing = true;
         self.show_times(now);
@@ -243,16 +248,24 @@ impl<'a, P: Protocol> Run<'a, P> {
     }
 
     fn mark(&mut self, now: Now, picture: &Picture) {
-        for (pair, why) in &picture.missing {
-            if self.marked.get(pair) != Some(why) {
-                tracing::warn!(source = %self.source.id, %pair, why, "no usable price");
-                let kind = EventKind::PairState {
-                    pair: *pair,
-                    state: SourceState::Stale,
-                    why: why.as_str().into(),
-                };
-                self.deliver(now, kind);
-            }
+        let is_news = |(pair, why): &(&Pair, &String)| self.marked.get(*pair) != Some(*why);
+        let fresh: Vec<_> = picture.missing.iter().filter(is_news).collect();
+        for (pair, why) in &fresh {
+            let kind = EventKind::PairState {
+                pair: **pair,
+                state: SourceState::Stale,
+                why: why.as_str().into(),
+            };
+            self.deliver(now, kind);
+        }
+        if !fresh.is_empty() {
+            let first: Vec<String> = fresh
+                .iter()
+                .take(PAIRS_TOLD)
+                .map(|(pair, why)| format!("{pair} ({why})"))
+                .collect();
+            let pairs = first.join(", ");
+            tracing::warn!(source = %self.source.id, count = fresh.len(), pairs, "no usable price");
         }
         for pair in self.marked.keys() {
             if !picture.missing.contains_key(pair) {

@@ -345,7 +345,9 @@ async fn a_server_that_forbids_is_left_alone_and_told_of_once() {
         });
         let bench = run(one_coin(), "1m", START, Duration::ZERO, vec![refused]);
         tokio::time::sleep(Duration::from_secs(3 * wait + 1)).await;
-        let expected: Vec<u128> = (0..4).map(|count| u128::from(count * wait) * 1_000).collect();
+        let expected: Vec<u128> = (0..4)
+            .map(|count| u128::from(count * wait) * 1_000)
+            .collect();
         assert_eq!(bench.asked_at_ms(), expected, "HTTP {status}");
         assert_eq!(bench.end().await, ["down"]);
         assert_eq!(log.lines(tracing::Level::ERROR).len(), 1, "HTTP {status}");
@@ -367,7 +369,11 @@ async fn many_missing_prices_are_told_in_one_line() {
     let line = &lines[0];
     assert!(line.contains(&format!("count={marks} ")), "{line}");
     assert!(line.contains("not in the answer"), "{line}");
-    assert_eq!(line.matches("-USD").count(), 1, "only the first few: {line}");
+    assert_eq!(
+        line.matches("-USD").count(),
+        1,
+        "only the first few: {line}"
+    );
 }
 
 fn cbr_table(date: &str, dollar: &str) -> Result<Fetched, FetchError> {
