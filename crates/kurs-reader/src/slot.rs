@@ -27,6 +27,12 @@ impl Slot {
         self.held.load_full()
     }
 
+    /// Looks at what is held without taking part in it.
+    pub(crate) fn look<T>(&self, question: impl FnOnce(Option<&Held>) -> T) -> T {
+        let held = self.held.load();
+        question(held.as_deref())
+    }
+
     pub(crate) fn store(&self, held: Option<Arc<Held>>) {
         self.held.store(held);
     }
@@ -135,6 +141,11 @@ impl Held {
                 state,
             ))
         })
+    }
+
+    /// True when [`Self::market`] gives something that may be used.
+    pub(crate) fn is_edge(&self, now: Mono) -> bool {
+        self.is_fresh(now) && self.rate().is_some_and(Rate::is_direct)
     }
 
     /// The rate as an edge of the graph, if it is one source's own price.

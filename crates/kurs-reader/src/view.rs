@@ -193,9 +193,17 @@ impl RateView {
         let now = self.clock.mono();
         let taken = match &update.body {
             Body::Rate(rate) => {
-                let slot = self.slot_or_new(rate.pair);
+                let index = self.index.load();
+                let made;
+                let slot = match index.get(&rate.pair) {
+                    Some(slot) => slot,
+                    None => {
+                        made = self.slot_or_new(rate.pair);
+                        &made
+                    }
+                };
                 Held::from_bus(Arc::clone(update), now)
-                    .is_some_and(|held| self.replace(&slot, held, now))
+                    .is_some_and(|held| self.replace(slot, held, now))
             }
             Body::Withdrawn(pair) => {
                 let slot = self.slot_or_new(*pair);
@@ -276,12 +284,14 @@ impl RateView {
     }
 
     fn replace(&self, slot: &Slot, held: Held, now: Mono) -> bool {
-        let old = slot.load();
-        if old.as_ref().is_some_and(|old| held.id() <= old.id()) {
+        let (is_newer, was_edge) = slot.look(|old| {
+            let is_newer = old.is_none_or(|old| held.id() > old.id());
+            (is_newer, old.is_some_and(|old| old.is_edge(now)))
+        });
+        if !is_newer {
             return false;
         }
-        let was_edge = old.is_some_and(|old| old.is_fresh(now) && old.market().is_some());
-        let is_edge = held.is_fresh(now) && held.market().is_some();
+        let is_edge = held.is_edge(now);
         slot.store(Some(Arc::new(held)));
         if was_edge != is_edge {
             self.topology.fetch_add(1, Ordering::Relaxed);

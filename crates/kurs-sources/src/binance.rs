@@ -17,6 +17,7 @@ mod judge;
 mod listing;
 mod map;
 mod poll;
+mod quick;
 mod rest;
 mod session;
 mod subscribe;

@@ -1,6 +1,7 @@
 //! The venue's frames as they are written. The two frames that come in numbers are read in one
 //! pass without copying; everything else takes the long way over a JSON tree.
 
+use super::quick;
 use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -64,6 +65,9 @@ const WRAPPED: &str = r#"{"stream":""#;
 /// Reads a frame, wrapped or bare.
 pub(super) fn read(text: &str) -> Wire<'_> {
     if let Some(rest) = text.strip_prefix(WRAPPED) {
+        if let Some(ticker) = quick::wrapped_book_ticker(rest) {
+            return Wire::BookTicker(ticker);
+        }
         // The name says what the frame holds; it cannot hold a quote or the JSON would end.
         let name = rest.split('"').next().unwrap_or_default();
         if name.ends_with("@bookTicker") {
@@ -76,6 +80,9 @@ pub(super) fn read(text: &str) -> Wire<'_> {
             return Wire::Trade(wrapped.data);
         }
     } else if text.starts_with(r#"{"u":"#) {
+        if let Some(ticker) = quick::book_ticker(text) {
+            return Wire::BookTicker(ticker);
+        }
         if let Ok(ticker) = serde_json::from_str::<BookTicker<'_>>(text) {
             return Wire::BookTicker(ticker);
         }
