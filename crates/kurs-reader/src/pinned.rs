@@ -59,6 +59,11 @@ impl RateView {
         snapshot: &Snapshot,
         now: Now,
     ) -> Result<Answer, Missing> {
+        // A source that has not spoken yet lacks everything: what others say must not be given
+        // under its name.
+        if self.is_live(source) == Some(false) {
+            return Err(Missing::NoRateYet(asked));
+        }
         let pair = asked.canonical();
         let own: Vec<Arc<HeldPrice>> = self
             .source_prices(|by, _| by == source)

@@ -10,7 +10,8 @@ use foldhash::fast::RandomState;
 use kurs_bus::{Body, SourceStatus, Update};
 use kurs_core::event::NOT_TRACKED;
 use kurs_core::{
-    Asset, Clock, Epoch, Mono, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
+    Asset, Clock, Epoch, Mono, Now, Pair, PairError, PairParser, SourceId, SourceState,
+    TrackedSymbol, UpdateId,
 };
 use kurs_store::StoredRate;
 use parking_lot::{Mutex, RwLock};
@@ -362,6 +363,13 @@ impl RateView {
             .keys()
             .find(|source| source.plain() == name.as_str())
             .copied()
+    }
+
+    /// Whether a source is live by its own last word; `None` when it has given none.
+    pub(crate) fn is_live(&self, source: SourceId) -> Option<bool> {
+        let statuses = self.statuses.read();
+        let (_, status) = statuses.get(&source)?;
+        Some(status.state == SourceState::Live)
     }
 
     /// State and counters of every source.

@@ -395,14 +395,12 @@ fn a_pair_withdrawn_during_a_gap_is_not_served_any_more() {
     assert!(desk.view.hot("USD", "RUB").is_some());
 }
 
-#[test]
-fn a_simulated_source_is_found_by_its_plain_name() {
-    let mut desk = Desk::new();
-    let status = kurs_bus::SourceStatus {
-        source: source("sim:binance"),
+fn status_of(name: &str, state: SourceState) -> kurs_bus::SourceStatus {
+    kurs_bus::SourceStatus {
+        source: source(name),
         kind: SourceKind::Exchange,
         priority: 1,
-        state: SourceState::Live,
+        state,
         why: "".into(),
         since: Wall(0),
         mode: "websocket".into(),
@@ -415,7 +413,23 @@ fn a_simulated_source_is_found_by_its_plain_name() {
         next_poll_at: None,
         limited_until: None,
         lag_ms: None,
-    };
+    }
+}
+
+#[test]
+fn a_source_that_has_not_spoken_lends_its_name_to_nobody() {
+    let mut desk = Desk::new();
+    desk.publish("BTC-USD", "61000", "coingecko", Duration::from_secs(70));
+    let status = status_of("binance", SourceState::Syncing);
+    desk.send(Body::SourceStatus(status));
+    let pinned = desk.view.rate(pair("BTC-USD"), Some(source("binance")));
+    assert!(matches!(pinned, Err(Missing::NoRateYet(_))), "{pinned:?}");
+}
+
+#[test]
+fn a_simulated_source_is_found_by_its_plain_name() {
+    let mut desk = Desk::new();
+    let status = status_of("sim:binance", SourceState::Live);
     desk.send(Body::SourceStatus(status));
     assert_eq!(
         desk.view.find_source(source("binance")),
