@@ -78,6 +78,7 @@ fn kurs(server: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_kurs"))
         .args(arguments)
         .env_clear()
+        .envs(coverage())
         .env("KURS_SERVER", server)
         .output()
         .unwrap()
@@ -286,6 +287,7 @@ fn everything_wrong_with_the_configuration_is_said_at_once() {
         Command::new(env!("CARGO_BIN_EXE_kurs"))
             .args(arguments)
             .env_clear()
+            .envs(coverage())
             .env("KURS_LOG__LEVEL", "LOUD")
             .env("KURS_SOURCES__COINGECKO__KEY", "canary")
             .current_dir(folder.path())
@@ -345,6 +347,7 @@ fn the_doctor_names_each_problem_with_its_key_and_its_fix() {
         .args(["--set", "store.url=sqlite:missing/kurs.db"])
         .args(["--http-addr", &there.address.to_string()])
         .env_clear()
+        .envs(coverage())
         .current_dir(folder.path())
         .output()
         .unwrap();
@@ -377,4 +380,10 @@ fn documents_are_printed_whole() {
     assert!(stdout(&kurs("", &["man"])).contains(".TH kurs"));
     assert!(stdout(&kurs("", &["completions", "bash"])).contains("_kurs"));
     assert!(stdout(&kurs("", &["--help"])).starts_with("Examples:"));
+}
+
+/// Where a measured build writes what it ran; nothing otherwise.
+fn coverage() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
+    const FILE: &str = "LLVM_PROFILE_FILE";
+    std::env::var_os(FILE).map(|file| (FILE, file)).into_iter()
 }

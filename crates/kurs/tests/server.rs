@@ -22,6 +22,7 @@ impl Kurs {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kurs"))
             .args(arguments)
             .env_clear()
+            .envs(coverage())
             .envs(environment.iter().copied())
             .current_dir(folder.path())
             .stderr(Stdio::piped())
@@ -99,6 +100,7 @@ fn ask(server: &str, arguments: &[&str]) -> (Option<i32>, String) {
         .args(arguments)
         .args(["--server", server])
         .env_clear()
+        .envs(coverage())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -220,4 +222,10 @@ fn an_address_in_use_is_named_with_its_key() {
     let mut kurs = Kurs::start(&["serve", "--http-addr", &addr], &NOWHERE[..5]);
     assert!(kurs.line("cannot listen on").contains("http.addr"));
     assert_eq!(kurs.ends(), Some(1));
+}
+
+/// Where a measured build writes what it ran; nothing otherwise.
+fn coverage() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
+    const FILE: &str = "LLVM_PROFILE_FILE";
+    std::env::var_os(FILE).map(|file| (FILE, file)).into_iter()
 }
