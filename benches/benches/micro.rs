@@ -1,11 +1,20 @@
 //! Small parts alone: `cargo bench -p kurs-bench`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kurs_core::{Now, Pair, Price};
-use kurs_net::Frame;
-use kurs_sources::binance::Decoder;
+use kurs_core::{Now, Pair, Price, SourceEvent, SourceId, Wall};
+use kurs_sources::binance::{Binance, Config};
+use kurs_sources::venue::{Desk, DeskParts};
+use kurs_sources::{EventSink, Input, Machine as _, SourceStats, Wishes};
 use std::hint::black_box;
-use std::time::Duration;
+use std::sync::Arc;
+
+struct Nobody;
+
+impl EventSink for Nobody {
+    fn deliver(&self, event: SourceEvent) {
+        black_box(event);
+    }
+}
 
 fn prices(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("price");
@@ -32,19 +41,28 @@ fn prices(criterion: &mut Criterion) {
 /// making of the tick is in the figure.
 fn decode(criterion: &mut Criterion) {
     let text = r#"{"stream":"btcusdt@bookTicker","data":{"u":400900217,"s":"BTCUSDT","b":"60123.45000000","B":"31.21000000","a":"60123.46000000","A":"40.66000000"}}"#;
-    let mut decoder = Decoder::new(Duration::from_secs(5));
-    if let Ok(pair) = Pair::parse("BTC-USDT") {
-        let _ = decoder.follow(pair);
-    }
+    let (Ok(pair), Ok(source)) = (Pair::parse("BTC-USDT"), SourceId::parse("binance")) else {
+        return;
+    };
+    let mut desk = Desk::new(DeskParts {
+        source,
+        codec: Arc::new(Binance::new()),
+        waits: Config::default().waits(),
+        depth: Arc::from([]),
+        events: Arc::new(Nobody),
+        stats: Arc::new(SourceStats::new("websocket", Wall::default())),
+    });
+    let mut wishes = Wishes::new();
+    let (now, listed) = (Now::default(), Some(true));
+    desk.take(now, Input::Wanted { pairs: &[pair] }, &mut wishes);
+    desk.take(now, Input::Listed { pair, listed }, &mut wishes);
     let mut group = criterion.benchmark_group("decode");
     group.throughput(Throughput::Elements(1));
     group.bench_function("book ticker", |bencher| {
         bencher.iter(|| {
-            decoder.decode(Frame {
-                connection: 1,
-                received: Now::default(),
-                text: black_box(text),
-            })
+            let (connection, text) = (1, black_box(text));
+            desk.take(now, Input::Frame { connection, text }, &mut wishes);
+            wishes.heard.clear();
         });
     });
     group.finish();

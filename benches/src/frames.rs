@@ -103,27 +103,21 @@ pub(crate) fn captured(file: &Path) -> Result<(Vec<String>, Vec<Pair>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kurs_core::Now;
-    use kurs_net::Frame;
-    use kurs_sources::binance::{Decoded, Decoder};
-    use std::time::Duration;
+    use crate::feed::Feed;
+    use kurs_core::{EventKind, Now};
 
     #[test]
     fn an_invented_frame_is_read_by_the_real_decoder_and_tells_its_number() {
-        let mut decoder = Decoder::new(Duration::from_secs(5));
+        let mut feed = Feed::new(&pairs().unwrap(), 5_000).unwrap();
         for (pair, number) in pairs()
             .unwrap()
             .into_iter()
             .zip([0, 1, 9, 10, 99, 100, 12_345, 99_999, 1_000_000, 7])
         {
-            decoder.follow(pair).unwrap();
             let text = invent(pair, number);
-            let frame = Frame {
-                connection: 1,
-                received: Now::default(),
-                text: &text,
-            };
-            let Decoded::Tick { tick, .. } = decoder.decode(frame) else {
+            let mut said = Vec::new();
+            feed.frame(Now::default(), &text, &mut said);
+            let Some(EventKind::Tick(tick)) = said.last().map(|event| &event.kind) else {
                 panic!("{text}")
             };
             assert_eq!(tick.pair, pair);

@@ -17,6 +17,7 @@ use kurs_pricing::{EngineConfig, SourceInfo};
 use kurs_reader::{RateView, ViewConfig, follow};
 use kurs_sim::{Sim, SimConfig};
 use kurs_sources::binance::{Binance, Config};
+use kurs_sources::venue::{Venue as Source, VenueMeans};
 use kurs_store::StoreConfig;
 use kurs_telemetry::{Health, Metrics};
 use kurs_writer::{Parts, Writer};
@@ -74,17 +75,17 @@ async fn measure(venue: Venue, trace: &Arc<Trace>, folder: &std::path::Path) -> 
         ws_url: venue.url(),
         rest_url: sim.urls().binance_rest,
         trades: false,
+        books: false,
         ..Config::default()
     };
     let http = HttpClient::new("kurs-bench")?;
-    let source = Binance::new(
-        config,
-        id,
-        "kurs-bench",
+    let means = VenueMeans {
         http,
-        clock.clone(),
-        Arc::new(Proxies::none()),
-    );
+        proxies: Arc::new(Proxies::none()),
+        user_agent: "kurs-bench".to_owned(),
+        clock: clock.clone(),
+    };
+    let source = Source::new(&config, Arc::new(Binance::new()), id, means);
     let info = SourceInfo {
         id,
         kind: SourceKind::Exchange,
@@ -107,6 +108,9 @@ async fn measure(venue: Venue, trace: &Arc<Trace>, folder: &std::path::Path) -> 
         health: Arc::new(Health::new()),
         recorder: kurs_writer::recorder::RecorderConfig::default(),
         keep_history: Duration::from_secs(30 * 86_400),
+        depth: Arc::from([]),
+        tap: None,
+        named: Vec::new(),
     });
     let reader = tokio::spawn(follow::run(
         view,

@@ -8,7 +8,7 @@
 //! | `latency` | (d) from the venue's write to the new body, through sockets and threads |
 //! | `footprint` | (e) time to readiness and memory with a thousand pairs |
 //! | `section`, `report`, `plot` | what was measured, as JSON, Markdown and SVG |
-//! | `process`, `client`, `machine`, `statistics`, `frames`, `options`, `console` | what they share |
+//! | `process`, `client`, `machine`, `statistics`, `frames`, `feed`, `options`, `console` | what they share |
 //!
 //! Everything stays on the loopback interface and has an end; child processes die with this one.
 
@@ -20,6 +20,7 @@
 
 mod client;
 mod console;
+mod feed;
 mod footprint;
 mod frames;
 mod http;

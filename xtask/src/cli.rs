@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::lanes::{self, Lane};
 use crate::process::cargo;
 use crate::workspace::Workspace;
-use crate::{bench, coverage};
+use crate::{bench, coverage, fuzz};
 
 /// Tasks of the repository.
 #[derive(Debug, Parser)]
@@ -44,6 +44,17 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Run the fuzz targets one after the other, on nightly Rust
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = fuzz::SECONDS, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        seconds: u64,
+        /// Add what reaches new code to fuzz/corpus
+        #[arg(long)]
+        keep: bool,
+        /// Targets to run instead of all
+        targets: Vec<String>,
+    },
 }
 
 impl Cli {
@@ -63,6 +74,11 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Task::Fix => fix(&workspace),
         Task::Coverage { goal } => coverage::run(&workspace, goal),
         Task::Bench { arguments } => bench::run(&workspace, &arguments),
+        Task::Fuzz {
+            seconds,
+            keep,
+            targets,
+        } => fuzz::run(&workspace, &targets, seconds, keep),
     }
 }
 
@@ -99,6 +115,8 @@ mod tests {
             "test --only layers",
             "coverage --goal 80",
             "bench",
+            "fuzz",
+            "fuzz --seconds 600 --keep ecb cbr",
         ] {
             assert!(knows(known), "{known}");
         }
@@ -107,6 +125,7 @@ mod tests {
             "test --never",
             "test --only nothing",
             "coverage --goal much",
+            "fuzz --seconds 0",
         ] {
             assert!(!knows(unknown), "{unknown}");
         }

@@ -12,6 +12,7 @@
 //! | `provision` | programs the tasks need, and how they are installed |
 //! | `coverage` | line coverage by cargo-llvm-cov |
 //! | `bench` | starts the benchmark program |
+//! | `fuzz` | runs the fuzz targets of `fuzz/` |
 //! | `workspace`, `tree`, `process`, `console` | where things are, how they are started and told |
 //!
 //! Nothing here depends on another crate of the workspace: the checks must run
@@ -24,6 +25,7 @@ mod console;
 mod coverage;
 mod deny;
 mod documents;
+mod fuzz;
 mod lanes;
 mod layers;
 mod process;

@@ -108,6 +108,8 @@ fn rate(pair: Pair, now: Now) -> Result<Rate> {
         observed_at: now.wall,
         published_at: now.wall,
         valid_for: VALID_FOR,
+        evidence: None,
+        depeg: None,
         choice: Arc::new(Choice {
             source: binance,
             since: now.wall,

@@ -1,18 +1,17 @@
 //! Decoder, engine and view in a row, and each of them alone.
 
+use crate::feed::Feed;
 use crate::process::thread_cpu;
 use crate::statistics::Spread;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use kurs_bus::{Body, Update};
 use kurs_core::{
     Clock, Epoch, EventKind, Now, Pair, Price, Quote, Seq, SourceEvent, SourceId, SourceKind,
     SystemClock, Tick, UpdateId,
 };
-use kurs_net::Frame;
 use kurs_pricing::{Effect, Engine, EngineConfig, SourceInfo};
 use kurs_reader::{RateView, ViewConfig};
 use kurs_sources::EventSink as _;
-use kurs_sources::binance::{Decoded, Decoder};
 use kurs_writer::Inbox;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -43,10 +42,9 @@ pub(crate) enum Routes {
 /// All parts, new.
 pub(crate) struct Chain {
     clock: Arc<dyn Clock>,
-    decoder: Decoder,
+    feed: Feed,
     engine: Engine,
     view: RateView,
-    source: SourceId,
     effects: Vec<Effect>,
     seq: u64,
 }
@@ -54,10 +52,7 @@ pub(crate) struct Chain {
 impl Chain {
     pub(crate) fn new(pairs: &[Pair], routes: Routes) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let mut decoder = Decoder::new(VALID_FOR);
-        for pair in pairs {
-            decoder.follow(*pair).context("two pairs of one symbol")?;
-        }
+        let feed = Feed::new(pairs, u64::try_from(VALID_FOR.as_millis())?)?;
         let [source, aggregator, bank] = ["binance", "coingecko", "cbr"].map(SourceId::parse);
         let (source, aggregator, bank) = (source?, aggregator?, bank?);
         let info = |id, kind, priority| SourceInfo {
@@ -82,10 +77,9 @@ impl Chain {
         let view = RateView::new(clock.clone(), ViewConfig { directions });
         let mut chain = Self {
             clock,
-            decoder,
+            feed,
             engine,
             view,
-            source,
             effects: Vec::new(),
             seq: 0,
         };
@@ -104,6 +98,7 @@ impl Chain {
         let tick = Tick {
             pair,
             quote,
+            sizes: None,
             observed_at: None,
             valid_for: VALID_FOR,
             event_id: None,
@@ -121,24 +116,19 @@ impl Chain {
     pub(crate) fn run(&mut self, frames: &[String]) -> Result<Duration> {
         let (mut ticks, mut bodies) = (0, 0);
         let begin = thread_cpu()?;
+        let mut said = Vec::new();
         for (number, text) in frames.iter().enumerate() {
             let received = self.clock.now();
-            let frame = Frame {
-                connection: 1,
-                received,
-                text,
-            };
-            let Decoded::Tick { tick, .. } = self.decoder.decode(frame) else {
-                continue;
-            };
+            self.feed.frame(received, text, &mut said);
+            let mut told = None;
+            for event in said.drain(..) {
+                if let EventKind::Tick(tick) = &event.kind {
+                    told = Some(tick.pair);
+                }
+                self.price(received, &event);
+            }
+            let Some(pair) = told else { continue };
             ticks += 1;
-            let pair = tick.pair;
-            let event = SourceEvent {
-                source: self.source,
-                received,
-                kind: EventKind::Tick(tick),
-            };
-            self.price(received, &event);
             if number % READ_EVERY == 0 {
                 let body = self.view.hot(pair.base.as_str(), pair.quote.as_str());
                 bodies += body.map_or(0, |body| body.body.len());
@@ -282,20 +272,8 @@ fn read_clock(clock: &dyn Clock, times: usize) {
 }
 
 fn decode(chain: &mut Chain, received: Now, frames: &[String], events: &mut Vec<SourceEvent>) {
-    let source = chain.source;
     for text in frames {
-        let frame = Frame {
-            connection: 1,
-            received,
-            text,
-        };
-        if let Decoded::Tick { tick, .. } = chain.decoder.decode(frame) {
-            events.push(SourceEvent {
-                source,
-                received,
-                kind: EventKind::Tick(tick),
-            });
-        }
+        chain.feed.frame(received, text, events);
     }
 }
 

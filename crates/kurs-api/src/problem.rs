@@ -75,6 +75,8 @@ kinds! {
         "The pair cannot be priced from any market that is followed.";
     UnknownSource = NOT_FOUND, "unknown-source", "No such source",
         "No source of this name is enabled.";
+    UnknownBook = NOT_FOUND, "unknown-book", "No such order book",
+        "The source keeps no order book of the symbol: it is polled, or it does not follow the symbol.";
     UnknownSymbol = NOT_FOUND, "unknown-symbol", "No such symbol",
         "The symbol is not tracked.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
@@ -99,6 +101,8 @@ kinds! {
         "The last rate is too old to be used as fresh; `rate` holds it. `allow_stale=true` turns this answer into a 200 with the rate's state.";
     NoRateYet = SERVICE_UNAVAILABLE, "no-rate-yet", "No rate yet",
         "The pair is followed, but no source has given a price for it yet.";
+    BookNotReady = SERVICE_UNAVAILABLE, "book-not-ready", "The order book is not in step",
+        "The order book is being brought back in step with its venue; `detail` says why. A book that is not in step, one-sided or crossed is never shown.";
     NotReady = SERVICE_UNAVAILABLE, "not-ready", "Not ready",
         "This instance is starting or draining; `checks` says why.";
     WriterUnavailable = SERVICE_UNAVAILABLE, "writer-unavailable", "This cannot be done at present",

@@ -8,6 +8,7 @@ use crate::pattern::Form;
 use crate::problem::Kind;
 use crate::route::{Route, schema_of};
 use crate::state::HOT_PATH;
+use crate::v1::books::{self, BookDocument};
 use crate::v1::courses::{self, CoursesDocument};
 use crate::v1::currency::{self, CurrenciesDocument, TrackRequest};
 use crate::v1::history::{self, HistoryDocument, PointDocument};
@@ -130,6 +131,14 @@ fn tracking_routes() -> Vec<Route> {
             .tag("sources")
             .about("The sources", "State, ages, reconnects, failures and limits of each.")
             .gives::<SourcesDocument>(OK, "The sources, in order of preference."),
+        Route::waiting(Method::GET, "/api/v1/books/{source}/{symbol}", "getBook", books::book)
+            .tag("sources")
+            .about("One order book", "The book of one source as it is in step with the venue at this moment, with its fair prices. It changes many times a second and is never cached.")
+            .path("source", Form::Source, "The source, such as `binance`.")
+            .path("symbol", Form::Symbol, "The symbol, such as `BTCUSDT` or `BTC-USDT`; any case, with or without a separator.")
+            .whole("depth", books::LEVELS, "Levels per side.")
+            .gives::<BookDocument>(OK, "The book.")
+            .or(&[Kind::UnknownSource, Kind::UnknownBook, Kind::UnknownPair, Kind::BookNotReady, Kind::WriterUnavailable]),
         Route::get("/api/v1/pairs", "listPairs", sources::pairs)
             .tag("sources")
             .about("What is followed", "Configured directions, published pairs, tracked symbols.")

@@ -1,5 +1,6 @@
 //! Version 1 of the API: what each route answers.
 
+pub(crate) mod books;
 pub(crate) mod courses;
 pub(crate) mod currency;
 pub(crate) mod history;

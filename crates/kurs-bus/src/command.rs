@@ -1,10 +1,11 @@
 //! What Readers ask of the Writer.
 
-use kurs_core::{Pair, TrackedSymbol};
+use crate::book::BookState;
+use kurs_core::{Pair, SourceId, TrackedSymbol};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Asks for a change.
+/// Asks for a change, or for what only the Writer has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Command {
@@ -19,6 +20,15 @@ pub enum Command {
     Untrack {
         /// As asked for, upper case.
         symbol: Arc<str>,
+    },
+    /// Show the order book of this source and pair.
+    Book {
+        /// Whose.
+        source: SourceId,
+        /// The market, canonical assets.
+        pair: Pair,
+        /// Levels per side, at most [`crate::book::LEVELS_MAX`].
+        levels: u16,
     },
 }
 
@@ -45,6 +55,20 @@ pub enum Reply {
     },
     /// Cannot be done at present; nothing was changed.
     Unavailable {
+        /// One sentence for people.
+        why: Arc<str>,
+    },
+    /// The book, in step with its venue.
+    Book(Box<BookState>),
+    /// The source follows the pair, but its book cannot be read at present.
+    BookNotReady {
+        /// One phrase for people.
+        why: Arc<str>,
+    },
+    /// There is no such book: the source is not there, keeps none, or does not follow the pair.
+    NoBook {
+        /// True when the source itself is unknown.
+        unknown_source: bool,
         /// One sentence for people.
         why: Arc<str>,
     },

@@ -61,6 +61,8 @@ pub fn rate(of: &str, seq: u64) -> Arc<Update> {
         observed_at: now,
         published_at: now,
         valid_for: Duration::from_secs(5),
+        evidence: None,
+        depeg: None,
         choice: Arc::new(choice),
     };
     update(seq, Body::Rate(rate))

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`update`] | [`Update`] and everything that can travel in one |
+//! | [`book`] | [`BookState`]: an order book as the Writer shows it |
 //! | [`command`] | [`Command`] and [`Reply`]: what Readers ask of the Writer |
 //! | [`memory`] | [`memory::MemoryBus`], the default: everything in one process |
 //! | `conformance` | what every [`Bus`] must do, as a suite (feature `conformance`) |
@@ -12,14 +13,16 @@
 //! again after a gap. A Reader subscribes first and takes the last values then: every update is
 //! in one of the two. A pair that is absent from the last values was withdrawn.
 
+pub mod book;
 pub mod command;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod memory;
 pub mod update;
 
+pub use book::BookState;
 pub use command::{Command, Reply};
-pub use update::{Body, SourcePrice, SourceStatus, Update};
+pub use update::{Body, BookCounts, SourcePrice, SourceStatus, Update};
 
 use async_trait::async_trait;
 use std::sync::Arc;

@@ -115,6 +115,12 @@ pub struct SourceStatus {
     pub reconnects: u64,
     /// Requests that failed.
     pub failures: u64,
+    /// What its order books went through.
+    #[serde(default)]
+    pub books: BookCounts,
+    /// Connections that were replaced by a successor before they ended.
+    #[serde(default)]
+    pub overlaps: u64,
     /// When data last arrived.
     pub last_message_at: Option<Wall>,
     /// Next poll of a polled source.
@@ -124,4 +130,20 @@ pub struct SourceStatus {
     /// Receive time minus the venue's own time of the last dated frame, milliseconds: the
     /// difference of two clocks, so it may be negative.
     pub lag_ms: Option<i64>,
+}
+
+/// What the order books of a source went through since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BookCounts {
+    /// Books that are in step at present.
+    pub synced: u64,
+    /// Messages found missing by their ids.
+    pub gaps: u64,
+    /// Books whose checksum was not the venue's.
+    pub checksum_failures: u64,
+    /// Books brought back in step after they were lost.
+    pub resyncs: u64,
+    /// Snapshots taken in.
+    pub snapshots: u64,
 }

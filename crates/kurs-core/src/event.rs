@@ -1,5 +1,6 @@
 //! What sources say, in our words. Symbols and wire formats never get past kurs-sources.
 
+use crate::depth::{Depth, Sizes};
 use crate::pair::Pair;
 use crate::price::{Price, PriceError};
 use crate::source::{SourceId, SourceState};
@@ -76,6 +77,8 @@ pub struct Tick {
     pub pair: Pair,
     /// The price.
     pub quote: Quote,
+    /// What is offered at the best bid and ask, if the source says.
+    pub sizes: Option<Sizes>,
     /// When the source says it was true; `None` when it does not say.
     pub observed_at: Option<Wall>,
     /// How long after receipt the price may be used as fresh.
@@ -105,6 +108,15 @@ pub enum EventKind {
     Tick(Tick),
     /// A whole table of prices, as polled sources give; pairs absent from it keep what they had.
     Table(Arc<[Tick]>),
+    /// The best levels of a book that pricing looks into, at most a few times a second.
+    Depth {
+        /// The pair.
+        pair: Pair,
+        /// The levels; `None` when the book is not readable any more.
+        depth: Option<Arc<Depth>>,
+        /// How long after receipt they may be used as fresh.
+        valid_for: Duration,
+    },
     /// A trade, which proves the stream alive and dates it.
     Trade {
         /// The pair.

@@ -7,6 +7,7 @@
 //! | [`pair`] | [`Pair`], and [`PairParser`] for every spelling users send |
 //! | [`price`] | [`Price`], an exact positive decimal, and the rounding rules |
 //! | [`source`] | [`SourceId`], its kind and state |
+//! | [`depth`] | [`Depth`]: the best levels of an order book |
 //! | [`event`] | [`SourceEvent`]: what a source says, in our words |
 //! | [`rate`] | [`Rate`]: what kurs publishes, with its legs and the reason for its source |
 //! | [`stamp`] | [`Epoch`], [`Seq`], [`UpdateId`] |
@@ -14,6 +15,7 @@
 //! | [`tracked`] | [`TrackedSymbol`] |
 
 pub mod asset;
+pub mod depth;
 pub mod event;
 pub mod pair;
 pub mod price;
@@ -25,6 +27,7 @@ pub mod time;
 pub mod tracked;
 
 pub use asset::{Asset, AssetError};
+pub use depth::{Depth, Level, Sizes};
 pub use event::{EventKind, Quote, SourceEvent, Tick};
 pub use pair::{Pair, PairError, PairParser};
 pub use price::{Price, PriceError};

@@ -80,6 +80,165 @@ pub struct Choice {
     pub skipped: Vec<Skipped>,
 }
 
+/// How a pair gets its rate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyKind {
+    /// The first live source in order of preference.
+    #[default]
+    Priority,
+    /// The median of the sources' prices, without those that are out of line.
+    Median,
+    /// One fair price from the order books of all exchanges together.
+    Merged,
+    /// An expression over other prices.
+    Rule,
+    /// A number that somebody answers for.
+    Fixed,
+}
+
+impl PolicyKind {
+    /// The word used in configuration and answers; also the source of a combined rate.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Priority => "priority",
+            Self::Median => "median",
+            Self::Merged => "merged",
+            Self::Rule => "rule",
+            Self::Fixed => "fixed",
+        }
+    }
+}
+
+/// How the fair price of one order book is found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FairMethod {
+    /// The middle of best bid and best ask.
+    #[default]
+    Mid,
+    /// The middle weighted with what is offered on both sides.
+    WeightedMid,
+    /// The middle at growing volumes, weighted down with the volume.
+    DepthWeighted,
+}
+
+impl FairMethod {
+    /// The word used in configuration and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mid => "mid",
+            Self::WeightedMid => "weighted_mid",
+            Self::DepthWeighted => "depth_weighted",
+        }
+    }
+}
+
+/// A stablecoin that is not worth its dollar: more than 1 % away. A mark, no judgement: the
+/// rate is what the market says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Depeg {
+    /// The stablecoin's market against the dollar.
+    pub pair: Pair,
+    /// Its price.
+    pub value: Price,
+    /// How far from 1, in percent; negative below.
+    #[schemars(with = "String")]
+    pub percent: Decimal,
+}
+
+/// What the rate of a pair was made of, where that is more than one source's own price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// The kind of policy.
+    pub policy: PolicyKind,
+    /// The fair price that was asked for; each constituent says which one it could give.
+    pub price: FairMethod,
+    /// The rule as configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Arc<str>>,
+    /// The rule with the numbers it was evaluated with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluated: Option<Arc<str>>,
+    /// Everything that was looked at, used or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constituents: Vec<Constituent>,
+    /// What the outlier gate measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateReading>,
+    /// Bid and ask were put this many percent around the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub spread_percent: Option<Decimal>,
+    /// Terms of a fixed rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<FixedTerms>,
+    /// Further remarks for people, such as why a rate is suspect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Arc<str>>,
+}
+
+/// One price that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Constituent {
+    /// Who; `median`, `rule` and so on for a pair with a policy of its own.
+    pub source: SourceId,
+    /// The pair it is a price of.
+    pub pair: Pair,
+    /// The markets it was made of, where these are not the pair itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Pair>,
+    /// The fair price; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Price>,
+    /// Best bid, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bid: Option<Price>,
+    /// Best ask, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Price>,
+    /// The fair price this is.
+    pub price: FairMethod,
+    /// True when the rate is made of it.
+    pub used: bool,
+    /// Why it is not used, or not with the fair price that was asked for; empty otherwise.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub why: Arc<str>,
+    /// When it was observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Wall>,
+    /// Until when it may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Wall>,
+}
+
+/// What the outlier gate measured: a price further from the median than the limit is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GateReading {
+    /// Median of all live constituents.
+    #[schemars(with = "String")]
+    pub median: Decimal,
+    /// Median of their distances from it.
+    #[schemars(with = "String")]
+    pub mad: Decimal,
+    /// The greatest distance that is let in; half of it to come back.
+    #[schemars(with = "String")]
+    pub limit: Decimal,
+}
+
+/// Terms of a fixed rate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FixedTerms {
+    /// Who answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Arc<str>>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Wall>,
+}
+
 /// The rate of one pair as published by the Writer. `value` units of the quote asset cost one
 /// unit of the base asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +256,8 @@ pub struct Rate {
     /// Half-width of what the constituents support, in units of the quote asset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Decimal>,
-    /// The source of the leg that starts at the base asset.
+    /// The source of the leg that starts at the base asset; `median`, `merged`, `rule` or `fixed`
+    /// for a rate that is nobody's own price.
     pub source: SourceId,
     /// State when published. Expiry is counted down by whoever holds the rate.
     pub state: RateState,
@@ -113,6 +273,12 @@ pub struct Rate {
     pub valid_for: Duration,
     /// Why this source.
     pub choice: Arc<Choice>,
+    /// What it was made of. `None`: one source's own price, or the product of `legs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Arc<Evidence>>,
+    /// Stablecoins among its markets that are not worth their dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depeg: Option<Arc<[Depeg]>>,
 }
 
 impl Rate {

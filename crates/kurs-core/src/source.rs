@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use thiserror::Error;
 
-/// Name of a source: `binance`, `cbr`, or `sim:binance` for the simulated venue.
+/// Name of a source: `binance`, `cbr`, `sim:binance` for the simulated venue, or
+/// `replay:binance` for what it said in the past.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(ShortText<31>);
 
@@ -17,6 +18,9 @@ pub struct SourceIdError;
 
 /// Marks prices that a simulated venue made up.
 pub const SIMULATED_PREFIX: &str = "sim:";
+
+/// Marks prices of the past that are played again; it stands before every other mark.
+pub const REPLAYED_PREFIX: &str = "replay:";
 
 impl SourceId {
     /// Parses a source name. `coingeko`, a common misspelling in older clients, is CoinGecko.
@@ -58,12 +62,30 @@ impl SourceId {
         self.as_str().starts_with(SIMULATED_PREFIX)
     }
 
-    /// The name without the mark of a simulated venue.
+    /// The same source marked as replayed: `replay:binance` for `binance`, `replay:sim:binance`
+    /// for `sim:binance`. A name that leaves no room for the mark is cut.
+    #[must_use]
+    pub fn replayed(self) -> Self {
+        if self.is_replayed() {
+            return self;
+        }
+        let marked = format!("{REPLAYED_PREFIX}{self}");
+        let most = marked.len().min(31);
+        Self::parse(&marked[..most]).unwrap_or(self)
+    }
+
+    /// True for `replay:...`.
+    #[must_use]
+    pub fn is_replayed(&self) -> bool {
+        self.as_str().starts_with(REPLAYED_PREFIX)
+    }
+
+    /// The name without the marks of a replay and of a simulated venue.
     #[must_use]
     pub fn plain(&self) -> &str {
-        self.as_str()
-            .strip_prefix(SIMULATED_PREFIX)
-            .unwrap_or(self.as_str())
+        let name = self.as_str();
+        let name = name.strip_prefix(REPLAYED_PREFIX).unwrap_or(name);
+        name.strip_prefix(SIMULATED_PREFIX).unwrap_or(name)
     }
 }
 
@@ -141,6 +163,24 @@ mod tests {
         assert_eq!(simulated.plain(), "binance");
         assert_eq!(simulated.simulated(), simulated);
         assert!(!binance.is_simulated());
+    }
+
+    #[test]
+    fn replayed_sources_carry_their_mark_before_every_other() {
+        let check = |name: &str, expect: &str, plain: &str| {
+            let replayed = SourceId::parse(name).unwrap().replayed();
+            assert_eq!((replayed.as_str(), replayed.plain()), (expect, plain));
+            assert_eq!(replayed.replayed(), replayed);
+            assert!(replayed.is_replayed());
+        };
+        check("binance", "replay:binance", "binance");
+        check("sim:binance", "replay:sim:binance", "binance");
+        // Rather a short name than one without its mark.
+        check(
+            "abcdefghijklmnopqrstuvwxyz12345",
+            "replay:abcdefghijklmnopqrstuvwx",
+            "abcdefghijklmnopqrstuvwx",
+        );
     }
 
     #[test]

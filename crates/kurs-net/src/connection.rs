@@ -2,6 +2,7 @@
 //! limit, notices that nothing comes, and backs off. Bytes and time come from outside.
 
 mod common;
+mod slots;
 
 use crate::backoff::Backoff;
 use crate::command_rate::CommandRate;
@@ -10,6 +11,7 @@ use crate::settings::Settings;
 use crate::stream::StreamId;
 pub use common::Common;
 use kurs_core::Mono;
+use slots::{Slot, Subscription};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -33,26 +35,6 @@ pub enum State {
     Backoff(Mono),
 }
 
-/// One stream on this connection.
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    subscription: Subscription,
-    /// Data came over this connection.
-    spoke: bool,
-    /// Was in a batch that was refused as a whole: asked for alone from now on.
-    alone: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Subscription {
-    #[default]
-    None,
-    Sent,
-    /// To be unsubscribed and subscribed again.
-    Renew,
-    Refused,
-}
-
 /// One connection and its attempts; each attempt gets a new number.
 #[derive(Debug)]
 pub struct Connection {
@@ -60,6 +42,8 @@ pub struct Connection {
     state: State,
     connected_at: Mono,
     last_data: Mono,
+    /// When it next owes a sign of life; no time where the venue wants none.
+    speak_at: Option<Mono>,
     slots: Vec<Slot>,
     rate: CommandRate,
     backoff: Backoff,
@@ -79,6 +63,7 @@ impl Connection {
             state: State::Idle,
             connected_at: Mono(0),
             last_data: Mono(0),
+            speak_at: None,
             slots: Vec::new(),
             rate: CommandRate::new(settings.commands_per_second),
             backoff: Backoff::new(settings.backoff.clone()),
@@ -149,6 +134,7 @@ impl Connection {
         self.state = State::Subscribing;
         self.connected_at = now;
         self.last_data = now;
+        self.speak_at = common.settings.keep_alive.map(|every| now.plus(every));
         self.slots.clear();
         self.answers_awaited.clear();
         self.rate = CommandRate::new(common.settings.commands_per_second);
@@ -196,11 +182,13 @@ impl Connection {
 
     /// The wanted streams changed.
     pub fn desired_changed(&mut self, now: Mono, common: &Common, actions: &mut Vec<Action>) {
+        self.forget_refusals(common);
         self.dirty = true;
         self.pump(now, common, actions);
     }
 
-    /// These streams are silent: unsubscribe them and subscribe them again.
+    /// Unsubscribe these streams and subscribe them again, for they are silent or must begin
+    /// anew. One that was refused is tried once more.
     pub fn renew(
         &mut self,
         now: Mono,
@@ -209,12 +197,15 @@ impl Connection {
         actions: &mut Vec<Action>,
     ) {
         for stream in streams {
-            if let Some(slot) = self.slot_mut(*stream)
-                && slot.subscription == Subscription::Sent
-            {
-                slot.subscription = Subscription::Renew;
-                self.dirty = true;
-            }
+            let Some(slot) = self.slot_mut(*stream) else {
+                continue;
+            };
+            slot.subscription = match slot.subscription {
+                Subscription::Sent => Subscription::Renew,
+                Subscription::Refused => Subscription::None,
+                _ => continue,
+            };
+            self.dirty = true;
         }
         self.pump(now, common, actions);
     }
@@ -258,6 +249,17 @@ impl Connection {
         self.pump(now, common, actions);
     }
 
+    /// One stream was refused, whichever command asked for it.
+    pub fn stream_refused(&mut self, stream: StreamId, why: &str, actions: &mut Vec<Action>) {
+        if let Some(slot) = self.slot_mut(stream)
+            && slot.subscription == Subscription::Sent
+        {
+            slot.subscription = Subscription::Refused;
+            let why = why.to_owned();
+            actions.push(Action::Notice(Notice::StreamRefused { stream, why }));
+        }
+    }
+
     /// The venue pinged; the shell has answered, which counts against the command limit.
     pub fn ponged(&mut self, now: Mono) {
         self.rate.spend(now);
@@ -281,7 +283,7 @@ impl Connection {
 
     /// Only watched streams can make a connection look dead.
     fn silence_deadline(&self, common: &Common) -> Option<Mono> {
-        let watched = common.desired.values().any(|watched| *watched);
+        let watched = common.desired.values().any(|spec| spec.watched);
         watched.then(|| self.last_data.plus(common.settings.connection_silence))
     }
 
@@ -290,17 +292,31 @@ impl Connection {
     pub fn next_deadline(&self, now: Mono, common: &Common) -> Option<Mono> {
         match self.state {
             State::Idle => None,
-            State::Connecting(at) | State::Draining(at) | State::Backoff(at) => Some(at),
+            State::Connecting(at) | State::Backoff(at) => Some(at),
+            State::Draining(at) => Some(self.speaks_at(now).map_or(at, |speaks| speaks.min(at))),
             State::Subscribing | State::Live => {
                 let silence = self.silence_deadline(common);
                 let permit = self.dirty.then(|| self.rate.next_permit(now));
-                silence.into_iter().chain(permit).min()
+                let speaks = self.speaks_at(now);
+                silence.into_iter().chain(permit).chain(speaks).min()
             }
         }
     }
 
-    /// Sends what is to be subscribed and unsubscribed, as far as the command limit allows.
+    /// When the next sign of life can go: it is due, and the command limit allows it.
+    fn speaks_at(&self, now: Mono) -> Option<Mono> {
+        let due = self.speak_at?;
+        Some(due.max(self.rate.next_permit(now)))
+    }
+
+    /// Sends the sign of life that is due, and what is to be subscribed and unsubscribed, as
+    /// far as the command limit allows.
     pub fn pump(&mut self, now: Mono, common: &Common, actions: &mut Vec<Action>) {
+        if self.is_open() && self.speak_at.is_some_and(|due| now >= due) && self.rate.take(now) {
+            self.speak_at = common.settings.keep_alive.map(|every| now.plus(every));
+            let connection = self.number;
+            actions.push(Action::KeepAlive { connection });
+        }
         if !matches!(self.state, State::Subscribing | State::Live) {
             return;
         }
@@ -353,66 +369,6 @@ impl Connection {
             command,
             streams,
         });
-    }
-
-    /// Subscribed streams that are no longer wanted, or must be renewed: at most one batch.
-    fn next_leaving(&self, common: &Common) -> Vec<StreamId> {
-        let mut streams = Vec::new();
-        for (slot, number) in self.slots.iter().zip(0_u32..) {
-            let stream = StreamId(number);
-            let leaves = match slot.subscription {
-                Subscription::Sent => !common.desired.contains_key(&stream),
-                Subscription::Renew => true,
-                Subscription::None | Subscription::Refused => false,
-            };
-            if leaves && streams.len() < common.settings.streams_per_command {
-                streams.push(stream);
-            }
-        }
-        streams
-    }
-
-    /// Wanted streams that are not subscribed: at most one batch. Those beyond the limit of the
-    /// connection are refused here.
-    fn next_joining(&mut self, common: &Common, actions: &mut Vec<Action>) -> Vec<StreamId> {
-        let mut carried = self
-            .slots
-            .iter()
-            .filter(|slot| slot.subscription == Subscription::Sent)
-            .count();
-        let mut streams = Vec::new();
-        for stream in common.desired.keys() {
-            let Some(index) = stream.index() else {
-                continue;
-            };
-            if self.slots.len() <= index {
-                self.slots.resize(index + 1, Slot::default());
-            }
-            let Some(slot) = self.slots.get_mut(index) else {
-                continue;
-            };
-            if slot.subscription != Subscription::None {
-                continue;
-            }
-            if carried >= common.settings.streams_max {
-                slot.subscription = Subscription::Refused;
-                let why = "the connection carries no more streams".to_owned();
-                actions.push(Action::Notice(Notice::StreamRefused {
-                    stream: *stream,
-                    why,
-                }));
-                continue;
-            }
-            if slot.alone && !streams.is_empty() {
-                break;
-            }
-            streams.push(*stream);
-            carried += 1;
-            if slot.alone || streams.len() >= common.settings.streams_per_command.max(1) {
-                break;
-            }
-        }
-        streams
     }
 
     fn slot(&self, stream: StreamId) -> Option<&Slot> {

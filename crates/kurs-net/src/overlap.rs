@@ -3,6 +3,7 @@
 //! ends only after every speaking stream has spoken on the new one. What both carry is told
 //! apart by the user, who sees the connection number in each frame.
 
+mod handover;
 mod words;
 
 use crate::connection::{Common, Connection, State};
@@ -56,7 +57,7 @@ impl Overlap {
         let before = std::mem::take(&mut self.common.desired);
         for stream in streams {
             if stream.id.index().is_some() {
-                self.common.desired.insert(stream.id, stream.watched);
+                self.common.desired.insert(stream.id, *stream);
             }
         }
         for stream in before.keys() {
@@ -148,6 +149,17 @@ impl Overlap {
                     connection.refused(now, command, &why, common, actions);
                 }
             }
+            Event::StreamRefused { stream, why } => {
+                if let Some(connection) = self.find(number).0 {
+                    connection.stream_refused(stream, &why, actions);
+                }
+            }
+            Event::Renew { stream } => {
+                let (connection, common) = self.find(number);
+                if let Some(connection) = connection {
+                    connection.renew(now, &[stream], common, actions);
+                }
+            }
             Event::ShutdownNotice => self.replace(now, number, actions),
             Event::Ponged => {
                 if let Some(connection) = self.find(number).0 {
@@ -169,6 +181,9 @@ impl Overlap {
             && let Some(mut previous) = self.previous.take()
         {
             self.close(&mut previous, actions);
+        }
+        if let Some(previous) = &mut self.previous {
+            previous.pump(now, &self.common, actions);
         }
         for number in [
             self.current.number(),
@@ -354,9 +369,9 @@ impl Overlap {
         self.watch.clear();
         // A successor that is already subscribed awaits its first frames from now on.
         if self.current.is_open() {
-            for (stream, watched) in &self.common.desired {
-                if *watched {
-                    self.watch.subscribed(now, *stream);
+            for spec in self.common.desired.values() {
+                if spec.watched {
+                    self.watch.subscribed(now, spec.id);
                 }
             }
         }
@@ -365,121 +380,6 @@ impl Overlap {
             silent: loss == Loss::Silent,
             retry_at,
         }));
-    }
-
-    /// The venue announced that it closes this connection.
-    fn replace(&mut self, now: Mono, number: u64, actions: &mut Vec<Action>) {
-        if self.current.number() == number && self.current.is_open() {
-            if self.successor.is_some() {
-                return;
-            }
-            // A venue that announces its shutdown on every fresh connection must not be
-            // hammered with successors.
-            let age = now.since(self.current.connected_at());
-            if age < self.common.settings.backoff.reset_after {
-                let successor = self.current.succeed_later(now, &mut self.common);
-                self.successor = Some(successor);
-                self.renew_at = None;
-            } else {
-                self.start_successor(now, actions);
-            }
-        } else if self
-            .successor
-            .as_ref()
-            .is_some_and(|successor| successor.number() == number)
-        {
-            actions.push(Action::Close { connection: number });
-            self.lose(
-                now,
-                number,
-                "the venue shuts the successor down too",
-                Loss::Broke(None),
-                actions,
-            );
-        }
-    }
-
-    fn start_successor(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        let mut successor = Connection::new(&self.common.settings);
-        successor.connect(now, &mut self.common, actions);
-        self.renew_at = None;
-        self.successor = Some(successor);
-    }
-
-    fn plan_renewal(&mut self) {
-        let settings = &self.common.settings;
-        let jitter_nanos = u64::try_from(settings.renew_jitter.as_nanos()).unwrap_or(u64::MAX);
-        let jitter = Duration::from_nanos(self.common.random.u64(0..=jitter_nanos));
-        let age = settings.renew_after.saturating_sub(jitter);
-        self.renew_at = Some(self.current.connected_at().plus(age));
-    }
-
-    /// No renewal begins while one is under way.
-    fn renewal_due(&self) -> Option<Mono> {
-        let busy = self.successor.is_some() || self.previous.is_some();
-        if busy { None } else { self.renew_at }
-    }
-
-    fn successor_carries_all(&self) -> bool {
-        let Some(successor) = &self.successor else {
-            return false;
-        };
-        successor.state() == State::Live
-            && self.common.desired.iter().all(|(stream, watched)| {
-                !watched || !self.watch.speaks(*stream) || successor.spoke(*stream)
-            })
-    }
-
-    fn handover_deadline(&self) -> Option<Mono> {
-        let successor = self
-            .successor
-            .as_ref()
-            .filter(|successor| successor.is_open())?;
-        Some(
-            successor
-                .connected_at()
-                .plus(self.common.settings.handover_limit),
-        )
-    }
-
-    /// The successor had its time: with some streams it takes over, with none it failed.
-    fn end_handover(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        let Some(successor) = &self.successor else {
-            return;
-        };
-        if successor.state() == State::Live {
-            self.take_over(now, actions);
-            return;
-        }
-        let number = successor.number();
-        actions.push(Action::Close { connection: number });
-        self.lose(
-            now,
-            number,
-            "no data on the successor",
-            Loss::Silent,
-            actions,
-        );
-    }
-
-    fn take_over(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        let Some(successor) = self.successor.take() else {
-            return;
-        };
-        let mut old = std::mem::replace(&mut self.current, successor);
-        // Two renewals within the linger time: the oldest goes at once.
-        if let Some(mut previous) = self.previous.take() {
-            self.close(&mut previous, actions);
-        }
-        actions.push(Action::Notice(Notice::Renewed {
-            from: old.number(),
-            to: self.current.number(),
-        }));
-        if old.is_open() {
-            old.drain(now.plus(self.common.settings.linger));
-            self.previous = Some(old);
-        }
-        self.plan_renewal();
     }
 
     fn advance_watch(&mut self, now: Mono, actions: &mut Vec<Action>) {
@@ -499,7 +399,7 @@ impl Overlap {
                 continue;
             };
             for stream in streams {
-                if self.common.desired.get(stream) == Some(&true) {
+                if self.common.watches(*stream) {
                     self.watch.subscribed(now, *stream);
                 }
             }

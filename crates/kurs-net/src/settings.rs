@@ -26,12 +26,18 @@ pub struct Settings {
     pub handover_limit: Duration,
     /// How long the old connection is still read after the successor took over.
     pub linger: Duration,
-    /// Messages sent per second and connection, pongs included.
+    /// Messages sent per second and connection, pongs and signs of life included.
     pub commands_per_second: u32,
     /// Streams named in one subscribe message.
     pub streams_per_command: usize,
     /// Streams on one connection; those beyond it are refused.
     pub streams_max: usize,
+    /// How often each open connection is sent the dialect's sign of life, for venues that want
+    /// one beside the answers to their pings.
+    pub keep_alive: Option<Duration>,
+    /// How often the dialect is asked whether it finds something wrong without a frame, while a
+    /// connection is open.
+    pub look_every: Duration,
     /// Delays between attempts.
     pub backoff: BackoffSettings,
     /// Delay after the venue refused the handshake for good (403, 451), unless it named one.
@@ -55,6 +61,8 @@ impl Default for Settings {
             commands_per_second: 4,
             streams_per_command: 100,
             streams_max: 1_024,
+            keep_alive: None,
+            look_every: Duration::from_millis(100),
             backoff: BackoffSettings::default(),
             refused_delay: Duration::from_secs(300),
             message_bytes_max: 16 << 20,

@@ -6,7 +6,7 @@ pub struct StreamId(pub u32);
 
 impl StreamId {
     /// Numbers from here on are ignored, which bounds every table.
-    pub const LIMIT: u32 = 16_384;
+    pub const LIMIT: u32 = 32_768;
 
     /// As an index into tables; `None` for a number beyond the limit.
     #[must_use]
@@ -26,4 +26,7 @@ pub struct StreamSpec {
     /// True when its silence says something. A stream of trades may rest for hours and is not
     /// watched; a stream of prices is.
     pub watched: bool,
+    /// Streams of one command share their group. A venue whose messages name one channel only
+    /// has a group per channel.
+    pub group: u8,
 }

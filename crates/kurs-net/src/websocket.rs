@@ -2,12 +2,14 @@
 //! dialect. It decides nothing itself.
 
 mod dial;
+mod dialect;
 
-use crate::overlap::{Action, Event, Notice, Overlap};
+use crate::overlap::{Action, Event, Overlap};
 use crate::proxy::Proxies;
 use crate::settings::Settings;
-use crate::stream::{StreamId, StreamSpec};
+use crate::stream::StreamSpec;
 use dial::{DialError, Socket, Target};
+pub use dialect::{Dialect, Frame, Heard};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use kurs_core::{Clock, Mono, Now};
 use std::sync::Arc;
@@ -26,60 +28,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 const FRAMES_IN_A_ROW: usize = 128;
 /// Without any deadline the shell still looks around this often.
 const IDLE: Duration = Duration::from_secs(3_600);
-
-/// What a venue said, as it arrived.
-#[derive(Debug, Clone, Copy)]
-pub struct Frame<'a> {
-    /// Number of the connection; grows with every attempt.
-    pub connection: u64,
-    /// When it was read from the socket.
-    pub received: Now,
-    /// The bytes.
-    pub text: &'a str,
-}
-
-/// What a frame was, as far as the connection is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
-    /// Data of a stream.
-    Data(StreamId),
-    /// A command was accepted.
-    Accepted {
-        /// Its number.
-        command: u64,
-    },
-    /// A command was refused.
-    Refused {
-        /// Its number.
-        command: u64,
-        /// One phrase for people.
-        why: String,
-    },
-    /// The venue will close the connection soon.
-    ShutdownNotice,
-    /// Nothing the connection has to know.
-    Other,
-    /// The venue can no longer be believed: the connection is given up.
-    Unfit {
-        /// One phrase for people.
-        why: String,
-    },
-}
-
-/// A venue's language. Called from one task, never concurrently; must not block.
-pub trait Dialect: Send {
-    /// The text that subscribes these streams.
-    fn subscribe(&mut self, command: u64, streams: &[StreamId]) -> String;
-
-    /// The text that unsubscribes these streams.
-    fn unsubscribe(&mut self, command: u64, streams: &[StreamId]) -> String;
-
-    /// Decodes a frame, passes its data on, and says what it was.
-    fn frame(&mut self, frame: Frame<'_>) -> Heard;
-
-    /// The state of connections and streams changed.
-    fn notice(&mut self, notice: Notice, now: Now);
-}
 
 /// A WebSocket client that keeps one connection alive.
 #[derive(Debug, Clone)]
@@ -123,6 +71,9 @@ impl WebSocket {
             turn: 0,
             dialling: JoinSet::new(),
             actions: Vec::new(),
+            heard: Vec::new(),
+            found: Vec::new(),
+            look_at: Mono(0),
             deadline: Mono(u64::MAX),
             deadline_stale: true,
         };
@@ -197,6 +148,12 @@ struct Shell<'a, D> {
     turn: usize,
     dialling: JoinSet<(u64, Result<Socket, DialError>)>,
     actions: Vec<Action>,
+    /// What frames say, used again for every frame.
+    heard: Vec<Heard>,
+    /// What the dialect finds between frames, used again.
+    found: Vec<(u64, Heard)>,
+    /// When the dialect is next asked what it finds.
+    look_at: Mono,
     /// When the machine next wants its turn; data without consequences only moves it later.
     deadline: Mono,
     deadline_stale: bool,
@@ -204,9 +161,22 @@ struct Shell<'a, D> {
 
 impl<D: Dialect> Shell<'_, D> {
     fn advance(&mut self) {
-        let now = self.clock.now().mono;
+        let now = self.clock.now();
         self.deadline_stale = true;
-        self.overlap.advance(now, &mut self.actions);
+        if now.mono >= self.look_at && !self.sockets.is_empty() {
+            self.look_at = now.mono.plus(self.settings.look_every);
+            self.look(now);
+        }
+        self.overlap.advance(now.mono, &mut self.actions);
+    }
+
+    fn look(&mut self, now: Now) {
+        let mut found = std::mem::take(&mut self.found);
+        self.dialect.advance(now, &mut found);
+        for (number, heard) in found.drain(..) {
+            self.hear(now.mono, number, heard);
+        }
+        self.found = found;
     }
 
     fn next_wake(&mut self) -> Instant {
@@ -216,6 +186,9 @@ impl<D: Dialect> Shell<'_, D> {
             .overlap
             .next_deadline(now)
             .map_or(latest, |at| at.min(latest));
+        if !self.sockets.is_empty() {
+            self.deadline = self.deadline.min(self.look_at);
+        }
         self.deadline_stale = false;
         // Timers tick in milliseconds: waking early would only mean waking twice.
         Instant::now() + self.deadline.since(now) + Duration::from_millis(1)
@@ -261,20 +234,36 @@ impl<D: Dialect> Shell<'_, D> {
 
     fn frame(&mut self, number: u64, text: &str) {
         let received = self.clock.now();
-        let heard = self.dialect.frame(Frame {
+        let frame = Frame {
             connection: number,
             received,
             text,
-        });
-        let now = received.mono;
-        match heard {
-            Heard::Data(stream) => self.overlap.data(now, number, stream, &mut self.actions),
-            Heard::Accepted { command } => self.event(number, Event::Accepted { command }),
-            Heard::Refused { command, why } => self.event(number, Event::Refused { command, why }),
-            Heard::ShutdownNotice => self.event(number, Event::ShutdownNotice),
-            Heard::Other => {}
-            Heard::Unfit { why } => self.lost(number, why),
+        };
+        let mut heard = std::mem::take(&mut self.heard);
+        self.dialect.frame(frame, &mut heard);
+        for heard in heard.drain(..) {
+            self.hear(received.mono, number, heard);
         }
+        self.heard = heard;
+    }
+
+    fn hear(&mut self, now: Mono, number: u64, heard: Heard) {
+        let event = match heard {
+            Heard::Data(stream) => {
+                self.overlap.data(now, number, stream, &mut self.actions);
+                return;
+            }
+            Heard::Unfit { why } => {
+                self.lost(number, why);
+                return;
+            }
+            Heard::Accepted { command } => Event::Accepted { command },
+            Heard::Refused { command, why } => Event::Refused { command, why },
+            Heard::StreamRefused { stream, why } => Event::StreamRefused { stream, why },
+            Heard::Renew { stream } => Event::Renew { stream },
+            Heard::ShutdownNotice => Event::ShutdownNotice,
+        };
+        self.event(number, event);
     }
 
     fn event(&mut self, number: u64, event: Event) {
@@ -333,6 +322,11 @@ impl<D: Dialect> Shell<'_, D> {
                     } => {
                         let text = self.dialect.unsubscribe(command, &streams);
                         self.send(connection, text).await;
+                    }
+                    Action::KeepAlive { connection } => {
+                        if let Some(text) = self.dialect.keep_alive() {
+                            self.send(connection, text).await;
+                        }
                     }
                     Action::Close { connection } => self.close(connection),
                     Action::Notice(notice) => {

@@ -28,6 +28,7 @@ impl Rig {
             .map(|id| StreamSpec {
                 id: StreamId(id),
                 watched: true,
+                group: 0,
             })
             .collect();
         self.overlap
@@ -188,6 +189,113 @@ fn all_wanted_streams_are_subscribed_again_after_a_loss_in_batches() {
     );
     sent.extend(rig.pass(Duration::from_millis(1_001)));
     assert_eq!(subscribed(&sent, 2), streams);
+}
+
+#[test]
+fn streams_of_one_command_share_their_group() {
+    let mut rig = Rig::new(Settings::default());
+    let streams: Vec<StreamSpec> = (0..6)
+        .map(|id| StreamSpec {
+            id: StreamId(id),
+            watched: true,
+            group: u8::try_from(id % 2).unwrap(),
+        })
+        .collect();
+    rig.overlap.set_desired(rig.now, &streams, &mut rig.actions);
+    let batches = |actions: &[Action]| {
+        let named = |action: &Action| match action {
+            Action::Subscribe { streams, .. } | Action::Unsubscribe { streams, .. } => {
+                Some(streams.iter().map(|stream| stream.0).collect::<Vec<_>>())
+            }
+            _ => None,
+        };
+        actions.iter().filter_map(named).collect::<Vec<_>>()
+    };
+    let actions = rig.event(1, Event::Connected);
+    assert_eq!(batches(&actions), [[0, 2, 4], [1, 3, 5]]);
+    rig.pass(Duration::from_secs(2));
+    rig.overlap
+        .set_desired(rig.now, &streams[..2], &mut rig.actions);
+    assert_eq!(batches(&rig.taken()), [[2, 4], [3, 5]]);
+}
+
+#[test]
+fn a_stream_that_must_begin_anew_is_subscribed_again_on_that_connection_only() {
+    let mut rig = Rig::live(Settings::default(), &[0, 1]);
+    rig.event(1, Event::ShutdownNotice);
+    rig.pass(Duration::from_secs(1));
+    rig.event(2, Event::Connected);
+    rig.pass(Duration::from_secs(1));
+    let stream = StreamId(1);
+    let actions = rig.event(2, Event::Renew { stream });
+    assert!(
+        matches!(
+            &actions[..],
+            [
+                Action::Unsubscribe { connection: 2, streams: left, .. },
+                Action::Subscribe { connection: 2, streams: joined, .. },
+            ] if left == joined && left[..] == [stream]
+        ),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn one_refused_stream_is_reported_alone_and_tried_again_when_it_was_left_and_is_wanted_anew() {
+    let mut rig = Rig::live(Settings::default(), &[0]);
+    rig.want([0, 1]);
+    let refused = Event::StreamRefused {
+        stream: StreamId(1),
+        why: "unknown".to_owned(),
+    };
+    let actions = rig.event(1, refused.clone());
+    assert_eq!(
+        notices(&actions),
+        [Notice::StreamRefused {
+            stream: StreamId(1),
+            why: "unknown".to_owned()
+        }]
+    );
+    assert_eq!(rig.event(1, refused), vec![], "told once");
+    assert_eq!(subscribed(&rig.want([0, 1, 2]), 1), [2]);
+    rig.want([0]);
+    rig.pass(Duration::from_secs(2));
+    assert_eq!(subscribed(&rig.want([0, 1]), 1), [1]);
+}
+
+#[test]
+fn every_open_connection_is_given_signs_of_life_within_the_command_limit() {
+    let settings = Settings {
+        keep_alive: Some(Duration::from_secs(2)),
+        commands_per_second: 1,
+        linger: Duration::from_secs(5),
+        ..Settings::default()
+    };
+    let mut rig = Rig::live(settings, &[0]);
+    let spoken = |actions: &[Action], on: u64| {
+        let is_one = |action: &&Action| **action == Action::KeepAlive { connection: on };
+        actions.iter().filter(is_one).count()
+    };
+    let passed = |rig: &mut Rig, seconds: u64| {
+        let mut actions = Vec::new();
+        for _ in 0..seconds {
+            actions.extend(rig.data(1, 0));
+            actions.extend(rig.pass(Duration::from_secs(1)));
+        }
+        actions
+    };
+    let actions = passed(&mut rig, 20);
+    assert!((8..=10).contains(&spoken(&actions, 1)), "{actions:?}");
+    // The answers to its pings use up what may be sent.
+    rig.event(1, Event::Ponged);
+    rig.event(1, Event::ShutdownNotice);
+    rig.event(2, Event::Connected);
+    rig.data(2, 0);
+    let actions = passed(&mut rig, 4);
+    assert!(
+        spoken(&actions, 1) > 0 && spoken(&actions, 2) > 0,
+        "{actions:?}"
+    );
 }
 
 #[test]
@@ -558,7 +666,7 @@ proptest! {
                         }
                         commands.entry(connection).or_default().push(before);
                     }
-                    Action::Notice(_) => {}
+                    Action::Notice(_) | Action::KeepAlive { .. } => {}
                 }
             }
             prop_assert!(rig.overlap.connections() <= 3);

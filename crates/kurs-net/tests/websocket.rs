@@ -34,8 +34,13 @@ enum Told {
     Notice(Notice),
 }
 
-/// A small language: `DATA <stream> <number>`, `BYE`, `NONSENSE`.
-struct TestDialect(mpsc::UnboundedSender<Told>);
+/// A small language: `DATA <stream> <number>`, `RENEW <stream>`, `REFUSE <stream>`, `ROT`, `BYE`,
+/// `NONSENSE`, several of them parted by `; `.
+struct TestDialect {
+    told: mpsc::UnboundedSender<Told>,
+    /// A connection that is found unfit without a frame.
+    rotten: Option<u64>,
+}
 
 fn named(word: &str, command: u64, streams: &[StreamId]) -> String {
     let names: Vec<String> = streams.iter().map(|stream| stream.0.to_string()).collect();
@@ -51,27 +56,49 @@ impl Dialect for TestDialect {
         named("UNSUB", command, streams)
     }
 
-    fn frame(&mut self, frame: Frame<'_>) -> Heard {
-        let words: Vec<&str> = frame.text.split(' ').collect();
-        match words[..] {
-            ["DATA", stream, number] => {
-                let number = number.parse().unwrap();
-                let _ = self.0.send(Told::Data {
-                    connection: frame.connection,
-                    number,
-                });
-                Heard::Data(StreamId(stream.parse().unwrap()))
+    fn frame(&mut self, frame: Frame<'_>, heard: &mut Vec<Heard>) {
+        assert!(heard.is_empty(), "what the last frame said");
+        for said in frame.text.split("; ") {
+            let words: Vec<&str> = said.split(' ').collect();
+            match words[..] {
+                ["DATA", stream, number] => {
+                    let number = number.parse().unwrap();
+                    let _ = self.told.send(Told::Data {
+                        connection: frame.connection,
+                        number,
+                    });
+                    heard.push(Heard::Data(StreamId(stream.parse().unwrap())));
+                }
+                ["RENEW", stream] => heard.push(Heard::Renew {
+                    stream: StreamId(stream.parse().unwrap()),
+                }),
+                ["REFUSE", stream] => heard.push(Heard::StreamRefused {
+                    stream: StreamId(stream.parse().unwrap()),
+                    why: "unknown".to_owned(),
+                }),
+                ["ROT"] => self.rotten = Some(frame.connection),
+                ["BYE"] => heard.push(Heard::ShutdownNotice),
+                ["NONSENSE"] => heard.push(Heard::Unfit {
+                    why: "nonsense".to_owned(),
+                }),
+                _ => {}
             }
-            ["BYE"] => Heard::ShutdownNotice,
-            ["NONSENSE"] => Heard::Unfit {
-                why: "nonsense".to_owned(),
-            },
-            _ => Heard::Other,
+        }
+    }
+
+    fn keep_alive(&mut self) -> Option<String> {
+        Some("ALIVE".to_owned())
+    }
+
+    fn advance(&mut self, _: Now, heard: &mut Vec<(u64, Heard)>) {
+        if let Some(connection) = self.rotten.take() {
+            let why = "rotten".to_owned();
+            heard.push((connection, Heard::Unfit { why }));
         }
     }
 
     fn notice(&mut self, notice: Notice, _: Now) {
-        let _ = self.0.send(Told::Notice(notice));
+        let _ = self.told.send(Told::Notice(notice));
     }
 }
 
@@ -99,7 +126,11 @@ impl Client {
             seed: 11,
         };
         let task = tokio::spawn(async move {
-            socket.run(&mut TestDialect(tell), desired, stopped).await;
+            let mut dialect = TestDialect {
+                told: tell,
+                rotten: None,
+            };
+            socket.run(&mut dialect, desired, stopped).await;
         });
         Self {
             told,
@@ -131,6 +162,7 @@ fn specs(count: u32) -> Arc<[StreamSpec]> {
         .map(|id| StreamSpec {
             id: StreamId(id),
             watched: true,
+            group: 0,
         })
         .collect()
 }
@@ -195,6 +227,66 @@ async fn streams_are_subscribed_data_flows_and_pings_are_answered_with_their_pay
     assert_eq!(read(&mut peer).await, Message::Pong("1770123456789".into()));
     client.streams.send(specs(3)).unwrap();
     assert_eq!(read_text(&mut peer).await, "SUB 2 2");
+}
+
+#[tokio::test]
+async fn a_frame_may_say_several_things() {
+    let (server, address) = Server::start().await;
+    let mut client = Client::start(address, Settings::default(), Proxies::none(), 2);
+    let mut peer = server.accept().await;
+    assert_eq!(read_text(&mut peer).await, "SUB 1 0,1");
+    say(&mut peer, "DATA 0 5; REFUSE 1; RENEW 0; DATA 0 6").await;
+    for number in [5, 6] {
+        let connection = 1;
+        assert_eq!(client.next().await, Told::Data { connection, number });
+    }
+    assert_eq!(read_text(&mut peer).await, "UNSUB 2 0");
+    assert_eq!(read_text(&mut peer).await, "SUB 3 0");
+    let refused = |notice: &Notice| {
+        let Notice::StreamRefused { stream, .. } = notice else {
+            return false;
+        };
+        *stream == StreamId(1)
+    };
+    client.notice(refused).await;
+}
+
+#[tokio::test]
+async fn signs_of_life_are_sent_and_plain_answers_reach_the_dialect() {
+    let (server, address) = Server::start().await;
+    let settings = Settings {
+        keep_alive: Some(Duration::from_millis(50)),
+        ..Settings::default()
+    };
+    let mut client = Client::start(address, settings, Proxies::none(), 1);
+    let mut peer = server.accept().await;
+    read_text(&mut peer).await;
+    for _ in 0..2 {
+        assert_eq!(read_text(&mut peer).await, "ALIVE");
+    }
+    say(&mut peer, "pong").await;
+    say(&mut peer, "DATA 0 1").await;
+    let connection = 1;
+    assert_eq!(
+        client.next().await,
+        Told::Data {
+            connection,
+            number: 1
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_connection_is_given_up_when_the_dialect_finds_it_unfit_between_frames() {
+    let (server, address) = Server::start().await;
+    let mut client = Client::start(address, Settings::default(), Proxies::none(), 1);
+    let mut peer = server.accept().await;
+    say(&mut peer, "DATA 0 1; ROT").await;
+    let Notice::Down { why, .. } = client.notice(is_down).await else {
+        panic!("not down")
+    };
+    assert_eq!(why, "rotten");
+    server.accept().await;
 }
 
 #[tokio::test]

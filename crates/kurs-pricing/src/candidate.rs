@@ -21,6 +21,23 @@ pub struct Candidate {
     pub conversion: Option<Conversion>,
     /// Place in the order of preference.
     pub rank: Rank,
+    /// It can be held against others: banks set their rates and are no market, and what an
+    /// aggregator derives itself is no opinion.
+    pub is_comparable: bool,
+}
+
+impl Candidate {
+    /// True when both prices reach the pair over the same legs: then these prices themselves
+    /// can be compared.
+    #[must_use]
+    pub fn has_the_way_of(&self, other: &Self) -> bool {
+        self.inverted == other.inverted
+            && match (&self.conversion, &other.conversion) {
+                (Some(left), Some(right)) => left.from == right.from && left.steps == right.steps,
+                (None, None) => true,
+                _ => false,
+            }
+    }
 }
 
 /// The remaining legs of a derived candidate.
@@ -110,7 +127,9 @@ pub fn candidate_for(
         source,
         price,
     };
+    let is_comparable = !rank.indicative && info.kind != SourceKind::Bank;
     Some(Candidate {
+        is_comparable,
         price,
         inverted,
         conversion,

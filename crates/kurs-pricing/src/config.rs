@@ -1,33 +1,22 @@
-//! Policies as configured.
+//! Policies as configured, and what the engine must know at start.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`policy`] | [`Policy`]: how one pair gets its rate |
+//! | [`units`] | percentages, spans of time, exact numbers, days |
+//! | [`check`] | everything that is wrong with the policies, at once |
+
+pub mod check;
+pub mod policy;
+pub mod units;
+
+pub use check::{Knowledge, validate, warnings};
+pub use kurs_core::rate::{FairMethod, PolicyKind};
+pub use policy::{BelowMin, Policy, WrittenPolicy, written_policies};
 
 use kurs_core::{Asset, Pair, SourceId, SourceKind};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// How one pair gets its rate.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Policy {
-    /// The kind of policy.
-    pub kind: PolicyKind,
-    /// Sources in order of preference, best first; sources not named come after these in the
-    /// order of their own priority. Empty: the sources' own priority.
-    pub sources: Vec<SourceId>,
-    /// How long a better source must be live again before it is used again, milliseconds.
-    /// Absent: the hold time of that source.
-    pub hold_ms: Option<u64>,
-}
-
-/// Kinds of policy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PolicyKind {
-    /// The first live source in order of preference.
-    #[default]
-    Priority,
-}
 
 /// What the engine must know of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,5 +66,52 @@ impl EngineConfig {
             refresh: Duration::from_secs(1),
             conflate: Duration::from_millis(100),
         }
+    }
+
+    /// The markets whose books pricing looks into, in order: sources that follow one of them
+    /// should send its depth. For a pair that may be derived these are its own market and
+    /// those of its base against money.
+    #[must_use]
+    pub fn depth_pairs(&self) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        for (pair, policy) in &self.policies {
+            if !policy.needs_depth() {
+                continue;
+            }
+            let pair = pair.canonical();
+            pairs.push(pair);
+            if policy.kind() == PolicyKind::Merged {
+                continue;
+            }
+            let money = self.money.iter().copied();
+            pairs.extend(money.filter_map(|quote| Pair::of(pair.base, quote).ok()));
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs
+    }
+
+    /// The markets that policies name, in order: they must be followed whatever is tracked.
+    #[must_use]
+    pub fn named_pairs(&self) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        for (pair, policy) in &self.policies {
+            match policy.kind() {
+                PolicyKind::Median | PolicyKind::Merged => pairs.push(pair.canonical()),
+                PolicyKind::Rule => {
+                    let text = policy.rule.as_deref().unwrap_or_default();
+                    let Ok(rule) = crate::rule::parser::parse(text, *pair) else {
+                        continue;
+                    };
+                    pairs.extend(rule.pairs().into_iter().map(Pair::canonical));
+                    let named = rule.sources();
+                    pairs.extend(named.iter().map(|(_, pair)| pair.canonical()));
+                }
+                PolicyKind::Priority | PolicyKind::Fixed => {}
+            }
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs
     }
 }

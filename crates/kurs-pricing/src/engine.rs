@@ -2,19 +2,30 @@
 //! record and report. It reads no clock, waits for nothing and holds no channel, so that the
 //! same events give the same effects, live, replayed or on a standby.
 
+mod bench;
+mod combined;
+mod conversions;
+mod fair_prices;
+mod guard;
+mod inputs;
+mod judged;
 mod own_prices;
+mod plan;
+mod priority;
 mod publish;
 mod reasons;
+mod rules;
 mod slots;
 
 use crate::candidate::{candidate_for, is_conversion_market};
-use crate::config::{EngineConfig, SourceInfo};
+use crate::config::{EngineConfig, Policy, PolicyKind, SourceInfo};
 use crate::cross::Graph;
 use crate::effect::Effect;
-use crate::quoted::{Quoted, Taken};
+use crate::quoted::Quoted;
+use crate::rule::Rule;
 use foldhash::fast::RandomState;
-use kurs_core::event::NOT_TRACKED;
-use kurs_core::{EventKind, Mono, Now, Pair, SourceEvent, SourceId, SourceState, Tick};
+use kurs_core::{Asset, EventKind, Mono, Now, Pair, SourceEvent, SourceId, SourceState};
+use plan::Plan;
 use slots::{PairSlot, PriceSlot, SourceSlot};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +34,31 @@ use std::time::Duration;
 /// The engine looks for expired prices at most this often; a Reader counts validity down by
 /// itself, so this delays no refusal, only the message about it.
 const SCAN_EVERY: Duration = Duration::from_millis(20);
+
+/// Names of combined rates.
+#[derive(Debug, Clone, Copy)]
+struct Names {
+    median: SourceId,
+    merged: SourceId,
+    rule: SourceId,
+    fixed: SourceId,
+}
+
+impl Names {
+    #[expect(
+        clippy::expect_used,
+        reason = "constants that parse, see the tests of SourceId"
+    )]
+    fn new() -> Self {
+        let name = |kind: PolicyKind| SourceId::parse(kind.as_str()).expect("a valid source name");
+        Self {
+            median: name(PolicyKind::Median),
+            merged: name(PolicyKind::Merged),
+            rule: name(PolicyKind::Rule),
+            fixed: name(PolicyKind::Fixed),
+        }
+    }
+}
 
 /// Prices all pairs of a shard.
 #[derive(Debug)]
@@ -47,6 +83,10 @@ pub struct Engine {
     rejected: u64,
     /// The reason of what is live: none. Shared, since it goes with every price.
     no_reason: Arc<str>,
+    /// The plan of pairs without a policy of their own.
+    default_plan: Arc<Plan>,
+    names: Names,
+    bitcoin: Option<Asset>,
 }
 
 /// The graph of conversion markets at one version; node `i` of the graph is pair `pairs[i]`.
@@ -60,7 +100,13 @@ struct Conversions {
 impl Engine {
     /// An engine that has heard nothing yet.
     #[must_use]
-    pub fn new(config: EngineConfig) -> Self {
+    pub fn new(mut config: EngineConfig) -> Self {
+        // USDTTRC is priced as USDT, so a policy of the one is a policy of the other.
+        config.policies = config
+            .policies
+            .into_iter()
+            .map(|(pair, policy)| (pair.canonical(), policy))
+            .collect();
         let sources: Vec<SourceSlot> = config.sources.iter().map(|_| SourceSlot::new()).collect();
         let source_index = config
             .sources
@@ -68,7 +114,14 @@ impl Engine {
             .enumerate()
             .map(|(index, info)| (info.id, index))
             .collect();
-        let directions = config.directions.clone();
+        let mut always = config.directions.clone();
+        // Where a pair with a default policy is priced only if somebody quotes it, one with a
+        // policy that combines several is always wanted.
+        let combined = config
+            .policies
+            .iter()
+            .filter(|(_, policy)| policy.kind() != PolicyKind::Priority);
+        always.extend(combined.map(|(pair, _)| *pair));
         let mut engine = Self {
             config,
             sources,
@@ -85,9 +138,12 @@ impl Engine {
             next_scan: Mono(0),
             rejected: 0,
             no_reason: Arc::from(""),
+            default_plan: Arc::new(Plan::new(&Policy::default())),
+            names: Names::new(),
+            bitcoin: Asset::parse("BTC").ok(),
         };
-        for direction in directions {
-            let index = engine.pair_slot(direction.canonical());
+        for pair in always {
+            let index = engine.pair_slot(pair.canonical());
             engine.pairs[index].kept = true;
         }
         engine
@@ -120,6 +176,16 @@ impl Engine {
             }
             // A trade proves the venue alive; the price comes from its book.
             EventKind::Trade { .. } => {}
+            EventKind::Depth {
+                pair,
+                depth,
+                valid_for,
+            } => self.take_depth(
+                source,
+                *pair,
+                depth.as_ref(),
+                event.received.mono.plus(*valid_for),
+            ),
             EventKind::PairState { pair, state, why } => {
                 self.mark(now, source, *pair, *state, why, effects);
             }
@@ -163,48 +229,6 @@ impl Engine {
         earliest.max(now.plus(SCAN_EVERY))
     }
 
-    fn take(
-        &mut self,
-        now: Now,
-        source: usize,
-        tick: &Tick,
-        received: Now,
-        streamed: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Ok(value) = tick.quote.value() else {
-            self.rejected += 1;
-            return;
-        };
-        let (price, taken) = match self.price_index.get(&(source, tick.pair)) {
-            Some(price) => {
-                let slot = &mut self.prices[*price];
-                let was_gone = std::mem::take(&mut slot.untracked);
-                let taken = slot.quoted.take(tick, value, received, streamed);
-                (*price, if was_gone { Taken::Changed } else { taken })
-            }
-            None => (
-                self.add_price(source, Quoted::new(tick, value, received, streamed)),
-                Taken::Changed,
-            ),
-        };
-        if taken == Taken::Repeated {
-            return;
-        }
-        let source_state = self.sources[source].state;
-        let slot = &mut self.prices[price];
-        let state = slot.quoted.state(now.mono, source_state);
-        slot.state = state;
-        let changed = taken == Taken::Changed;
-        if changed || !streamed {
-            effects.push(Effect::Record(self.source_rate(now, price)));
-        }
-        let next_deadline = self.prices[price].quoted.valid_until;
-        self.next_scan = self.next_scan.min(next_deadline);
-        self.publish_source(now, price, changed, effects);
-        self.enqueue_readers(price);
-    }
-
     fn add_price(&mut self, source: usize, quoted: Quoted) -> usize {
         let price = self.prices.len();
         let market = quoted.pair;
@@ -223,10 +247,25 @@ impl Engine {
             return *index;
         }
         let index = self.pairs.len();
+        let plan = match self.config.policies.get(&pair) {
+            Some(policy) => Arc::new(Plan::of(pair, policy)),
+            None => Arc::clone(&self.default_plan),
+        };
         self.pair_index.insert(pair, index);
-        self.pairs.push(PairSlot::new(pair));
+        self.pairs.push(PairSlot::new(pair, Arc::clone(&plan)));
         for price in 0..self.prices.len() {
             self.consider(index, price);
+        }
+        if let Some(rule) = &plan.rule {
+            for leg in rule.iter().flat_map(Rule::pairs) {
+                let leg = self.pair_slot(leg);
+                let slot = &mut self.pairs[leg];
+                slot.kept = true;
+                if !slot.used_by.contains(&index) {
+                    slot.used_by.push(index);
+                }
+            }
+            self.enqueue(index);
         }
         index
     }
@@ -235,6 +274,15 @@ impl Engine {
     fn consider(&mut self, index: usize, price: usize) {
         let slot = &self.prices[price];
         let pair = self.pairs[index].pair;
+        if !self.pairs[index].plan.has_candidates() {
+            if self.asks_for(index, slot.source, slot.quoted.pair)
+                && !self.prices[price].readers.contains(&index)
+            {
+                self.prices[price].readers.push(index);
+                self.enqueue(index);
+            }
+            return;
+        }
         let Some(candidate) =
             candidate_for(&self.config, pair, slot.source, price, slot.quoted.pair)
         else {
@@ -251,88 +299,6 @@ impl Engine {
         self.enqueue(index);
     }
 
-    fn mark(
-        &mut self,
-        now: Now,
-        source: usize,
-        pair: Pair,
-        state: SourceState,
-        why: &Arc<str>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(price) = self.price_index.get(&(source, pair)).copied() else {
-            return;
-        };
-        let mark = (state != SourceState::Live).then(|| (state, Arc::clone(why)));
-        self.prices[price].quoted.mark = mark;
-        self.refresh_state(now, price, effects);
-    }
-
-    fn set_source(
-        &mut self,
-        now: Now,
-        source: usize,
-        state: SourceState,
-        why: &Arc<str>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let is_news = self.sources[source].set(state, why);
-        for price in 0..self.prices.len() {
-            let slot = &mut self.prices[price];
-            if slot.source != source || !slot.quoted.streamed {
-                continue;
-            }
-            if state == SourceState::Down {
-                // Only a new price may revive it: what was true before the loss may not be now.
-                slot.quoted.valid_until = slot.quoted.valid_until.min(now.mono);
-            }
-            self.refresh_state(now, price, effects);
-            if is_news {
-                // The reason that is told may be another one, although the state is the same.
-                self.enqueue_readers(price);
-            }
-        }
-    }
-
-    fn untrack(&mut self, now: Now, source: usize, pair: Pair, effects: &mut Vec<Effect>) {
-        let Some(price) = self.price_index.get(&(source, pair)).copied() else {
-            return;
-        };
-        self.prices[price].untracked = true;
-        self.prices[price].quoted.valid_until = now.mono;
-        self.prices[price].quoted.mark = Some((SourceState::Down, NOT_TRACKED.into()));
-        self.refresh_state(now, price, effects);
-        for index in self.prices[price].readers.clone() {
-            let slot = &mut self.pairs[index];
-            let has_source = slot
-                .candidates
-                .iter()
-                .any(|candidate| !self.prices[candidate.price].untracked);
-            if !has_source && !slot.kept {
-                let was_published = slot.published.take().is_some();
-                slot.was_conversion = false;
-                if was_published {
-                    effects.push(Effect::Withdraw(slot.pair));
-                }
-            }
-        }
-        self.version += 1;
-        self.enqueue_derived();
-    }
-
-    /// Looks at a price's state again; a change is published and its pairs are priced again.
-    fn refresh_state(&mut self, now: Now, price: usize, effects: &mut Vec<Effect>) {
-        let source_state = self.sources[self.prices[price].source].state;
-        let slot = &mut self.prices[price];
-        let state = slot.quoted.state(now.mono, source_state);
-        if state == slot.state {
-            return;
-        }
-        slot.state = state;
-        self.publish_source(now, price, true, effects);
-        self.enqueue_readers(price);
-    }
-
     fn enqueue(&mut self, index: usize) {
         let slot = &mut self.pairs[index];
         if !slot.queued {
@@ -345,6 +311,14 @@ impl Engine {
         for position in 0..self.prices[price].readers.len() {
             let index = self.prices[price].readers[position];
             self.enqueue(index);
+        }
+    }
+
+    /// Pairs that have this one as a leg are to be priced again.
+    fn enqueue_users(&mut self, index: usize) {
+        for position in 0..self.pairs[index].used_by.len() {
+            let user = self.pairs[index].used_by[position];
+            self.enqueue(user);
         }
     }
 

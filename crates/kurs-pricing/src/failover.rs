@@ -65,6 +65,14 @@ impl Priority {
         self.current
     }
 
+    /// A candidate was found unfit: its way back takes the hold time, even if it never served.
+    pub fn lose(&mut self, candidate: usize) {
+        if let Some(memory) = self.memory.get_mut(candidate) {
+            memory.live_since = None;
+            memory.was_lost = true;
+        }
+    }
+
     /// Chooses. `live[i]` says whether candidate `i` can serve, `hold(i)` how long it must have
     /// been live to serve again after it was lost.
     pub fn choose(&mut self, now: Mono, live: &[bool], hold: impl Fn(usize) -> Duration) -> Chosen {

@@ -1,7 +1,7 @@
 //! One source's last price for one market.
 
 use crate::effect::SourceRate;
-use kurs_core::{Mono, Now, Pair, Price, Quote, SourceId, SourceState, Tick, Wall};
+use kurs_core::{Mono, Now, Pair, Price, Quote, Sizes, SourceId, SourceState, Tick, Wall};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ pub struct Quoted {
     pub value: Price,
     /// The price as given.
     pub quote: Quote,
+    /// What is offered at the best bid and ask, if the source says.
+    pub sizes: Option<Sizes>,
     /// When the source says it was true, if it says.
     pub observed_at: Option<Wall>,
     /// When it was received.
@@ -47,6 +49,7 @@ impl Quoted {
             pair: tick.pair,
             value,
             quote: tick.quote,
+            sizes: tick.sizes,
             observed_at: tick.observed_at,
             received,
             valid_until: received.mono.plus(tick.valid_for),
@@ -93,6 +96,13 @@ impl Quoted {
     #[must_use]
     pub fn as_of(&self) -> Wall {
         self.observed_at.unwrap_or(self.received.wall)
+    }
+
+    /// Until when it may be used, on the wall clock. For display.
+    #[must_use]
+    pub fn expires_at(&self) -> Wall {
+        let valid_for = self.valid_until.since(self.received.mono);
+        self.received.wall.plus(valid_for)
     }
 
     /// How long from `now` it may still be used.

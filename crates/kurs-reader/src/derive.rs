@@ -7,6 +7,7 @@ use crate::slot::{Held, HeldPrice, Slot};
 use crate::view::{Answer, Missing, RateView};
 use kurs_core::{Asset, Mono, Now, Pair, RateState, SourceId, UpdateId, Wall};
 use kurs_pricing::cross::multiply;
+use kurs_pricing::depeg;
 use kurs_pricing::{CrossRate, Graph, Market};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub(crate) struct Reached {
     pub(crate) id: UpdateId,
     pub(crate) valid_until: Mono,
     pub(crate) published_at: Wall,
+    pub(crate) state: RateState,
 }
 
 /// One leg taken from the view.
@@ -55,6 +57,8 @@ pub(crate) struct Taken {
     pub(crate) id: UpdateId,
     pub(crate) valid_until: Mono,
     pub(crate) published_at: Wall,
+    /// Contradicted by other evidence.
+    pub(crate) suspect: bool,
 }
 
 impl RateView {
@@ -128,7 +132,7 @@ impl RateView {
         {
             return Arc::clone(snapshot);
         }
-        let snapshot = Arc::new(self.make_snapshot(topology, now, |held| held.is_fresh(now.mono)));
+        let snapshot = Arc::new(self.make_snapshot(topology, now, |held| held.is_usable(now.mono)));
         *kept = Some(Arc::clone(&snapshot));
         snapshot
     }
@@ -221,6 +225,7 @@ impl RateView {
                 .unwrap_or_default();
             found.push(Reached {
                 quote,
+                state: doubted(RateState::Fresh, &taken),
                 cross,
                 id,
                 valid_until,
@@ -249,6 +254,7 @@ pub(crate) fn take_leg(held: &Held, inverted: bool) -> Option<Taken> {
         id: held.id(),
         valid_until: held.valid_until,
         published_at: held.rate()?.published_at,
+        suspect: held.state() == RateState::Suspect,
     })
 }
 
@@ -260,6 +266,7 @@ pub(crate) fn take_price(price: &HeldPrice, inverted: bool) -> Taken {
         id: price.id,
         valid_until: price.valid_until,
         published_at: price.price.published_at,
+        suspect: false,
     }
 }
 
@@ -268,6 +275,7 @@ pub(crate) fn answer_of(asked: Pair, taken: &[Taken], state: RateState) -> Optio
     let id = taken.iter().map(|leg| leg.id).max()?;
     let valid_until = taken.iter().map(|leg| leg.valid_until).min()?;
     let published_at = taken.iter().map(|leg| leg.published_at).max()?;
+    let state = doubted(state, taken);
     let document = document_of(asked, &cross, id, published_at, state);
     let ids: Vec<(UpdateId, bool)> = taken.iter().map(|leg| (leg.id, leg.inverted)).collect();
     let etag = etag_of((asked, ids));
@@ -276,6 +284,15 @@ pub(crate) fn answer_of(asked: Pair, taken: &[Taken], state: RateState) -> Optio
         document: Arc::new(document),
         rendered,
     })
+}
+
+/// A fresh rate with a suspect leg is suspect.
+pub(crate) fn doubted(state: RateState, taken: &[Taken]) -> RateState {
+    if state == RateState::Fresh && taken.iter().any(|leg| leg.suspect) {
+        RateState::Suspect
+    } else {
+        state
+    }
 }
 
 /// The document of a cross rate: `seq` is the greatest of its legs.
@@ -299,6 +316,11 @@ pub(crate) fn document_of(
             .map_or_else(unknown_source, |leg| leg.source),
         state,
         path: cross.legs.iter().map(|leg| leg.pair).collect(),
+        depeg: cross
+            .legs
+            .iter()
+            .filter_map(|leg| depeg::mark(leg.pair, leg.value))
+            .collect(),
         legs: if is_direct {
             Vec::new()
         } else {

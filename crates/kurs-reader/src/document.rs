@@ -1,5 +1,6 @@
 //! The JSON documents that answers are made of. Names and fields: conventions 2 to 6.
 
+use kurs_core::rate::{Depeg, Evidence};
 use kurs_core::{
     Leg, Pair, Price, Rate, RateState, Skipped, SourceId, SourceState, UpdateId, Wall,
 };
@@ -31,6 +32,10 @@ pub struct RateDocument {
     pub state: RateState,
     /// The markets it is made of, from base to quote.
     pub path: Vec<Pair>,
+    /// Stablecoins on the path that are not worth their dollar, more than 1 % away; absent when
+    /// all are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub depeg: Vec<Depeg>,
     /// The markets with their numbers; absent when the rate is one market's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub legs: Vec<LegDocument>,
@@ -111,6 +116,10 @@ pub struct ExplainDocument {
     pub since: Wall,
     /// Why this source, in one sentence.
     pub reason: Arc<str>,
+    /// How the rate was put together, when it is made of more than one source's price: the
+    /// policy, its votes and limits, the rule with its numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Arc<Evidence>>,
     /// What every source says about every leg, used or not.
     pub constituents: Vec<ConstituentDocument>,
     /// Better sources that are not used, best first, and why.
@@ -173,6 +182,11 @@ impl RateDocument {
             confidence: rate.confidence,
             source: rate.source,
             state,
+            depeg: rate
+                .depeg
+                .as_deref()
+                .map(<[Depeg]>::to_vec)
+                .unwrap_or_default(),
             path,
             legs,
             observed_at: rate.observed_at,

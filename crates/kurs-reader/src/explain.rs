@@ -36,6 +36,18 @@ impl RateView {
         wall: Wall,
     ) -> ExplainDocument {
         let choice = self.choice(&rate, pin);
+        let evidence = match pin {
+            Some(_) => None,
+            None => self
+                .held(rate.pair.canonical())
+                .and_then(|held| held.rate().and_then(|rate| rate.evidence.clone())),
+        };
+        let takes_part = |source: SourceId, pair: Pair| {
+            let parts = evidence.iter().flat_map(|evidence| &evidence.constituents);
+            parts
+                .filter(|part| part.used)
+                .any(|part| part.source == source && part.pair == pair)
+        };
         if rate.legs.is_empty() {
             rate.legs.push(LegDocument {
                 pair: rate.path.first().copied().unwrap_or(rate.pair),
@@ -64,7 +76,7 @@ impl RateView {
                     ask: price.ask,
                     state: held.state_at(now),
                     why: Arc::clone(&price.why),
-                    used: price.source == leg.source,
+                    used: price.source == leg.source || takes_part(price.source, price.pair),
                     observed_at: price.observed_at,
                     age_ms: held.age_ms(now),
                 };
@@ -96,6 +108,7 @@ impl RateView {
             age_ms,
             since: choice.since,
             reason: Arc::clone(&choice.reason),
+            evidence: evidence.clone(),
             rejections: choice.skipped.iter().map(Into::into).collect(),
             constituents,
             rate,

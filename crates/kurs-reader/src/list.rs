@@ -82,7 +82,7 @@ impl RateView {
                 continue;
             }
             let state = if is_fresh {
-                RateState::Fresh
+                reached.state
             } else {
                 RateState::Stale
             };
@@ -106,7 +106,7 @@ impl RateView {
             let Some(held) = slot.load() else { continue };
             let quote = slot.pair.quote;
             match held.document(Pair::new(base, quote), now.mono) {
-                Some(document) if with_stale || held.is_fresh(now.mono) => {
+                Some(document) if with_stale || held.is_usable(now.mono) => {
                     rates.insert(quote, (document, held.valid_until));
                 }
                 _ => {

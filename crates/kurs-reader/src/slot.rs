@@ -42,7 +42,7 @@ impl Slot {
     pub(crate) fn hot(&self, now: Mono) -> Option<Arc<Rendered>> {
         let held = self.held.load();
         let held = held.as_ref()?;
-        if !held.is_fresh(now) {
+        if held.state() != RateState::Fresh || !held.is_usable(now) {
             return None;
         }
         Some(Arc::clone(held.rendered()))
@@ -99,18 +99,19 @@ impl Held {
         }
     }
 
-    pub(crate) fn is_fresh(&self, now: Mono) -> bool {
-        now < self.valid_until && self.state() == RateState::Fresh
+    /// True while the rate is within its validity; a suspect one says so itself.
+    pub(crate) fn is_usable(&self, now: Mono) -> bool {
+        now < self.valid_until && matches!(self.state(), RateState::Fresh | RateState::Suspect)
     }
 
-    fn state(&self) -> RateState {
+    pub(crate) fn state(&self) -> RateState {
         self.rate().map_or(RateState::Halted, |rate| rate.state)
     }
 
     /// State at a moment: a fresh rate turns stale by itself.
     pub(crate) fn state_at(&self, now: Mono) -> RateState {
         match self.state() {
-            RateState::Fresh if now >= self.valid_until => RateState::Stale,
+            RateState::Fresh | RateState::Suspect if now >= self.valid_until => RateState::Stale,
             state => state,
         }
     }
@@ -145,7 +146,7 @@ impl Held {
 
     /// True when [`Self::market`] gives something that may be used.
     pub(crate) fn is_edge(&self, now: Mono) -> bool {
-        self.is_fresh(now) && self.rate().is_some_and(Rate::is_direct)
+        self.is_usable(now) && self.rate().is_some_and(Rate::is_direct)
     }
 
     /// The rate as an edge of the graph, if it is one source's own price.

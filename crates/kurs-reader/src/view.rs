@@ -139,7 +139,7 @@ impl RateView {
         if pin.is_none()
             && let Some(held) = self.held(pair)
         {
-            if held.is_fresh(now.mono) {
+            if held.is_usable(now.mono) {
                 return self.published(asked, pair, &held);
             }
             // Its own policy says it has run out: a way around it would only hide that.

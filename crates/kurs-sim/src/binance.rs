@@ -5,12 +5,10 @@
 //! | `protocol` | control messages and their answers; pure |
 //! | `limits` | request weight, bans, message rates; pure, time passed in |
 //! | `frames` | what goes over a stream; pure |
-//! | `hub` | who is subscribed to what |
-//! | `socket` | one WebSocket connection |
+//! | `socket` | the rules of one WebSocket connection |
 //! | `rest` | the REST routes |
 
 pub(crate) mod frames;
-pub(crate) mod hub;
 pub(crate) mod limits;
 pub(crate) mod protocol;
 pub(crate) mod rest;
@@ -18,17 +16,31 @@ pub(crate) mod socket;
 
 use crate::capture::Player;
 use crate::config::BinanceLimits;
-use crate::market::MarketEvent;
+use crate::faults::{Channel, FaultKind, Stage};
+use crate::market::{DepthDiff, MarketEvent, MarketEventKind};
 use crate::shared::Shared;
-use hub::Hub;
+use crate::venue::Venue;
+use crate::ws::hub::Hub;
+use crate::ws::outlet::Delivery;
+use frames::TimeUnit;
 use limits::Limits;
 use parking_lot::Mutex;
 use std::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// How frames are written on a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wire {
+    /// Wrapped with the name of their stream.
+    pub(crate) combined: bool,
+    /// Unit of times.
+    pub(crate) unit: TimeUnit,
+}
 
 /// The running venue.
 #[derive(Debug)]
 pub(crate) struct Binance {
-    pub(crate) hub: Hub,
+    pub(crate) hub: Hub<Wire>,
     pub(crate) limits: Mutex<Limits>,
     pub(crate) player: Option<Player>,
 }
@@ -45,7 +57,16 @@ impl Binance {
 
 /// Whether a path is for WebSocket.
 pub(crate) fn is_stream_path(path: &str) -> bool {
-    path == "/stream" || path == "/ws" || path.starts_with("/ws/") || path.is_empty()
+    matches!(path, "/stream" | "/ws" | "" | "/") || path.starts_with("/ws/")
+}
+
+/// What the faults call a frame of this stream.
+pub(crate) fn stage_of(stream: &str) -> Stage {
+    if stream.contains("@depth") {
+        Stage::Diff
+    } else {
+        Stage::Frame
+    }
 }
 
 /// Sends what happened in the market to whoever is subscribed.
@@ -56,12 +77,85 @@ pub(crate) fn publish(shared: &Shared, events: &[MarketEvent]) {
     let now = Instant::now();
     for event in events {
         for stream in frames::streams_of(event) {
-            shared.binance.hub.publish(shared, &stream, event, now);
+            if shared.binance.hub.is_wanted(&stream) {
+                publish_one(shared, &stream, event, now);
+            }
         }
     }
 }
 
+/// Renders an event once for each wire format that is wanted and hands it to the subscribers.
+fn publish_one(shared: &Shared, stream: &str, event: &MarketEvent, now: Instant) {
+    let wall = shared.wall();
+    let wrong = shared
+        .board
+        .wrong_price(Venue::Binance, Channel::Ws, &event.symbol);
+    let crossed = crossed(shared, event);
+    let event = crossed.as_ref().unwrap_or(event);
+    let delivery = Delivery {
+        shared,
+        venue: Venue::Binance,
+        stage: stage_of(stream),
+        symbol: Some(&event.symbol),
+        now,
+    };
+    let mut rendered: [Option<Utf8Bytes>; 4] = [None, None, None, None];
+    shared.binance.hub.publish(&delivery, stream, |wire| {
+        let render = || -> Utf8Bytes {
+            let payload = frames::payload(event, stream, wall, wire.unit, wrong.as_ref());
+            if wire.combined {
+                frames::combined(stream, &payload).into()
+            } else {
+                payload.into()
+            }
+        };
+        let microseconds = wire.unit == TimeUnit::Microseconds;
+        let shape = usize::from(wire.combined) + 2 * usize::from(microseconds);
+        match rendered.get_mut(shape) {
+            Some(slot) => slot.get_or_insert_with(render).clone(),
+            None => render(),
+        }
+    });
+}
+
+/// The event with a bid above the best ask, if a fault wants that.
+fn crossed(shared: &Shared, event: &MarketEvent) -> Option<MarketEvent> {
+    let MarketEventKind::Depth(diff) = &event.kind else {
+        return None;
+    };
+    if !shared
+        .board
+        .take(Venue::Binance, &FaultKind::Crossed, &event.symbol)
+    {
+        return None;
+    }
+    let market = shared.market.lock();
+    let symbol = market.symbol(&event.symbol)?;
+    let (best, lots) = symbol.asks().next()?;
+    // A thousandth above: the client's best ask may be a little older than ours.
+    let phantom = (symbol.price(best + best / 1_000 + 1), symbol.quantity(lots));
+    drop(market);
+    let mut bids = diff.bids.clone();
+    bids.insert(0, phantom);
+    Some(MarketEvent {
+        symbol: event.symbol.clone(),
+        step: event.step,
+        kind: MarketEventKind::Depth(DepthDiff {
+            bids,
+            ..diff.clone()
+        }),
+    })
+}
+
 /// The notice that the server goes down, to every connection, each in its own shape.
 pub(crate) fn announce_shutdown(shared: &Shared) -> usize {
-    shared.binance.hub.announce_shutdown(shared.wall())
+    let wall = shared.wall();
+    shared.binance.hub.tell_all(|wire| {
+        let notice = frames::server_shutdown(wall, wire.unit);
+        if wire.combined {
+            frames::combined("!serverShutdown", &notice).into()
+        } else {
+            notice.into()
+        }
+    })
 }

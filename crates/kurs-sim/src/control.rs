@@ -8,21 +8,20 @@
 //! | `POST /control/faults` | `{"venue":"binance","fault":"stall"}` and the keys of [`FaultWord`] | `{"done":true}` |
 //! | `DELETE /control/faults[?venue=binance]` | | `{"done":true}` |
 //! | `POST /control/cut`, `/control/reset` | `{"venue":"binance","channel":"ws"}`, both optional | `{"closed":1}` |
-//! | `POST /control/shutdown-notice` | | `{"told":1}` |
+//! | `POST /control/shutdown-notice` | `{"venue":"okx"}`, optional: Binance | `{"told":1}` |
 //! | `POST /control/price` | `{"venue":"binance","symbol":"BTCUSDT","price":"65000"}`, or `bid` and `ask`, or none of them to release | `{"done":true}` |
-//! | `POST /control/list` | `{"symbol":"FOOUSDT","known":true,"halt":false}` | `{"done":true}` |
+//! | `POST /control/list` | `{"venue":"binance","symbol":"FOOUSDT","known":true,"halt":false}` | `{"done":true}` |
 //! | `POST /control/step` | `{"frames":10}` | `{"frames_played":10}` |
 //!
 //! What is refused is answered 400 with `{"error":"..."}`.
 
-use crate::binance;
 use crate::faults::{Channel, Close, FaultWord};
 use crate::http::query::Query;
 use crate::http::reply::Reply;
-use crate::market::Trading;
+use crate::levers::{announce_shutdown, report, set_fault, set_pin, with_market};
+use crate::market::{Market, Trading};
 use crate::pins::Pin;
 use crate::shared::Shared;
-use crate::sim::{report, set_fault, set_pin};
 use crate::venue::Venue;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Limited};
@@ -59,10 +58,20 @@ const fn binance_venue() -> Venue {
     Venue::Binance
 }
 
+/// `POST /control/shutdown-notice`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Noticing {
+    #[serde(default = "binance_venue")]
+    venue: Venue,
+}
+
 /// `POST /control/list`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listing {
+    #[serde(default = "binance_venue")]
+    venue: Venue,
     symbol: String,
     #[serde(default = "yes")]
     known: bool,
@@ -110,10 +119,7 @@ pub(crate) async fn respond(request: Request<Incoming>, shared: &Shared) -> Repl
         (&Method::DELETE, "/control/faults") => heal(query.get("venue"), shared),
         (&Method::POST, "/control/cut") => end(&body, shared, Close::Cut),
         (&Method::POST, "/control/reset") => end(&body, shared, Close::Reset),
-        (&Method::POST, "/control/shutdown-notice") => Ok(Reply::value(
-            200,
-            &json!({"told": binance::announce_shutdown(shared)}),
-        )),
+        (&Method::POST, "/control/shutdown-notice") => notice(&body, shared),
         (&Method::POST, "/control/price") => price(&body, shared),
         (&Method::POST, "/control/list") => list(&body, shared),
         (&Method::POST, "/control/step") => step(&body, shared).await,
@@ -142,6 +148,12 @@ fn heal(venue: Option<&str>, shared: &Shared) -> Result<Reply, Reply> {
     };
     shared.board.heal(venue);
     Ok(done())
+}
+
+fn notice(body: &[u8], shared: &Shared) -> Result<Reply, Reply> {
+    let Noticing { venue } = read(body)?;
+    let told = announce_shutdown(shared, venue);
+    Ok(Reply::value(200, &json!({ "told": told })))
 }
 
 fn end(body: &[u8], shared: &Shared, how: Close) -> Result<Reply, Reply> {
@@ -182,25 +194,24 @@ fn price(body: &[u8], shared: &Shared) -> Result<Reply, Reply> {
 
 fn list(body: &[u8], shared: &Shared) -> Result<Reply, Reply> {
     let Listing {
+        venue,
         symbol,
         known,
         halt,
     } = read(body)?;
-    let mut market = shared.market.lock();
-    let mut good = if known {
-        market.list(&symbol)
-    } else {
-        market.unlist(&symbol)
-    };
-    if let Some(halt) = halt.filter(|_| known) {
-        let trading = if halt {
-            Trading::Halt
+    let act = |market: &mut Market| {
+        let listed = if known {
+            market.list(&symbol)
         } else {
-            Trading::Trading
+            market.unlist(&symbol)
         };
-        good = good && market.set_trading(&symbol, trading);
-    }
-    if good {
+        match halt.filter(|_| known) {
+            None => listed,
+            Some(true) => listed && market.set_trading(&symbol, Trading::Halt),
+            Some(false) => listed && market.set_trading(&symbol, Trading::Trading),
+        }
+    };
+    if with_market(shared, venue, act) == Some(true) {
         Ok(done())
     } else {
         Err(refused("no such symbol, or it cannot be one"))

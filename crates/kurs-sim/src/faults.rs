@@ -2,11 +2,15 @@
 //! a command line (`binance:stall`, `coingecko:429:retry_after=30`). One parser reads both texts.
 
 mod board;
+mod garbage;
 mod word;
+
+pub(crate) use garbage::Garbage;
 
 pub(crate) use board::{Board, Close, Occasion, Stage, Verdict};
 pub use word::{FaultError, FaultWord};
 
+use crate::venue::Venue;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -90,6 +94,36 @@ pub enum FaultKind {
         /// Length of one down and one up together.
         period: Duration,
     },
+    /// So many in a hundred diffs of an order book are lost; other frames are not.
+    Gap {
+        /// 0 to 100.
+        percent: u8,
+    },
+    /// Book frames carry a wrong checksum (Kraken; OKX when it sends checksums at all).
+    Checksum,
+    /// Diffs bring a bid above the best ask, which is never taken back.
+    Crossed,
+    /// REST depth snapshots are older than any diff a client can have buffered (Binance).
+    StaleSnapshot,
+    /// The numbering of the books begins anew, once, at the moment the fault is set: Bybit sends a
+    /// snapshot with `u` 1, OKX an update whose `seqId` is smaller than its `prevSeqId`.
+    Restart,
+    /// Living connections are flooded with nonsense, as fast as the client takes it.
+    Garbage,
+}
+
+impl FaultKind {
+    /// Whether a venue has the thing this fault breaks.
+    #[must_use]
+    pub const fn fits(&self, venue: Venue) -> bool {
+        match self {
+            Self::Checksum => matches!(venue, Venue::Kraken | Venue::Okx),
+            Self::StaleSnapshot => matches!(venue, Venue::Binance),
+            Self::Restart => matches!(venue, Venue::Bybit | Venue::Okx),
+            Self::Gap { .. } | Self::Crossed | Self::Garbage => venue.has_streams(),
+            _ => true,
+        }
+    }
 }
 
 /// How a price is wrong.
@@ -136,6 +170,18 @@ impl Fault {
     #[must_use]
     pub fn wrong_text(text: &str) -> Self {
         Self::new(FaultKind::WrongPrice(WrongPrice::Raw(text.to_owned())))
+    }
+
+    /// The next diff of a book is lost.
+    #[must_use]
+    pub fn gap() -> Self {
+        Self::new(FaultKind::Gap { percent: 100 }).times(1)
+    }
+
+    /// So many in a hundred diffs are lost.
+    #[must_use]
+    pub fn gaps(percent: u8) -> Self {
+        Self::new(FaultKind::Gap { percent })
     }
 
     /// Only on WebSocket, or only on REST.

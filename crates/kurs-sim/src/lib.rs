@@ -11,29 +11,41 @@
 //! | [`faults`] | [`Fault`]: what can go wrong, as Rust, as JSON, as a command-line word |
 //! | [`state`] | [`SimState`]: what the clients did, for tests to judge |
 //! | [`capture`] | plays a recorded capture as the venue |
-//! | `binance`, `coingecko`, `openexchangerates`, `ecb`, `cbr` | one venue each |
-//! | `http`, `control` | the shared HTTP part and the control routes |
+//! | `binance`, `coinbase`, `kraken`, `bybit`, `okx` | one exchange each |
+//! | `exchange` | what the last four share: market, books by depth, subscribers |
+//! | `coingecko`, `openexchangerates`, `ecb`, `cbr` | one table venue each |
+//! | `ws` | the shared WebSocket part: handshake, connection, hub |
+//! | `http`, `control`, `levers` | the shared HTTP part, the control routes, what both they and [`SimHandle`] pull |
 
 mod binance;
+mod bybit;
 mod calendar;
 pub mod capture;
 mod cbr;
+mod coinbase;
 mod coingecko;
 pub mod config;
 mod control;
 mod ecb;
+mod exchange;
 pub mod faults;
 mod http;
+mod kraken;
+mod levers;
 pub mod market;
+mod okx;
 mod openexchangerates;
 mod pins;
 mod shared;
 pub mod sim;
 pub mod state;
 pub mod venue;
+mod ws;
 
 pub use capture::{CaptureConfig, CaptureState, Player, Speed};
-pub use config::{BinanceLimits, SimConfig};
+pub use config::{
+    BinanceLimits, BybitHabits, CoinbaseHabits, ExchangeLimits, KrakenHabits, OkxHabits, SimConfig,
+};
 pub use faults::{Channel, Fault, FaultKind, FaultWord, Scope, WrongPrice};
 pub use pins::Pin;
 pub use sim::{Sim, SimError, SimHandle};

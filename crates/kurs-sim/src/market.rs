@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`mod@reference`] | what an asset is worth in USD, as a function of seed and step |
 //! | [`catalog`] | the Binance symbols with their ticks and their liveliness |
+//! | `listings` | those of the other exchanges |
 //! | [`symbol`] | one order book and the stream of its changes |
 
 pub mod catalog;
+pub(crate) mod listings;
 pub mod reference;
 pub mod symbol;
 
@@ -21,7 +23,7 @@ use symbol::{SymbolMarket, Top};
 /// Something that happened in one symbol's market.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarketEvent {
-    /// Binance symbol, upper case.
+    /// The symbol, in the venue's word.
     pub symbol: Arc<str>,
     /// When, in virtual milliseconds.
     pub step: u64,
@@ -119,10 +121,34 @@ pub enum Trading {
     Halt,
 }
 
+/// What makes the market of one venue its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Habit {
+    /// Another salt is another story around the same reference prices.
+    pub salt: u64,
+    /// Prices stray from the reference by up to so many billionths.
+    pub noise_e9: i64,
+    /// Whether [`MarketEventKind::Depth`] and [`MarketEventKind::Summary`] are told.
+    pub diffs: bool,
+    /// What stands between base and quote of a symbol, if anything does.
+    pub separator: Option<char>,
+}
+
+impl Habit {
+    /// Binance: the reference itself.
+    pub const BINANCE: Self = Self {
+        salt: 0,
+        noise_e9: 0,
+        diffs: true,
+        separator: None,
+    };
+}
+
 /// All symbols of the simulated exchange and the reference prices behind every venue.
 #[derive(Debug, Clone)]
 pub struct Market {
     reference: Reference,
+    habit: Habit,
     activity_percent: u32,
     step: u64,
     symbols: BTreeMap<Arc<str>, SymbolMarket>,
@@ -135,16 +161,27 @@ impl Market {
     /// A market at step 0 with full books. `extra_symbols` invented ones are added for load.
     #[must_use]
     pub fn new(reference: Reference, activity_percent: u32, extra_symbols: usize) -> Self {
-        let mut symbols = BTreeMap::new();
-        for spec in catalog::symbols(extra_symbols.min(SYMBOLS_MAX)) {
+        let specs = catalog::symbols(extra_symbols.min(SYMBOLS_MAX));
+        Self::of(reference, activity_percent, Habit::BINANCE, specs)
+    }
+
+    /// The market of another venue, with these symbols.
+    #[must_use]
+    pub fn of(
+        reference: Reference,
+        activity_percent: u32,
+        habit: Habit,
+        specs: Vec<SymbolSpec>,
+    ) -> Self {
+        let fresh = |spec: SymbolSpec| {
             let name = spec.name.clone();
-            symbols.insert(
-                name,
-                SymbolMarket::new(spec, &reference, 0, activity_percent),
-            );
-        }
+            let market = SymbolMarket::new(spec, &reference, 0, activity_percent, habit);
+            (name, market)
+        };
+        let symbols = specs.into_iter().map(fresh).collect();
         Self {
             reference,
+            habit,
             activity_percent,
             step: 0,
             symbols,
@@ -208,10 +245,20 @@ impl Market {
         if self.symbols.len() >= SYMBOLS_MAX {
             return false;
         }
-        let Some(spec) = SymbolSpec::invented(name) else {
+        let invented = match self.habit.separator {
+            None => SymbolSpec::invented(name),
+            Some(separator) => SymbolSpec::invented_with(name, separator),
+        };
+        let Some(spec) = invented else {
             return false;
         };
-        let market = SymbolMarket::new(spec, &self.reference, self.step, self.activity_percent);
+        let market = SymbolMarket::new(
+            spec,
+            &self.reference,
+            self.step,
+            self.activity_percent,
+            self.habit,
+        );
         self.symbols.insert(name.into(), market);
         true
     }

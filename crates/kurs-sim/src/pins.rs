@@ -9,9 +9,9 @@ use std::collections::HashMap;
 /// A price set by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pin {
-    /// The price: on Binance the exact middle of the book, elsewhere the number in the table.
+    /// The price: on an exchange the exact middle of the book, elsewhere the number in the table.
     Price(Decimal),
-    /// Binance only: both sides of the top of the book.
+    /// Exchanges only: both sides of the top of the book.
     Sides {
         /// Best bid.
         bid: Decimal,
@@ -20,7 +20,7 @@ pub enum Pin {
     },
 }
 
-/// The pins of the table venues. Binance pins live in its order books.
+/// The pins of the table venues. Pins of exchanges live in their order books.
 #[derive(Debug, Default)]
 pub(crate) struct Pins(Mutex<HashMap<(Venue, String), Decimal>>);
 

@@ -2,12 +2,14 @@
 
 use crate::binance::Binance;
 use crate::config::SimConfig;
+use crate::exchange::Exchange;
 use crate::faults::Board;
 use crate::http::registry::Registry;
 use crate::market::Market;
 use crate::market::reference::Reference;
 use crate::pins::Pins;
 use crate::state::Ledger;
+use crate::venue::Venue;
 use kurs_core::{Clock, Wall};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -27,9 +29,18 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) registry: Arc<Registry>,
     pub(crate) binance: Binance,
+    /// The other exchanges.
+    pub(crate) exchanges: [Exchange; 4],
 }
 
 impl Shared {
+    /// An exchange other than Binance.
+    pub(crate) fn exchange(&self, venue: Venue) -> Option<&Exchange> {
+        self.exchanges
+            .iter()
+            .find(|exchange| exchange.venue == venue)
+    }
+
     /// Monotonic milliseconds since the start: real ones, whatever the clock of the dates says.
     pub(crate) fn up_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)

@@ -3,9 +3,11 @@
 use crate::binance::{self, Binance};
 use crate::capture::{CaptureError, Player};
 use crate::config::SimConfig;
-use crate::faults::{Board, Channel, Close, Fault, FaultKind, FaultWord};
+use crate::exchange::Exchange;
+use crate::faults::{Board, Channel, Close, Fault, FaultWord};
 use crate::http::registry::Registry;
 use crate::http::server;
+use crate::levers::{announce_shutdown, report, set_fault, set_pin, with_market};
 use crate::market::reference::Reference;
 use crate::market::{Market, Trading};
 use crate::pins::{Pin, Pins};
@@ -76,6 +78,7 @@ impl Sim {
         let wall = clock.now().wall;
         let hour = u64::try_from(wall.unix_ms() / 3_600_000).unwrap_or(0);
         let reference = Reference::new(config.seed, hour);
+        let exchange = |venue| Exchange::new(venue, &config, reference);
         let shared = Arc::new(Shared {
             market: Mutex::new(Market::new(
                 reference,
@@ -88,15 +91,18 @@ impl Sim {
             ledger: Ledger::default(),
             registry: Arc::new(Registry::default()),
             binance: Binance::new(&config.binance, player.clone()),
+            exchanges: [
+                exchange(Venue::Coinbase),
+                exchange(Venue::Kraken),
+                exchange(Venue::Bybit),
+                exchange(Venue::Okx),
+            ],
             started: Instant::now(),
             clock,
             config,
         });
         for word in &shared.config.faults {
-            if !shared
-                .board
-                .set(word.venue, word.fault.clone(), Instant::now())
-            {
+            if !set_fault(&shared, word.clone()) {
                 return Err(SimError::TooManyFaults);
             }
         }
@@ -133,6 +139,9 @@ async fn pulse(shared: Arc<Shared>) {
         events.clear();
         shared.market.lock().advance_to(step, &mut events);
         binance::publish(&shared, &events);
+        for exchange in &shared.exchanges {
+            exchange.advance(&shared, step);
+        }
         for (venue, channel) in shared.board.gone_down(now) {
             shared.registry.close(Some(venue), channel, Close::Reset);
         }
@@ -160,9 +169,10 @@ impl SimHandle {
         VenueUrls::of(self.address)
     }
 
-    /// Puts a fault in force until it is healed. Faults add up. [`FaultKind::Cut`],
-    /// [`FaultKind::Reset`] and [`FaultKind::Flap`] end living connections at once. False when
-    /// there are too many.
+    /// Puts a fault in force until it is healed. Faults add up. [`FaultKind::Cut`](crate::FaultKind::Cut),
+    /// [`FaultKind::Reset`](crate::FaultKind::Reset) and [`FaultKind::Flap`](crate::FaultKind::Flap) end living connections at once, and
+    /// [`FaultKind::Restart`](crate::FaultKind::Restart) happens at once and is then over. False when there are too many, or
+    /// when the venue has nothing that this fault could break.
     pub fn fault(&self, venue: Venue, fault: Fault) -> bool {
         set_fault(&self.shared, FaultWord { venue, fault })
     }
@@ -191,7 +201,14 @@ impl SimHandle {
 
     /// Sends Binance's `serverShutdown` notice to every connection; returns how many.
     pub fn shutdown_notice(&self) -> usize {
-        binance::announce_shutdown(&self.shared)
+        announce_shutdown(&self.shared, Venue::Binance)
+    }
+
+    /// The notice before the server goes down, to every connection of Binance (`serverShutdown`)
+    /// or OKX (64008); returns how many. The others have no such notice. Ending the connections
+    /// is left to [`SimHandle::cut`].
+    pub fn shutdown_notice_of(&self, venue: Venue) -> usize {
+        announce_shutdown(&self.shared, venue)
     }
 
     /// Sets a price by hand. `symbol` is the venue's own word: `BTCUSDT`, `bitcoin/usd`, and the
@@ -208,24 +225,55 @@ impl SimHandle {
 
     /// Makes a Binance symbol known (and its streams alive) or unknown.
     pub fn list(&self, symbol: &str, known: bool) -> bool {
-        let mut market = self.shared.market.lock();
-        if known {
-            market.list(symbol)
-        } else {
-            market.unlist(symbol)
-        }
+        self.list_on(Venue::Binance, symbol, known)
+    }
+
+    /// The same on any exchange, in its own word: `FOO-USD`, `FOO/USD`, `FOOUSDT`.
+    pub fn list_on(&self, venue: Venue, symbol: &str, known: bool) -> bool {
+        let act = |market: &mut Market| {
+            if known {
+                market.list(symbol)
+            } else {
+                market.unlist(symbol)
+            }
+        };
+        with_market(&self.shared, venue, act) == Some(true)
     }
 
     /// Halts a Binance symbol or lets it trade again.
     pub fn set_trading(&self, symbol: &str, trading: Trading) -> bool {
-        self.shared.market.lock().set_trading(symbol, trading)
+        self.set_trading_on(Venue::Binance, symbol, trading)
+    }
+
+    /// The same on any exchange.
+    pub fn set_trading_on(&self, venue: Venue, symbol: &str, trading: Trading) -> bool {
+        let act = |market: &mut Market| market.set_trading(symbol, trading);
+        with_market(&self.shared, venue, act) == Some(true)
     }
 
     /// Best bid and ask of a Binance symbol at this moment.
     #[must_use]
     pub fn top(&self, symbol: &str) -> Option<(Decimal, Decimal)> {
-        let top = self.shared.market.lock().symbol(symbol)?.top()?;
+        self.top_of(Venue::Binance, symbol)
+    }
+
+    /// The same of a symbol of any exchange.
+    #[must_use]
+    pub fn top_of(&self, venue: Venue, symbol: &str) -> Option<(Decimal, Decimal)> {
+        let top = with_market(&self.shared, venue, |market| market.symbol(symbol)?.top())??;
         Some((top.bid.0, top.ask.0))
+    }
+
+    /// The symbols an exchange lists, in its own words.
+    #[must_use]
+    pub fn symbols_of(&self, venue: Venue) -> Vec<String> {
+        let names = |market: &mut Market| {
+            market
+                .symbols()
+                .map(|symbol| symbol.spec.name.to_string())
+                .collect()
+        };
+        with_market(&self.shared, venue, names).unwrap_or_default()
     }
 
     /// What the clients did.
@@ -261,64 +309,5 @@ impl SimHandle {
 impl Drop for SimHandle {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-pub(crate) fn set_fault(shared: &Shared, word: FaultWord) -> bool {
-    let FaultWord { venue, fault } = word;
-    let how = match &fault.kind {
-        FaultKind::Cut => Some(Close::Cut),
-        FaultKind::Reset | FaultKind::Flap { .. } => Some(Close::Reset),
-        _ => None,
-    };
-    let channel = fault.scope.channel;
-    let set = shared.board.set(venue, fault, Instant::now());
-    if let Some(how) = how.filter(|_| set) {
-        shared.registry.close(Some(venue), channel, how);
-    }
-    set
-}
-
-pub(crate) fn set_pin(shared: &Shared, venue: Venue, symbol: &str, pin: Option<Pin>) -> bool {
-    if venue != Venue::Binance {
-        return match pin {
-            None => shared.pins.set(venue, symbol, None),
-            Some(Pin::Price(price)) => shared.pins.set(venue, symbol, Some(price)),
-            Some(Pin::Sides { .. }) => false,
-        };
-    }
-    let mut market = shared.market.lock();
-    let Some(known) = market.symbol(symbol) else {
-        return false;
-    };
-    let tick = known.spec.tick();
-    let sides = match pin {
-        None => None,
-        Some(Pin::Sides { bid, ask }) => Some((bid, ask)),
-        // One tick to each side: the middle is the price.
-        Some(Pin::Price(price)) => match (price.checked_sub(tick), price.checked_add(tick)) {
-            (Some(bid), Some(ask)) => Some((bid, ask)),
-            _ => return false,
-        },
-    };
-    market.pin(symbol, sides)
-}
-
-pub(crate) fn report(shared: &Shared) -> SimState {
-    let up_ms = shared.up_ms();
-    let mut venues = shared.ledger.report();
-    let binance = venues.entry(Venue::Binance).or_default();
-    binance.ws_connections_now = shared.binance.hub.len();
-    binance.ws_streams = shared.binance.hub.streams();
-    binance.weight_used = shared.binance.limits.lock().used(up_ms);
-    for venue in Venue::ALL {
-        venues.entry(venue).or_default();
-    }
-    SimState {
-        up_ms,
-        tcp_connections_now: shared.registry.len(),
-        venues,
-        faults: shared.board.list(),
-        capture: shared.binance.player.as_ref().map(Player::state),
     }
 }

@@ -100,6 +100,16 @@ pub struct Violations {
     pub slow_readers: u64,
     /// Messages that were no valid command.
     pub invalid_messages: u64,
+    /// Subscriptions that were refused, by symbol where the venue refuses so (not Binance).
+    pub refused_subscriptions: u64,
+    /// Connections closed because they did not subscribe anything (Coinbase).
+    pub never_subscribed: u64,
+    /// Connections closed because nothing was sent over them (OKX).
+    pub idle_connections: u64,
+    /// Connections closed for pings the client did not send (Bybit).
+    pub missed_pings: u64,
+    /// REST requests beyond what is allowed (not Binance).
+    pub too_many_requests: u64,
 }
 
 impl Violations {
@@ -114,6 +124,11 @@ impl Violations {
             + self.missed_pongs
             + self.slow_readers
             + self.invalid_messages
+            + self.refused_subscriptions
+            + self.never_subscribed
+            + self.idle_connections
+            + self.missed_pings
+            + self.too_many_requests
     }
 }
 

@@ -13,6 +13,14 @@ use thiserror::Error;
 pub enum Venue {
     /// Binance spot: WebSocket streams and REST.
     Binance,
+    /// Coinbase Exchange: WebSocket feed and REST.
+    Coinbase,
+    /// Kraken spot: WebSocket v2 and REST.
+    Kraken,
+    /// Bybit v5 spot: WebSocket and REST.
+    Bybit,
+    /// OKX v5 public: WebSocket and REST.
+    Okx,
     /// CoinGecko API v3.
     Coingecko,
     /// Open Exchange Rates.
@@ -25,13 +33,19 @@ pub enum Venue {
 
 /// The text names no simulated venue.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is no simulated venue; there are binance, coingecko, openexchangerates, ecb, cbr")]
+#[error(
+    "{0:?} is no simulated venue; there are binance, coinbase, kraken, bybit, okx, coingecko, openexchangerates, ecb, cbr"
+)]
 pub struct UnknownVenue(pub String);
 
 impl Venue {
     /// Every venue there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::Binance,
+        Self::Coinbase,
+        Self::Kraken,
+        Self::Bybit,
+        Self::Okx,
         Self::Coingecko,
         Self::OpenExchangeRates,
         Self::Ecb,
@@ -43,11 +57,24 @@ impl Venue {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Binance => "binance",
+            Self::Coinbase => "coinbase",
+            Self::Kraken => "kraken",
+            Self::Bybit => "bybit",
+            Self::Okx => "okx",
             Self::Coingecko => "coingecko",
             Self::OpenExchangeRates => "openexchangerates",
             Self::Ecb => "ecb",
             Self::Cbr => "cbr",
         }
+    }
+
+    /// Whether it streams over WebSocket: an exchange.
+    #[must_use]
+    pub const fn has_streams(self) -> bool {
+        matches!(
+            self,
+            Self::Binance | Self::Coinbase | Self::Kraken | Self::Bybit | Self::Okx
+        )
     }
 
     /// Splits a request path into the venue and the path as the real venue knows it.
@@ -63,15 +90,9 @@ impl Venue {
             let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
                 continue;
             };
-            let is_whole = venue != Self::Binance
-                || rest.len() < 2
-                || ["/api/", "/stream", "/ws"]
-                    .iter()
-                    .any(|start| rest.starts_with(start));
-            let route = if is_whole {
-                rest.into()
-            } else {
-                format!("/api/v3{rest}").into()
+            let route = match venue.missing_start(rest) {
+                "" => rest.into(),
+                start => format!("{start}{rest}").into(),
             };
             return Some((venue, route));
         }
@@ -80,11 +101,38 @@ impl Venue {
             "/api/latest.json" | "/api/usage.json" => Self::OpenExchangeRates,
             "/stats/eurofxref/eurofxref-daily.xml" => Self::Ecb,
             "/scripts/XML_daily.asp" => Self::Cbr,
+            "/v2" => Self::Kraken,
+            "/ws/v5/public" => Self::Okx,
             "/stream" | "/ws" => Self::Binance,
+            "/products" | "/time" => Self::Coinbase,
+            _ if path.starts_with("/products/") => Self::Coinbase,
+            _ if path.starts_with("/0/public/") => Self::Kraken,
+            _ if path.starts_with("/v5/") => Self::Bybit,
+            _ if path.starts_with("/api/v5/") => Self::Okx,
             _ if path.starts_with("/ws/") || path.starts_with("/api/v3/") => Self::Binance,
             _ => return None,
         };
         Some((venue, path.into()))
+    }
+}
+
+impl Venue {
+    /// What a path below the venue's name lacks at its beginning to be one of the venue's own.
+    fn missing_start(self, rest: &str) -> &'static str {
+        let begins = |starts: &[&str]| starts.iter().any(|start| rest.starts_with(start));
+        if rest.len() < 2 {
+            return "";
+        }
+        match self {
+            Self::Binance if !begins(&["/api/", "/stream", "/ws"]) => "/api/v3",
+            Self::Kraken if begins(&["/public/"]) => "/0",
+            Self::Kraken if !begins(&["/0/", "/v2"]) => "/0/public",
+            Self::Bybit if begins(&["/market/"]) => "/v5",
+            Self::Bybit if !begins(&["/v5/"]) => "/v5/market",
+            Self::Okx if begins(&["/market/", "/public/"]) => "/api/v5",
+            Self::Okx if begins(&["/v5/"]) => "/api",
+            _ => "",
+        }
     }
 }
 
@@ -112,6 +160,22 @@ pub struct VenueUrls {
     pub binance_ws: String,
     /// `sources.binance.rest_url`, with or without `/api/v3` appended.
     pub binance_rest: String,
+    /// `sources.coinbase.ws_url`.
+    pub coinbase_ws: String,
+    /// `sources.coinbase.rest_url`.
+    pub coinbase_rest: String,
+    /// `sources.kraken.ws_url`.
+    pub kraken_ws: String,
+    /// `sources.kraken.rest_url`, with or without `/0/public` appended.
+    pub kraken_rest: String,
+    /// `sources.bybit.ws_url`.
+    pub bybit_ws: String,
+    /// `sources.bybit.rest_url`, with or without `/v5` or `/v5/market` appended.
+    pub bybit_rest: String,
+    /// `sources.okx.ws_url`.
+    pub okx_ws: String,
+    /// `sources.okx.rest_url`, with or without `/api/v5` appended.
+    pub okx_rest: String,
     /// `sources.coingecko.rest_url`.
     pub coingecko_rest: String,
     /// `sources.openexchangerates.rest_url`.
@@ -131,6 +195,14 @@ impl VenueUrls {
         Self {
             binance_ws: format!("ws://{address}/binance/stream"),
             binance_rest: format!("http://{address}/binance"),
+            coinbase_ws: format!("ws://{address}/coinbase"),
+            coinbase_rest: format!("http://{address}/coinbase"),
+            kraken_ws: format!("ws://{address}/kraken/v2"),
+            kraken_rest: format!("http://{address}/kraken"),
+            bybit_ws: format!("ws://{address}/bybit/v5/public/spot"),
+            bybit_rest: format!("http://{address}/bybit"),
+            okx_ws: format!("ws://{address}/okx/ws/v5/public"),
+            okx_rest: format!("http://{address}/okx"),
             coingecko_rest: format!("http://{address}/coingecko/api/v3"),
             openexchangerates_rest: format!("http://{address}/openexchangerates/api"),
             ecb_rest: format!("http://{address}/ecb/stats/eurofxref/eurofxref-daily.xml"),
@@ -139,11 +211,28 @@ impl VenueUrls {
         }
     }
 
+    /// The WebSocket URL of one venue; `None` for a venue that has only REST.
+    #[must_use]
+    pub fn ws(&self, venue: Venue) -> Option<&str> {
+        match venue {
+            Venue::Binance => Some(&self.binance_ws),
+            Venue::Coinbase => Some(&self.coinbase_ws),
+            Venue::Kraken => Some(&self.kraken_ws),
+            Venue::Bybit => Some(&self.bybit_ws),
+            Venue::Okx => Some(&self.okx_ws),
+            _ => None,
+        }
+    }
+
     /// The REST URL of one venue.
     #[must_use]
     pub fn rest(&self, venue: Venue) -> &str {
         match venue {
             Venue::Binance => &self.binance_rest,
+            Venue::Coinbase => &self.coinbase_rest,
+            Venue::Kraken => &self.kraken_rest,
+            Venue::Bybit => &self.bybit_rest,
+            Venue::Okx => &self.okx_rest,
             Venue::Coingecko => &self.coingecko_rest,
             Venue::OpenExchangeRates => &self.openexchangerates_rest,
             Venue::Ecb => &self.ecb_rest,
@@ -178,6 +267,23 @@ mod tests {
                 "/binance/ws/btcusdt@trade",
                 Some((Venue::Binance, "/ws/btcusdt@trade")),
             ),
+            ("/coinbase", Some((Venue::Coinbase, ""))),
+            ("/coinbase/products", Some((Venue::Coinbase, "/products"))),
+            ("/kraken/v2", Some((Venue::Kraken, "/v2"))),
+            ("/v2", Some((Venue::Kraken, "/v2"))),
+            (
+                "/kraken/0/public/Ticker",
+                Some((Venue::Kraken, "/0/public/Ticker")),
+            ),
+            ("/kraken/Ticker", Some((Venue::Kraken, "/0/public/Ticker"))),
+            ("/bybit/tickers", Some((Venue::Bybit, "/v5/market/tickers"))),
+            ("/v5/market/time", Some((Venue::Bybit, "/v5/market/time"))),
+            (
+                "/okx/market/tickers",
+                Some((Venue::Okx, "/api/v5/market/tickers")),
+            ),
+            ("/okx/ws/v5/public", Some((Venue::Okx, "/ws/v5/public"))),
+            ("/ws/v5/public", Some((Venue::Okx, "/ws/v5/public"))),
             ("/binancex/stream", None),
             ("/", None),
         ];

@@ -1,188 +1,132 @@
-//! Binance spot: best prices and trades by WebSocket, best prices by REST where that fails.
+//! Binance spot: best prices, trades and order books.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`config`] | [`Config`]: `sources.binance` |
 //! | `wire` | frames as the venue writes them |
-//! | `subscribe` | stream numbers and subscribe messages |
-//! | `map` | [`Decoder`]: frames to ticks, each change once |
-//! | `judge` | whether the venue still speaks its language |
-//! | `desk` | the state of every pair and of the source, whichever way data comes |
-//! | `session` | the dialect for the WebSocket client |
-//! | `rest`, `listing`, `poll` | requests with their limits, which pairs are traded, polling |
+//! | `quick` | the two frames that come in numbers, read without a JSON parser |
+//! | `read` | frames in the words all venues share |
+//! | `subscribe` | names of streams and subscribe messages |
+//! | `rest` | which symbols trade, best prices, snapshots of books |
+//!
+//! Diffs of a book name the range of update ids they cover. The snapshot comes by REST and is
+//! joined to them ([`Scheme::IdRange`]); the ids are the same on every connection, and
+//! `bookTicker` carries them too.
 
-pub mod config;
-mod desk;
-mod judge;
-mod listing;
-mod map;
-mod poll;
 mod quick;
+mod read;
 mod rest;
-mod session;
 mod subscribe;
 mod wire;
 
-pub use config::Config;
-pub use map::{Decoded, Decoder};
-
-use crate::source::{Context, ListingError, Source};
-use crate::stats::SourceStats;
-use async_trait::async_trait;
-use desk::{Desk, Waits};
-use kurs_core::{Clock, Pair, SourceId, SourceKind};
-use kurs_net::http::HttpClient;
-use kurs_net::{Proxies, WebSocket};
-use listing::{ANSWER_HOLDS, Listing};
-use parking_lot::Mutex;
-use poll::{Follower, Poller};
-use rest::Rest;
-use session::Session;
-use std::sync::Arc;
+use crate::venue::codec::{
+    AnswerError, Channel, Codec, Facts, Heap, Listed, Named, PolledTop, Request, Symbols,
+};
+use crate::venue::{config, sites};
+use kurs_book::{Change, Ids, Scheme};
+use kurs_core::Pair;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 
-/// The source `binance`.
-#[derive(Debug)]
-pub struct Binance {
-    id: SourceId,
-    config: Config,
-    user_agent: String,
-    proxies: Arc<Proxies>,
-    stats: Arc<SourceStats>,
-    rest: Arc<Rest>,
-    listing: Arc<Listing>,
-}
+/// `sources.binance`.
+pub type Config = config::Config<sites::Binance>;
+
+/// The language of Binance spot.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Binance;
 
 impl Binance {
-    /// The source under this name, `binance` or `sim:binance`. `proxies` are used by the
-    /// WebSocket; the HTTP client has its own.
+    /// The codec; it keeps nothing.
     #[must_use]
-    pub fn new(
-        config: Config,
-        id: SourceId,
-        user_agent: &str,
-        http: HttpClient,
-        clock: Arc<dyn Clock>,
-        proxies: Arc<Proxies>,
-    ) -> Self {
-        let stats = Arc::new(SourceStats::new("websocket", clock.now().wall));
-        let rest = Arc::new(Rest::new(
-            http,
-            config.rest_base(),
-            clock.clone(),
-            stats.clone(),
-        ));
-        let listing = Arc::new(Listing::new(rest.clone(), clock));
-        let user_agent = user_agent.to_owned();
-        Self {
-            id,
-            config,
-            user_agent,
-            proxies,
-            stats,
-            rest,
-            listing,
-        }
+    pub const fn new() -> Self {
+        Self
     }
 }
 
-#[async_trait]
-impl Source for Binance {
-    fn id(&self) -> SourceId {
-        self.id
+impl Codec for Binance {
+    fn symbol(&self, pair: Pair) -> String {
+        format!("{}{}", pair.base, pair.quote)
     }
 
-    fn kind(&self) -> SourceKind {
-        SourceKind::Exchange
+    /// Where nothing changes nothing is sent, so the silence of a book says nothing; that its
+    /// ids stay behind those of the best price does.
+    fn channels(&self) -> Vec<(Channel, bool)> {
+        vec![
+            (Channel::Top, true),
+            (Channel::Book, false),
+            (Channel::Trades, false),
+        ]
     }
 
-    fn priority(&self) -> u16 {
-        self.config.priority
+    fn subscribe(&self, command: u64, streams: &[Named<'_>]) -> String {
+        subscribe::command("SUBSCRIBE", command, streams)
     }
 
-    fn stats(&self) -> &SourceStats {
-        &self.stats
+    fn unsubscribe(&self, command: u64, streams: &[Named<'_>]) -> String {
+        subscribe::command("UNSUBSCRIBE", command, streams)
     }
 
-    fn follows_pairs(&self) -> bool {
-        true
+    /// The venue pings; the client need not.
+    fn keep_alive(&self) -> Option<String> {
+        None
     }
 
-    async fn lists(&self, pair: Pair) -> Result<bool, ListingError> {
-        let (answers, error) = self.listing.look_up(&[pair], ANSWER_HOLDS).await;
-        match answers.first() {
-            Some((_, listed)) => Ok(*listed),
-            None => Err(ListingError {
-                source_name: self.id,
-                why: error.map_or_else(|| "no answer".to_owned(), |error| error.to_string()),
-            }),
+    fn read(&self, text: &str, symbols: &dyn Symbols, heap: &mut Heap) {
+        read::frame(text, symbols, heap);
+    }
+
+    fn ask_listing(&self, symbols: &[String]) -> Vec<Request> {
+        vec![rest::listing(symbols)]
+    }
+
+    fn read_listing(&self, status: u16, body: &[u8]) -> Result<Vec<Listed>, AnswerError> {
+        rest::read_listing(status, body)
+    }
+
+    fn ask_tops(&self, symbols: &[String]) -> Vec<Request> {
+        rest::tops(symbols)
+    }
+
+    fn read_tops(
+        &self,
+        _: &Request,
+        status: u16,
+        body: &[u8],
+    ) -> Result<Vec<PolledTop>, AnswerError> {
+        rest::read_tops(status, body)
+    }
+
+    fn ask_book(&self, symbol: &str) -> Option<Request> {
+        Some(rest::book(symbol))
+    }
+
+    fn read_book(
+        &self,
+        status: u16,
+        body: &[u8],
+        changes: &mut Vec<Change>,
+    ) -> Result<Ids, AnswerError> {
+        rest::read_book(status, body, changes)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            name: "binance",
+            scheme: Scheme::IdRange,
+            // The venue's own limit of a snapshot.
+            book_depth: Some(5_000),
+            shares_book_ids: true,
+            mixes_channels: true,
+            keep_alive: None,
+            quiet_when_unchanged: true,
+            top_from_book: false,
+            streams_per_command: 100,
+            // The venue takes 5, pongs included.
+            commands_per_second: 4,
+            streams_max: 1_024,
+            connection_life: Some(Duration::from_secs(24 * 3_600)),
+            resubscribe_pause: Duration::from_secs(10),
+            refresh_book: None,
+            // The venue takes 6000.
+            weight_per_minute: 4_800,
         }
-    }
-
-    async fn run(self: Arc<Self>, context: Context) {
-        let Context {
-            clock,
-            events,
-            pairs,
-            seed,
-            mut shutdown,
-        } = context;
-        let waits = Waits {
-            silence: self.config.silence(),
-            max_age: self.config.max_age(),
-            rest_silence: self.config.rest_silence(),
-            trades: self.config.trades,
-        };
-        let desk = Desk::new(self.id, waits, events, self.stats.clone());
-        let desk = Arc::new(Mutex::new(desk));
-        let poll_now = Arc::new(Notify::new());
-        let check_now = Arc::new(Notify::new());
-        let (streams, desired) = watch::channel(Arc::from([]));
-        let socket = WebSocket {
-            url: self.config.stream_url(),
-            user_agent: self.user_agent.clone(),
-            settings: self.config.connection(),
-            proxies: self.proxies.clone(),
-            clock: clock.clone(),
-            seed,
-        };
-        let mut session = Session {
-            desk: desk.clone(),
-            poll_now: poll_now.clone(),
-            check_now: check_now.clone(),
-        };
-        let poller = Poller {
-            desk: desk.clone(),
-            rest: self.rest.clone(),
-            clock: clock.clone(),
-            pause: Duration::from_millis(self.config.poll_ms),
-            poll_now,
-            check_now: check_now.clone(),
-            seed: seed.rotate_left(17),
-        };
-        let listing = self.listing.clone();
-        let follower = Follower {
-            desk: desk.clone(),
-            listing,
-            clock: clock.clone(),
-            pairs,
-            streams,
-            check_now,
-        };
-        // The socket has a task of its own, so that nothing delays its pongs; dropping the set
-        // ends the others.
-        let mut beside = JoinSet::new();
-        beside.spawn(poller.run());
-        beside.spawn(follower.run());
-        beside.spawn(poll::watch_silence(desk, clock));
-        let stop = shutdown.clone();
-        let mut stream = JoinSet::new();
-        stream.spawn(async move { socket.run(&mut session, desired, stop).await });
-        // An error means that nobody is left who could ever say stop.
-        let _ = shutdown.wait_for(|stop| *stop).await;
-        beside.shutdown().await;
-        while stream.join_next().await.is_some() {}
     }
 }

@@ -1,15 +1,25 @@
 //! Settings of all sources: section `sources` of the configuration.
 
-use crate::{binance, cbr, coingecko, ecb, openexchangerates};
+use crate::venue::{self, sites};
+use crate::{cbr, coingecko, ecb, http_source, openexchangerates, registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Settings of all sources, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SourcesConfig {
     /// Binance.
-    pub binance: binance::Config,
+    pub binance: venue::Config<sites::Binance>,
+    /// Coinbase Exchange.
+    pub coinbase: venue::Config<sites::Coinbase>,
+    /// Kraken.
+    pub kraken: venue::Config<sites::Kraken>,
+    /// Bybit.
+    pub bybit: venue::Config<sites::Bybit>,
+    /// OKX.
+    pub okx: venue::Config<sites::Okx>,
     /// CoinGecko; `coingeko`, a common misspelling, is accepted too.
     #[serde(alias = "coingeko")]
     pub coingecko: coingecko::Config,
@@ -19,6 +29,9 @@ pub struct SourcesConfig {
     pub ecb: ecb::Config,
     /// Bank of Russia.
     pub cbr: cbr::Config,
+    /// Further sources in JSON, XML or CSV by names of your choice: [sources.http.NAME] with url
+    /// and rates. docs/http-source.md has their keys; `kurs sources try NAME` shows what is read.
+    pub http: BTreeMap<String, http_source::Config>,
 }
 
 impl SourcesConfig {
@@ -26,11 +39,23 @@ impl SourcesConfig {
     /// `sources.ecb.period: ...`.
     pub fn validate(&self, mistakes: &mut Vec<String>) {
         self.binance.validate("sources.binance", mistakes);
+        self.coinbase.validate("sources.coinbase", mistakes);
+        self.kraken.validate("sources.kraken", mistakes);
+        self.bybit.validate("sources.bybit", mistakes);
+        self.okx.validate("sources.okx", mistakes);
         self.coingecko.validate("sources.coingecko", mistakes);
         self.openexchangerates
             .validate("sources.openexchangerates", mistakes);
         self.ecb.validate("sources.ecb", mistakes);
         self.cbr.validate("sources.cbr", mistakes);
+        http_source::validate_all(&self.http, &registry::NAMES, "sources.http", mistakes);
+    }
+
+    /// The names of all sources: those built in, and those of the user.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        let own = self.http.keys().map(String::as_str);
+        registry::NAMES.into_iter().chain(own).collect()
     }
 }
 

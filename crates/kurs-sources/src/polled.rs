@@ -1,17 +1,20 @@
 //! What runs every polled source: asks when the [`Poller`](crate::poller::Poller) says so, has
 //! the answer read, hands the table over.
 
+mod ledger;
 mod run;
 #[cfg(test)]
 mod tests;
 
+use crate::input::Machine;
 use crate::poller::Schedule;
 use crate::protocol::Protocol;
-use crate::source::{Context, ListingError, Source};
+use crate::source::{Context, EventSink, ListingError, Source};
 use crate::stats::SourceStats;
 use async_trait::async_trait;
 use kurs_core::{Pair, SourceId, SourceKind, Wall};
 use kurs_net::http::{Fetch, FetchError, Fetched, HttpClient};
+use ledger::{Ledger, LedgerParts};
 use run::Run;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +22,9 @@ use std::time::Duration;
 /// A price of a timetable source is valid this much beyond the next moment, so that the next
 /// answer has time to arrive.
 pub const GRACE: Duration = Duration::from_secs(10);
+
+/// Sleeps are cut to this, so that a wall clock that jumped is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(15);
 
 /// Gets things. [`HttpClient`], or a stand-in where time is virtual.
 #[async_trait]
@@ -60,7 +66,7 @@ pub struct Polled<P> {
     id: SourceId,
     kind: SourceKind,
     priority: u16,
-    stats: SourceStats,
+    stats: Arc<SourceStats>,
     schedule: Arc<dyn Schedule>,
     backoff_cap: Duration,
     max_age: Option<Duration>,
@@ -81,7 +87,7 @@ impl<P: Protocol> Polled<P> {
             max_age,
             protocol,
         } = parts;
-        let stats = SourceStats::new("poll", now);
+        let stats = Arc::new(SourceStats::new("poll", now));
         Self {
             id,
             kind,
@@ -93,6 +99,19 @@ impl<P: Protocol> Polled<P> {
             protocol,
             transport,
         }
+    }
+}
+
+impl<P: Protocol> Polled<P> {
+    fn ledger(&self, events: Arc<dyn EventSink>, stats: Arc<SourceStats>) -> Ledger<P> {
+        Ledger::new(LedgerParts {
+            source: self.id,
+            stats,
+            schedule: self.schedule.clone(),
+            max_age: self.max_age,
+            protocol: self.protocol.clone(),
+            events,
+        })
     }
 }
 
@@ -120,6 +139,11 @@ impl<P: Protocol> Source for Polled<P> {
 
     async fn lists(&self, _: Pair) -> Result<bool, ListingError> {
         Ok(false)
+    }
+
+    fn machine(&self, events: Arc<dyn EventSink>, _: Arc<[Pair]>) -> Option<Box<dyn Machine>> {
+        let stats = Arc::new(SourceStats::new("poll", Wall::default()));
+        Some(Box::new(self.ledger(events, stats)))
     }
 
     async fn run(self: Arc<Self>, mut context: Context) {

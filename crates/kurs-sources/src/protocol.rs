@@ -2,7 +2,7 @@
 
 use crate::decode::DecodeError;
 use crate::poller::PollFailure;
-use kurs_core::{Now, Pair, Price, Wall};
+use kurs_core::{Now, Pair, Quote, Wall};
 use kurs_net::http::{Fetch, FetchError, Fetched};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use std::time::Duration;
 pub struct Entry {
     /// The pair.
     pub pair: Pair,
-    /// The price.
-    pub price: Price,
+    /// The price, or both sides of it.
+    pub quote: Quote,
     /// When the source says it was true.
     pub observed_at: Option<Wall>,
 }

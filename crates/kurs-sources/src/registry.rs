@@ -1,17 +1,26 @@
 //! Builds the enabled sources from their settings. A new source gets its line here.
 
 use crate::binance::Binance;
+use crate::bybit::Bybit;
 use crate::cbr::Cbr;
+use crate::coinbase::Coinbase;
 use crate::coingecko::{self, CoinGecko};
 use crate::config::SourcesConfig;
 use crate::ecb::{Ecb, PublicationSchedule};
+use crate::http_source::{self, HttpSource};
+use crate::input::Machine;
+use crate::kraken::Kraken;
+use crate::okx::Okx;
 use crate::openexchangerates::OpenExchangeRates;
 use crate::polled::{Parts, Polled, Transport};
 use crate::poller::Schedule;
 use crate::protocol::Protocol;
-use crate::source::Source;
+use crate::source::{EventSink, Source};
 use crate::timetable::{Timetable, TimetableError};
-use kurs_core::{Clock, SourceId, SourceIdError, SourceKind};
+use crate::venue::codec::Codec;
+use crate::venue::sites::Site;
+use crate::venue::{self, Venue, VenueMeans};
+use kurs_core::{Clock, Pair, SourceId, SourceIdError, SourceKind};
 use kurs_net::Proxies;
 use kurs_net::http::HttpClient;
 use std::sync::Arc;
@@ -58,14 +67,27 @@ pub struct Means {
 pub enum BuildError {
     /// A timetable cannot be.
     #[error("sources.{0}: {1}")]
-    Timetable(&'static str, TimetableError),
+    Timetable(String, TimetableError),
+    /// A source that the user described cannot be understood.
+    #[error("sources.http.{0}.{1}")]
+    Http(String, String),
     /// A name is too long.
     #[error(transparent)]
     Id(#[from] SourceIdError),
 }
 
 /// Every source of this build by its name, best first by default.
-pub const NAMES: [&str; 5] = ["binance", "coingecko", "cbr", "ecb", "openexchangerates"];
+pub const NAMES: [&str; 9] = [
+    "binance",
+    "coinbase",
+    "kraken",
+    "bybit",
+    "okx",
+    "coingecko",
+    "cbr",
+    "ecb",
+    "openexchangerates",
+];
 
 /// Longest delay after passing failures of a source whose requests cost nothing. No delay goes
 /// beyond the next moment of the timetable.
@@ -100,27 +122,11 @@ pub fn build(
     };
     let mut built = Vec::new();
 
-    let binance = &config.binance;
-    if binance.enabled {
-        let (id, kind) = (shop.id("binance")?, SourceKind::Exchange);
-        let info = SourceInfo {
-            id,
-            kind,
-            priority: binance.priority,
-            hold_ms: binance.hold_ms,
-        };
-        let Means {
-            http,
-            proxies,
-            user_agent,
-            clock,
-        } = means.clone();
-        let source = Binance::new(binance.clone(), id, &user_agent, http, clock, proxies);
-        built.push(Built {
-            info,
-            source: Arc::new(source),
-        });
-    }
+    built.extend(shop.venue(&config.binance, Binance::new(), means)?);
+    built.extend(shop.venue(&config.coinbase, Coinbase::new(), means)?);
+    built.extend(shop.venue(&config.kraken, Kraken::new(), means)?);
+    built.extend(shop.venue(&config.bybit, Bybit::new(), means)?);
+    built.extend(shop.venue(&config.okx, Okx::new(), means)?);
 
     let coingecko = &config.coingecko;
     if coingecko.enabled {
@@ -194,7 +200,49 @@ pub fn build(
             },
         )?);
     }
+
+    for (name, http) in &config.http {
+        built.extend(shop.described(name, http)?);
+    }
     Ok(built)
+}
+
+/// A source as a machine, without sockets, with what pricing needs to know of it.
+pub struct BuiltMachine {
+    /// For pricing.
+    pub info: SourceInfo,
+    /// To be driven.
+    pub machine: Box<dyn Machine>,
+}
+
+/// Builds every enabled source as a machine, to be driven by recorded inputs. Nothing is sent
+/// or opened. `depth`: as in [`crate::Context`].
+///
+/// # Errors
+/// As [`build`].
+pub fn machines(
+    config: &SourcesConfig,
+    simulated: bool,
+    means: &Means,
+    events: &Arc<dyn EventSink>,
+    depth: &Arc<[Pair]>,
+) -> Result<Vec<BuiltMachine>, BuildError> {
+    let built = build(config, simulated, means)?;
+    let machines = built.into_iter().filter_map(|one| {
+        let machine = one.source.machine(events.clone(), depth.clone())?;
+        let info = one.info;
+        Some(BuiltMachine { info, machine })
+    });
+    Ok(machines.collect())
+}
+
+/// A key mostly comes with a quota, and who publishes once a day need not be asked every half
+/// minute for a page that is wrong.
+fn http_backoff_cap(config: &http_source::Config) -> Duration {
+    match config.given_key() {
+        Some(_) => QUOTA_BACKOFF_CAP,
+        None => (config.period.0 / 4).clamp(BACKOFF_CAP, QUOTA_BACKOFF_CAP),
+    }
 }
 
 /// What all sources are built with.
@@ -224,9 +272,65 @@ impl Shop<'_> {
         })
     }
 
+    fn venue<S: Site>(
+        &self,
+        config: &venue::Config<S>,
+        codec: impl Codec,
+        means: &Means,
+    ) -> Result<Option<Built>, BuildError> {
+        if !config.enabled {
+            return Ok(None);
+        }
+        let id = self.id(S::NAME)?;
+        let info = SourceInfo {
+            id,
+            kind: SourceKind::Exchange,
+            priority: config.priority,
+            hold_ms: config.hold_ms,
+        };
+        let means = VenueMeans {
+            http: means.http.clone(),
+            proxies: means.proxies.clone(),
+            user_agent: means.user_agent.clone(),
+            clock: means.clock.clone(),
+        };
+        let source = Arc::new(Venue::new(config, Arc::new(codec), id, means));
+        Ok(Some(Built { info, source }))
+    }
+
+    /// A source of the user's own. Where all venues are simulated it is used only if it is on
+    /// this machine: real prices must not get among invented ones.
+    fn described(
+        &self,
+        name: &str,
+        config: &http_source::Config,
+    ) -> Result<Option<Built>, BuildError> {
+        if !config.enabled {
+            return Ok(None);
+        }
+        if self.simulated && !config.is_loopback() {
+            tracing::info!(
+                source = name,
+                "not used: its prices are real, all others are simulated"
+            );
+            return Ok(None);
+        }
+        let protocol = HttpSource::new(config)
+            .map_err(|mistakes| BuildError::Http(name.to_owned(), mistakes.join("; ")))?;
+        let common = Common {
+            priority: config.priority,
+            hold_ms: config.hold_ms,
+            max_age_ms: config.max_age_ms,
+            backoff_cap: http_backoff_cap(config),
+            schedule: Timetable::new(config.anchor, config.period, config.zone.as_deref()),
+            protocol,
+        };
+        self.polled(name, config.kind, common).map(Some)
+    }
+
     fn polled<S: Schedule + 'static, P: Protocol>(
         &self,
-        name: &'static str,
+        name: &str,
         kind: SourceKind,
         common: Common<S, P>,
     ) -> Result<Built, BuildError> {
@@ -239,7 +343,7 @@ impl Shop<'_> {
             schedule,
             protocol,
         } = common;
-        let schedule = schedule.map_err(|error| BuildError::Timetable(name, error))?;
+        let schedule = schedule.map_err(|error| BuildError::Timetable(name.to_owned(), error))?;
         let parts = Parts {
             id,
             kind,
@@ -290,11 +394,21 @@ mod tests {
     #[test]
     fn without_a_key_open_exchange_rates_is_left_out() {
         let mut config = SourcesConfig::default();
-        assert_eq!(ids(&config, false), ["binance", "coingecko", "ecb", "cbr"]);
+        let usual = [
+            "binance",
+            "coinbase",
+            "kraken",
+            "bybit",
+            "okx",
+            "coingecko",
+            "ecb",
+            "cbr",
+        ];
+        assert_eq!(ids(&config, false), usual);
         config.openexchangerates.key = Some(Secret::new(" "));
-        assert_eq!(ids(&config, false).len(), 4);
+        assert_eq!(ids(&config, false).len(), 8);
         config.openexchangerates.key = Some(Secret::new("k"));
-        assert_eq!(ids(&config, false).len(), 5);
+        assert_eq!(ids(&config, false).len(), 9);
     }
 
     #[test]
@@ -309,7 +423,12 @@ mod tests {
     fn simulated_sources_are_marked_and_disabled_ones_absent() {
         let mut config = SourcesConfig::default();
         config.binance.enabled = false;
+        config.kraken.enabled = false;
+        config.okx.enabled = false;
         config.cbr.enabled = false;
-        assert_eq!(ids(&config, true), ["sim:coingecko", "sim:ecb"]);
+        assert_eq!(
+            ids(&config, true),
+            ["sim:coinbase", "sim:bybit", "sim:coingecko", "sim:ecb"]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! What every source is and is given.
 
+use crate::book::BookView;
+use crate::input::{Machine, Tap};
 use crate::stats::SourceStats;
 use async_trait::async_trait;
 use kurs_core::{Clock, Pair, SourceEvent, SourceId, SourceKind};
@@ -24,6 +26,11 @@ pub struct Context {
     /// The pairs to follow on streaming venues; a source takes those it lists and ignores the
     /// rest. Changes take effect without reconnecting the others.
     pub pairs: watch::Receiver<Arc<[Pair]>>,
+    /// The pairs whose order books are looked into: their best levels are delivered as
+    /// [`kurs_core::EventKind::Depth`].
+    pub depth: Arc<[Pair]>,
+    /// Sees everything that goes into the source, if somebody records it.
+    pub tap: Option<Arc<dyn Tap>>,
     /// Seed of the source's own randomness (jitter).
     pub seed: u64,
     /// Becomes true when the source must end; it closes its connections and returns.
@@ -63,6 +70,20 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// [`ListingError`] when the venue cannot be asked.
     async fn lists(&self, pair: Pair) -> Result<bool, ListingError>;
+
+    /// The order book of a pair, at most `levels` per side and never more than
+    /// [`crate::book::LEVELS_MAX`]; `None` when the source keeps no book of it.
+    fn book(&self, pair: Pair, levels: usize) -> Option<BookView> {
+        let _ = (pair, levels);
+        None
+    }
+
+    /// The same source without its sockets, from the very start, for recorded inputs; `None` for
+    /// one that cannot be driven so.
+    fn machine(&self, events: Arc<dyn EventSink>, depth: Arc<[Pair]>) -> Option<Box<dyn Machine>> {
+        let _ = (events, depth);
+        None
+    }
 
     /// Runs until shutdown. Never returns earlier and never panics on what the outside sends:
     /// failures are counted, backed off from, and tried again.

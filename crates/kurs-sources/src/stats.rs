@@ -21,11 +21,30 @@ pub struct SourceStats {
     pub failures: AtomicU64,
     /// Pairs with a price.
     pub pairs: AtomicU32,
+    /// Connections that were replaced by a successor before they ended.
+    pub overlaps: AtomicU64,
+    /// What the order books went through.
+    pub books: BookStats,
     last_message_at: AtomicI64,
     next_poll_at: AtomicI64,
     limited_until: AtomicI64,
     lag_ms: AtomicI64,
     condition: Mutex<Condition>,
+}
+
+/// What the order books of one source went through.
+#[derive(Debug, Default)]
+pub struct BookStats {
+    /// Books in step at present.
+    pub synced: AtomicU32,
+    /// Times a book was found out of step by its ids, by being crossed, or by a bound.
+    pub gaps: AtomicU64,
+    /// Times the checksum of a book was not the venue's.
+    pub checksum_failures: AtomicU64,
+    /// Books brought back in step after they were lost.
+    pub resyncs: AtomicU64,
+    /// Snapshots taken in, by stream or by REST.
+    pub snapshots: AtomicU64,
 }
 
 /// State with its reason.
@@ -51,6 +70,8 @@ impl SourceStats {
             reconnects: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             pairs: AtomicU32::new(0),
+            overlaps: AtomicU64::new(0),
+            books: BookStats::default(),
             last_message_at: AtomicI64::new(NEVER),
             next_poll_at: AtomicI64::new(NEVER),
             limited_until: AtomicI64::new(NEVER),

@@ -2,7 +2,7 @@
 
 mod binance_venue;
 
-use binance_venue::{Order, Peer, Rig, book_ticker, pair, soon};
+use binance_venue::{Order, Peer, Rig, book_ticker, diff, pair, soon};
 use kurs_core::{EventKind, Pair, SourceState, Tick};
 use kurs_sources::Source;
 use kurs_sources::binance::Config;
@@ -411,6 +411,69 @@ async fn a_symbol_that_is_no_longer_traded_is_left_out_of_the_poll() {
     peer.command(&["UNSUBSCRIBE", "ethusdt@bookTicker"]).await;
     rig.find(|event| tick(event).filter(|tick| tick.pair == pair("BTC-USDT")))
         .await;
+}
+
+/// Waits for a book of BTC-USDT whose best bid has this size.
+async fn book_with(rig: &Rig, size: &str) -> u64 {
+    soon(async {
+        loop {
+            let view = rig.source.book(pair("BTC-USDT"), 5);
+            let depth = view.as_ref().and_then(|view| view.depth.as_deref());
+            let found = depth.filter(|depth| depth.bids[0].size.to_string() == size);
+            if let Some(id) = found.and(view.as_ref()).and_then(|view| view.last_id) {
+                return id;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_book_is_joined_to_its_snapshot_and_joined_again_after_a_gap() {
+    let (mut rig, mut peer) = live(no_polls()).await;
+    let books = |rig: &Rig| {
+        let books = &rig.source.stats().books;
+        let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        (of(&books.gaps), of(&books.resyncs))
+    };
+    assert!(
+        rig.source.book(pair("ETH-USDT"), 5).is_none(),
+        "not followed"
+    );
+    rig.rest.lock().unwrap().snapshot_id = 10;
+    peer.say(diff("BTCUSDT", 9, 11, "2"));
+    assert_eq!(book_with(&rig, "2").await, 11);
+    peer.say(diff("BTCUSDT", 12, 12, "3"));
+    assert_eq!(book_with(&rig, "3").await, 12);
+    assert_eq!(books(&rig), (0, 0));
+    // 13 is missing; the first snapshot is too old, a later one is not.
+    peer.say(diff("BTCUSDT", 14, 15, "4"));
+    soon(async {
+        while rig
+            .source
+            .book(pair("BTC-USDT"), 5)
+            .unwrap()
+            .depth
+            .is_some()
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let view = rig.source.book(pair("BTC-USDT"), 5).unwrap();
+    assert_eq!(&*view.why, "order book out of step: a message is missing");
+    rig.rest.lock().unwrap().snapshot_id = 14;
+    assert_eq!(book_with(&rig, "4").await, 15);
+    assert_eq!(books(&rig), (1, 1));
+    // Prices went on all the while.
+    peer.say(book_ticker("BTCUSDT", 20, "100.20", "100.30"));
+    rig.find(|event| tick(event).filter(|tick| tick.event_id == Some(20)))
+        .await;
+    assert!(
+        peer.received.try_recv().is_err(),
+        "nothing was subscribed anew"
+    );
 }
 
 #[tokio::test]

@@ -170,6 +170,8 @@ pub fn rate(of: &str, id: UpdateId, value: &str) -> StoredRate {
         observed_at: Wall::from_unix_ms(1_000),
         published_at: Wall::from_unix_ms(1_001),
         valid_for: Duration::from_millis(5_000),
+        evidence: None,
+        depeg: None,
         choice: Arc::new(Choice {
             source: source("binance"),
             since: Wall::from_unix_ms(900),

@@ -2,11 +2,12 @@
 //! what follows, stamped with epoch and sequence.
 
 use crate::inbox::{Inbox, Message};
+use crate::outcome::{Numbering, Outcome};
 use crate::recorder::RecorderHandle;
-use kurs_bus::{Body, Bus, SourcePrice, Update};
-use kurs_core::{Clock, Epoch, Now, Rate, Seq, UpdateId};
-use kurs_pricing::{Effect, Engine, SourceRate};
-use kurs_store::{HistoryRow, StoredRate};
+use kurs_bus::{Body, Bus, Update};
+use kurs_core::{Clock, Epoch, Now};
+use kurs_pricing::{Effect, Engine};
+use kurs_store::StoredRate;
 use kurs_telemetry::metrics::WriterMetrics;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,45 +35,10 @@ pub struct Desk {
     pub epoch: Epoch,
 }
 
-/// Gives every update and row its identity.
-#[derive(Debug)]
-struct Stamp {
-    shard: u16,
-    epoch: Epoch,
-    updates: u64,
-    rows: u64,
-}
-
-impl Stamp {
-    fn update(&mut self) -> UpdateId {
-        self.updates += 1;
-        UpdateId {
-            shard: self.shard,
-            epoch: self.epoch,
-            seq: Seq(self.updates),
-        }
-    }
-
-    /// Rows count for themselves: a row is unique by pair, source and this id.
-    fn row(&mut self) -> UpdateId {
-        self.rows += 1;
-        UpdateId {
-            shard: self.shard,
-            epoch: self.epoch,
-            seq: Seq(self.rows),
-        }
-    }
-}
-
 impl Desk {
     /// Runs until the inbox is closed and empty.
     pub fn run(mut self) {
-        let mut stamp = Stamp {
-            shard: self.shard,
-            epoch: self.epoch,
-            updates: 0,
-            rows: 0,
-        };
+        let mut numbering = Numbering::new(self.shard, self.epoch);
         let mut messages = Vec::with_capacity(BATCH);
         let mut effects = Vec::new();
         let mut superseded = 0;
@@ -89,47 +55,43 @@ impl Desk {
                         self.metrics.events.inc();
                         self.engine.handle(now, &event, &mut effects);
                         if !effects.is_empty() {
-                            self.carry_out(&mut effects, now, &mut stamp);
+                            self.carry_out(&mut effects, now, &mut numbering);
                             let taken = self.clock.now().mono.since(event.received.mono);
                             self.metrics.ingest_to_publish.observe(taken);
                         }
                     }
-                    Message::Publish(body) => self.publish(stamp.update(), body),
+                    Message::Publish(body) => self.publish(numbering.update(body)),
                 }
             }
             self.engine.advance(now, &mut effects);
-            self.carry_out(&mut effects, now, &mut stamp);
+            self.carry_out(&mut effects, now, &mut numbering);
             let total = self.inbox.superseded();
             self.metrics.events_superseded.inc_by(total - superseded);
             superseded = total;
         }
     }
 
-    fn carry_out(&mut self, effects: &mut Vec<Effect>, now: Now, stamp: &mut Stamp) {
+    fn carry_out(&mut self, effects: &mut Vec<Effect>, now: Now, numbering: &mut Numbering) {
         for effect in effects.drain(..) {
-            match effect {
-                Effect::Publish(rate) => self.publish_rate(stamp.update(), rate),
-                Effect::PublishSource(rate) => {
-                    self.publish(stamp.update(), Body::SourcePrice(source_price(rate, now)));
+            match numbering.outcome(effect, now) {
+                Outcome::Update(update) => {
+                    if let Body::Rate(rate) = &update.body {
+                        self.recorder.current(StoredRate {
+                            id: update.id,
+                            rate: rate.clone(),
+                        });
+                    }
+                    self.publish(update);
                 }
-                Effect::Record(rate) => self.recorder.record(history_row(&rate, stamp.row())),
-                Effect::Withdraw(pair) => self.publish(stamp.update(), Body::Withdrawn(pair)),
-                Effect::Report(failover) => self.report(&failover),
+                Outcome::Row(row) => self.recorder.record(row),
+                Outcome::Report(failover) => self.report(&failover),
             }
         }
     }
 
-    fn publish_rate(&self, id: UpdateId, rate: Rate) {
-        self.recorder.current(StoredRate {
-            id,
-            rate: rate.clone(),
-        });
-        self.publish(id, Body::Rate(rate));
-    }
-
-    fn publish(&self, id: UpdateId, body: Body) {
+    fn publish(&self, update: Update) {
         self.metrics.updates_published.inc();
-        if let Err(error) = self.bus.publish(Arc::new(Update { id, body })) {
+        if let Err(error) = self.bus.publish(Arc::new(update)) {
             tracing::warn!(%error, "an update could not be published");
         }
     }
@@ -161,34 +123,5 @@ impl Desk {
             }
             _ => tracing::warn!(%pair, from, to, reason = %failover.reason, "changed its source"),
         }
-    }
-}
-
-fn source_price(rate: SourceRate, now: Now) -> SourcePrice {
-    SourcePrice {
-        source: rate.source,
-        pair: rate.pair,
-        value: rate.value,
-        bid: rate.bid,
-        ask: rate.ask,
-        state: rate.state,
-        why: rate.why,
-        observed_at: rate.observed_at.unwrap_or(rate.received_at),
-        received_at: rate.received_at,
-        published_at: now.wall,
-        valid_for: rate.valid_for,
-    }
-}
-
-fn history_row(rate: &SourceRate, id: UpdateId) -> HistoryRow {
-    HistoryRow {
-        pair: rate.pair,
-        source: rate.source,
-        id,
-        value: rate.value,
-        bid: rate.bid,
-        ask: rate.ask,
-        observed_at: rate.observed_at,
-        received_at: rate.received_at,
     }
 }

@@ -152,6 +152,7 @@ mod tests {
         let tick = Tick {
             pair,
             quote,
+            sizes: None,
             observed_at: None,
             valid_for: Duration::ZERO,
             event_id: None,

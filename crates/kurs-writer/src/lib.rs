@@ -4,18 +4,24 @@
 //! |---|---|
 //! | [`writer`] | [`Writer`]: starts all parts under a new epoch, and ends them in order |
 //! | [`inbox`] | [`Inbox`]: the bounded way from the sources' tasks to the engine's thread |
+//! | [`outcome`] | what follows from an effect of the engine, with its number |
+//! | [`capture`] | record what sources receive, and replay it through the same code |
 //! | [`desk`] | the engine's thread: events in; updates, rows and reports out |
 //! | [`recorder`] | the way from the engine's thread to the store |
-//! | [`tracking`] | tracked symbols, and the commands that change them |
+//! | [`commands`] | what Readers ask: books at once, changes in turn |
+//! | [`tracking`] | tracked symbols, and how they change |
 //! | `housekeeping` | old history goes, the recorder's state is told |
 //! | [`status`] | state and counters of the sources, told once a second |
 //!
 //! The engine's thread never waits for the bus, the store or a source. What arrives faster than
 //! it can be priced is merged: of several prices of one market only the newest is kept.
 
+pub mod capture;
+pub mod commands;
 pub mod desk;
 mod housekeeping;
 pub mod inbox;
+pub mod outcome;
 pub mod recorder;
 pub mod status;
 pub mod tracking;

@@ -1,9 +1,10 @@
 //! State and counters of the sources, told once a second.
 
 use crate::inbox::Inbox;
-use kurs_bus::{Body, SourceStatus};
-use kurs_core::SourceState;
-use kurs_sources::Source;
+use kurs_bus::{Body, BookCounts, SourceStatus};
+use kurs_core::{SourceId, SourceKind, SourceState};
+use kurs_pricing::SourceInfo;
+use kurs_sources::{Machine, Source, SourceStats};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,12 +18,40 @@ const DEAD_AFTER: u32 = 3;
 /// State and counters of a source at this moment.
 #[must_use]
 pub fn of(source: &dyn Source) -> SourceStatus {
-    let stats = source.stats();
+    of_stats(
+        source.id(),
+        source.kind(),
+        source.priority(),
+        source.stats(),
+    )
+}
+
+/// The same of a machine that is replayed.
+#[must_use]
+pub fn of_machine(machine: &dyn Machine, info: &SourceInfo) -> SourceStatus {
+    of_stats(info.id, info.kind, info.priority, machine.stats())
+}
+
+fn of_stats(
+    source: SourceId,
+    kind: SourceKind,
+    priority: u16,
+    stats: &SourceStats,
+) -> SourceStatus {
     let condition = stats.condition();
+    let books = &stats.books;
     SourceStatus {
-        source: source.id(),
-        kind: source.kind(),
-        priority: source.priority(),
+        books: BookCounts {
+            synced: books.synced.load(Ordering::Relaxed).into(),
+            gaps: books.gaps.load(Ordering::Relaxed),
+            checksum_failures: books.checksum_failures.load(Ordering::Relaxed),
+            resyncs: books.resyncs.load(Ordering::Relaxed),
+            snapshots: books.snapshots.load(Ordering::Relaxed),
+        },
+        overlaps: stats.overlaps.load(Ordering::Relaxed),
+        source,
+        kind,
+        priority,
         state: condition.state,
         why: condition.why,
         since: condition.since,

@@ -1,13 +1,13 @@
 //! Tracked symbols, and the commands that change them.
 
 use crate::inbox::Inbox;
-use kurs_bus::{Body, Bus, Command, Reply};
+use kurs_bus::{Body, Command, Reply, Request};
 use kurs_core::{Clock, Pair, TrackedSymbol};
 use kurs_sources::Source;
 use kurs_store::{Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// Most symbols that can be tracked.
 pub const SYMBOLS_MAX: usize = 5_000;
@@ -26,6 +26,8 @@ pub struct Tracking {
     pub followed: watch::Sender<Arc<[Pair]>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Pairs that policies name: followed whatever is tracked.
+    pub named: Vec<Pair>,
     symbols: Vec<TrackedSymbol>,
 }
 
@@ -38,6 +40,7 @@ impl Tracking {
         sources: Vec<Arc<dyn Source>>,
         followed: watch::Sender<Arc<[Pair]>>,
         clock: Arc<dyn Clock>,
+        named: Vec<Pair>,
     ) -> Self {
         Self {
             store,
@@ -45,6 +48,7 @@ impl Tracking {
             sources,
             followed,
             clock,
+            named,
             symbols: Vec::new(),
         }
     }
@@ -78,18 +82,24 @@ impl Tracking {
         }
     }
 
-    /// Answers commands until the bus ends or `stopped` turns true. A command that was begun is
-    /// answered first.
-    pub async fn serve(mut self, bus: Arc<dyn Bus>, mut stopped: watch::Receiver<bool>) {
+    /// Makes the changes asked for, one after the other, until nobody asks any more or `stopped`
+    /// turns true. A change that was begun is answered first.
+    pub async fn serve(
+        mut self,
+        mut changes: mpsc::Receiver<Request>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
         loop {
             let request = tokio::select! {
                 _ = stopped.wait_for(|ended| *ended) => return,
-                request = bus.next_request() => request,
+                request = changes.recv() => request,
             };
             let Some(request) = request else { return };
             let reply = match request.command {
                 Command::Track { symbol, pair } => self.track(symbol, pair.canonical()).await,
                 Command::Untrack { symbol } => self.untrack(&symbol).await,
+                // It changes nothing, and is answered before it could come here.
+                Command::Book { .. } => continue,
             };
             // Nobody may be waiting any more; the change stands all the same.
             let _ = request.reply.send(reply);
@@ -187,6 +197,7 @@ impl Tracking {
     /// Tells the sources what to follow, and the Readers what is tracked.
     fn tell(&self) {
         let mut pairs: Vec<Pair> = self.symbols.iter().map(|symbol| symbol.pair).collect();
+        pairs.extend(&self.named);
         pairs.sort_unstable();
         pairs.dedup();
         self.followed.send_replace(pairs.into());

@@ -1,5 +1,6 @@
 //! Starts all parts of the Writer under a new epoch, and ends them in order.
 
+use crate::commands;
 use crate::desk::Desk;
 use crate::housekeeping;
 use crate::inbox::Inbox;
@@ -9,7 +10,7 @@ use crate::tracking::Tracking;
 use kurs_bus::Bus;
 use kurs_core::{Clock, Epoch, Pair};
 use kurs_pricing::{Engine, EngineConfig};
-use kurs_sources::{Context, EventSink, Source};
+use kurs_sources::{Context, EventSink, Source, Tap};
 use kurs_store::Store;
 use kurs_telemetry::health::{Health, Status};
 use kurs_telemetry::metrics::{Counter, WriterMetrics};
@@ -51,6 +52,12 @@ pub struct Parts {
     pub health: Arc<Health>,
     /// How rows reach the store.
     pub recorder: RecorderConfig,
+    /// Sees everything that goes into the sources, if somebody records it.
+    pub tap: Option<Arc<dyn Tap>>,
+    /// Pairs whose order books pricing looks into.
+    pub depth: Arc<[Pair]>,
+    /// Pairs that policies name: followed whatever is tracked.
+    pub named: Vec<Pair>,
     /// How long history is kept.
     pub keep_history: Duration,
 }
@@ -109,6 +116,8 @@ impl Writer {
                 clock: Arc::clone(&parts.clock),
                 events: Arc::clone(&inbox) as Arc<dyn EventSink>,
                 pairs: follow.clone(),
+                depth: Arc::clone(&parts.depth),
+                tap: parts.tap.clone(),
                 seed: parts.seed.wrapping_add(index),
                 shutdown: sources_stopped.clone(),
             };
@@ -124,13 +133,19 @@ impl Writer {
             parts.sources.clone(),
             followed,
             Arc::clone(&parts.clock),
+            parts.named.clone(),
         );
         if let Err(error) = tracking.load(&parts.pairs).await {
             tracing::error!(%error, "cannot read the tracked symbols, follows the configured ones");
             tracking.load_without_store(&parts.pairs);
         }
         let mut helpers = JoinSet::new();
-        let commands = tracking.serve(Arc::clone(&parts.bus), shutdown.clone());
+        let commands = commands::serve(
+            Arc::clone(&parts.bus),
+            parts.sources.clone(),
+            tracking,
+            shutdown.clone(),
+        );
         let mut commands = tokio::spawn(commands);
         helpers.spawn(status::run(parts.sources.clone(), Arc::clone(&inbox)));
         helpers.spawn(housekeeping::prune(

@@ -183,6 +183,8 @@ fn rate(pair: &str, seq: u64) -> StoredRate {
         observed_at: Wall(0),
         published_at: Wall(0),
         valid_for: Duration::from_secs(5),
+        evidence: None,
+        depeg: None,
         choice: Arc::new(choice),
     };
     StoredRate { id: id(seq), rate }

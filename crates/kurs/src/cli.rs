@@ -2,8 +2,8 @@
 
 use crate::client::Client;
 use crate::commands::{
-    completions, config, convert, demo, doctor, get, health, history, migrate, pairs, serve, sim,
-    sources,
+    completions, config, convert, demo, doctor, explain, get, health, history, migrate, pairs,
+    record, replay, serve, sim, sources,
 };
 use crate::exit::Failure;
 use crate::output::{Form, Output};
@@ -126,6 +126,8 @@ pub enum Command {
     Sim(sim::SimArgs),
     /// Show rates
     Get(get::GetArgs),
+    /// Explain a rate: path, legs, every source, what was left out, and why
+    Explain(explain::ExplainArgs),
     /// Convert an amount
     Convert(convert::ConvertArgs),
     /// Show the sources and how they are
@@ -134,6 +136,10 @@ pub enum Command {
     Pairs(pairs::PairsArgs),
     /// Show the stored history of a pair
     History(history::HistoryArgs),
+    /// Record everything that the sources receive, for replay
+    Record(record::RecordArgs),
+    /// Run recorded captures through the same code, and print or serve the rates
+    Replay(replay::ReplayArgs),
     /// Bring the store to this program's version
     Migrate(migrate::MigrateArgs),
     /// Ask a server for its health; exit code 0 when well, 1 when not
@@ -208,10 +214,13 @@ mod tests {
             "demo",
             "sim",
             "get",
+            "explain",
             "convert",
             "sources",
             "pairs",
             "history",
+            "record",
+            "replay",
             "migrate",
             "health",
             "doctor",

@@ -5,6 +5,7 @@ pub mod config;
 pub mod convert;
 pub mod demo;
 pub mod doctor;
+pub mod explain;
 pub mod get;
 pub mod health;
 pub mod history;
@@ -12,6 +13,9 @@ pub mod man;
 pub mod migrate;
 pub mod openapi;
 pub mod pairs;
+mod progress;
+pub mod record;
+pub mod replay;
 pub mod serve;
 pub mod settings;
 pub mod sim;
@@ -31,6 +35,8 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(arguments) => serve::run(arguments, &global).await,
         Command::Demo(arguments) => demo::run(arguments, &global).await,
         Command::Sim(arguments) => sim::run(arguments, &global).await,
+        Command::Record(arguments) => record::run(arguments, &global).await,
+        Command::Replay(arguments) => replay::run(arguments, &global).await,
         Command::Migrate(arguments) => migrate::run(arguments, output).await,
         Command::Doctor(arguments) => doctor::run(arguments, output).await,
         Command::Config(arguments) => config::run(arguments, output),
@@ -48,6 +54,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         Command::Get(arguments) => interruptible(get::run(arguments, output)).await,
+        Command::Explain(arguments) => interruptible(explain::run(arguments, output)).await,
         Command::Convert(arguments) => interruptible(convert::run(arguments, output)).await,
         Command::Sources(arguments) => interruptible(sources::run(arguments, output)).await,
         Command::Pairs(arguments) => {

@@ -1,9 +1,12 @@
 //! Puts the parts together. Writer and Reader meet only in bus and store; each has its function
 //! here, and both run in one process unless roles say otherwise.
 
+mod capture;
+
 use crate::config::{Config, Role};
 use crate::exit::{Exit, Failure};
 use crate::supervise::supervise;
+pub(crate) use capture::{Prepared, ReplaySetup, head as capture_head, replay};
 use kurs_api::{ApiParts, ApiState};
 use kurs_bus::memory::MemoryBus;
 use kurs_bus::{Bus, Command, Reply};
@@ -12,10 +15,12 @@ use kurs_net::Proxies;
 use kurs_net::http::HttpClient;
 use kurs_pricing::EngineConfig;
 use kurs_reader::{Missing, RateView, ViewConfig};
+use kurs_sources::Tap;
 use kurs_sources::registry::{Built as BuiltSource, Means};
 use kurs_store::{Store, StoreError};
 use kurs_telemetry::metrics::{Build, RateReading, SourceReading};
 use kurs_telemetry::{Health, Metrics, Status};
+use kurs_writer::capture::Capture;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -42,6 +47,8 @@ pub struct Built {
     pub plan: watch::Sender<Arc<Plan>>,
     /// True when all sources are pointed at simulated venues.
     simulated: bool,
+    /// Records what the sources receive, if that is wanted.
+    capture: Option<Arc<Capture>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How each part is.
@@ -71,7 +78,20 @@ impl Plan {
 /// # Errors
 /// When the store cannot be opened, with what to do about it.
 pub fn build(config: &Config, simulated: bool) -> Result<Built, Failure> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    build_at(config, simulated, clock())
+}
+
+/// The machine's clocks.
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
+
+/// The same on another clock than the machine's.
+pub(crate) fn build_at(
+    config: &Config,
+    simulated: bool,
+    clock: Arc<dyn Clock>,
+) -> Result<Built, Failure> {
     let build = Build {
         version: env!("CARGO_PKG_VERSION"),
         commit: crate::COMMIT,
@@ -98,6 +118,7 @@ pub fn build(config: &Config, simulated: bool) -> Result<Built, Failure> {
         },
     );
     Ok(Built {
+        capture: capture::recorder(config, &plan.sources, simulated, &clock),
         bus: Arc::new(MemoryBus::new()),
         store,
         view: Arc::new(view),
@@ -111,7 +132,7 @@ pub fn build(config: &Config, simulated: bool) -> Result<Built, Failure> {
 }
 
 /// The sources that are switched on.
-fn sources(
+pub(crate) fn sources(
     config: &Config,
     simulated: bool,
     clock: &Arc<dyn Clock>,
@@ -119,16 +140,22 @@ fn sources(
     if !config.runs(Role::Writer) {
         return Ok(Vec::new());
     }
-    let failed = |error: String| Failure::new(Exit::Failure, error);
+    let means = means(clock)?;
+    kurs_sources::registry::build(&config.sources, simulated, &means)
+        .map_err(|error| Failure::new(Exit::Failure, error.to_string()))
+}
+
+/// What sources reach the world with.
+fn means(clock: &Arc<dyn Clock>) -> Result<Means, Failure> {
     let user_agent = concat!("kurs/", env!("CARGO_PKG_VERSION"));
-    let means = Means {
-        http: HttpClient::new(user_agent).map_err(|error| failed(error.to_string()))?,
+    let http = HttpClient::new(user_agent)
+        .map_err(|error| Failure::new(Exit::Failure, error.to_string()))?;
+    Ok(Means {
+        http,
         proxies: Arc::new(Proxies::from_environment(|name| std::env::var(name).ok())),
         user_agent: user_agent.to_owned(),
         clock: Arc::clone(clock),
-    };
-    kurs_sources::registry::build(&config.sources, simulated, &means)
-        .map_err(|error| failed(error.to_string()))
+    })
 }
 
 /// Brings the store to its version, then starts the roles of this process. A store that is away
@@ -147,6 +174,10 @@ pub async fn start_roles(built: Arc<Built>, config: Config, mut stopped: watch::
         roles.spawn(writer(Arc::clone(&built), stopped.clone()));
     }
     while roles.join_next().await.is_some() {}
+    if let Some(capture) = built.capture.clone() {
+        // An error is a panic of its thread, which has told it.
+        let _ = tokio::task::spawn_blocking(move || capture.finish()).await;
+    }
 }
 
 async fn prepare_store(built: &Built, config: &Config) {
@@ -201,16 +232,14 @@ async fn writer(built: Arc<Built>, mut stopped: watch::Receiver<bool>) {
 async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<bool>) {
     let panics = built.metrics.process.panics("writer");
     supervise("writer", panics, ended.clone(), || {
-        let infos = plan.sources.iter().map(|source| kurs_pricing::SourceInfo {
-            id: source.info.id,
-            kind: source.info.kind,
-            priority: source.info.priority,
-            hold: Duration::from_millis(source.info.hold_ms),
-        });
+        let infos = plan.sources.iter().map(|source| info(&source.info));
         let config = &plan.config;
-        let mut engine = EngineConfig::new(infos.collect(), config.directions.clone());
-        engine.policies = config.policy.clone();
+        for warning in config.warnings(built.clock.now().wall) {
+            tracing::warn!("{warning}");
+        }
+        let engine = engine(config, infos.collect());
         let sources = plan.sources.iter().map(|source| Arc::clone(&source.source));
+        let (depth, named) = (depth(config), engine.named_pairs());
         let parts = kurs_writer::Parts {
             bus: Arc::clone(&built.bus),
             store: Arc::clone(&built.store),
@@ -223,11 +252,36 @@ async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<b
             source_panics: built.metrics.process.panics("source"),
             health: Arc::clone(&built.health),
             recorder: config.recorder.clone(),
+            tap: built.capture.clone().map(|capture| capture as Arc<dyn Tap>),
+            depth,
+            named,
             keep_history: Duration::from_secs(u64::from(config.store.history_days) * 86_400),
         };
         kurs_writer::Writer::new(parts).run(ended.clone())
     })
     .await;
+}
+
+/// What pricing needs to know of a source.
+fn info(info: &kurs_sources::SourceInfo) -> kurs_pricing::SourceInfo {
+    kurs_pricing::SourceInfo {
+        id: info.id,
+        kind: info.kind,
+        priority: info.priority,
+        hold: Duration::from_millis(info.hold_ms),
+    }
+}
+
+/// The pairs whose order books pricing looks into.
+fn depth(config: &Config) -> Arc<[Pair]> {
+    engine(config, Vec::new()).depth_pairs().into()
+}
+
+/// How prices become rates, as it is configured.
+fn engine(config: &Config, sources: Vec<kurs_pricing::SourceInfo>) -> EngineConfig {
+    let mut engine = EngineConfig::new(sources, config.directions.clone());
+    engine.policies = config.policy.clone();
+    engine
 }
 
 /// Keys that a running process takes over, by their beginnings.
@@ -368,6 +422,12 @@ impl Built {
                     failures: status.failures,
                     reconnects: status.reconnects,
                     last_message_unix_ms: status.last_message_at.map(Wall::unix_ms),
+                    planned_reconnects: status.overlaps,
+                    lag_ms: status.lag_ms,
+                    books_synced: status.books.synced,
+                    book_gaps: status.books.gaps,
+                    book_checksum_failures: status.books.checksum_failures,
+                    book_resyncs: status.books.resyncs,
                 });
         }
         self.metrics.encode()

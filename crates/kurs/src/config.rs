@@ -31,11 +31,15 @@ pub use mistake::{Mistake, Mistakes};
 pub use sections::{BusConfig, Role, ShutdownConfig};
 
 use kurs_api::ApiConfig;
+use kurs_core::Wall;
 use kurs_core::{Pair, PairParser};
-use kurs_pricing::Policy;
+use kurs_pricing::config::Knowledge;
+use kurs_pricing::rule::syntax::RESERVED_NAMES;
+use kurs_pricing::{Policy, WrittenPolicy};
 use kurs_sources::config::SourcesConfig;
 use kurs_store::config::StoreConfig;
 use kurs_telemetry::{LogConfig, MetricsConfig};
+use kurs_writer::capture::CaptureConfig;
 use kurs_writer::recorder::RecorderConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -58,7 +62,10 @@ pub struct Config {
     /// restart; this list is not looked at again.
     #[serde(deserialize_with = "pairs_in_any_spelling")]
     pub pairs: Vec<Pair>,
-    /// How single pairs get their rate, by pair, where the default does not suit.
+    /// How single pairs get their rate, by pair, where the default does not suit: a table
+    /// [policy.BTC-USD] of keys, or a rule as a text. docs/pricing.md explains the kinds.
+    #[serde(deserialize_with = "kurs_pricing::config::written_policies")]
+    #[schemars(with = "BTreeMap<Pair, WrittenPolicy>")]
     pub policy: BTreeMap<Pair, Policy>,
     /// The HTTP server.
     pub http: ApiConfig,
@@ -70,6 +77,8 @@ pub struct Config {
     pub sources: SourcesConfig,
     /// How rows and current rates reach the store.
     pub recorder: RecorderConfig,
+    /// Whether and where everything that the sources receive is recorded, for `kurs replay`.
+    pub capture: CaptureConfig,
     /// What is logged, and how.
     pub log: LogConfig,
     /// What is measured.
@@ -100,6 +109,7 @@ impl Default for Config {
             bus: BusConfig::default(),
             sources: SourcesConfig::default(),
             recorder: RecorderConfig::default(),
+            capture: CaptureConfig::default(),
             log: LogConfig::default(),
             metrics: MetricsConfig::default(),
             shutdown: ShutdownConfig::default(),
@@ -122,6 +132,17 @@ fn pairs_in_any_spelling<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Pair>
     Ok(pairs)
 }
 
+/// What no answer of a bank can hold: the Bank of Russia prices in RUB, the ECB from EUR and
+/// without RUB since 2022. Exchanges may list anything.
+fn never_gives(source: &str, pair: Pair) -> bool {
+    let has = |asset: &str| pair.base.as_str() == asset || pair.quote.as_str() == asset;
+    match source {
+        "cbr" => !has("RUB"),
+        "ecb" => !has("EUR") || has("RUB"),
+        _ => false,
+    }
+}
+
 impl Config {
     /// Adds a sentence with the key path for everything that cannot be used.
     pub fn validate(&self, mistakes: &mut Vec<String>) {
@@ -131,24 +152,39 @@ impl Config {
                 mistakes.push(format!("{key}: more than {PAIRS_MAX} pairs"));
             }
         }
-        for (pair, policy) in &self.policy {
-            for source in &policy.sources {
-                if !kurs_sources::registry::NAMES.contains(&source.plain()) {
-                    let known = kurs_sources::registry::NAMES.join(", ");
-                    mistakes.push(format!(
-                        "policy.{pair}.sources: there is no source {source}; there are {known}"
-                    ));
-                }
-            }
-        }
+        self.validate_policies(mistakes);
         self.http.validate(mistakes);
         self.store.validate(mistakes);
         self.bus.validate(mistakes);
         self.sources.validate(mistakes);
         self.recorder.validate(mistakes);
+        self.capture.validate(mistakes);
         self.log.validate(mistakes);
         self.metrics.validate(mistakes);
         self.shutdown.validate(mistakes);
+    }
+
+    fn validate_policies(&self, mistakes: &mut Vec<String>) {
+        let sources = self.sources.names();
+        let knowledge = Knowledge {
+            sources: &sources,
+            never_gives,
+        };
+        kurs_pricing::config::validate(&self.policy, &knowledge, mistakes);
+        for name in self.sources.http.keys() {
+            if RESERVED_NAMES.contains(&name.as_str()) {
+                mistakes.push(format!(
+                    "sources.http.{name}: this word has a meaning in rules and answers; \
+                     choose another name"
+                ));
+            }
+        }
+    }
+
+    /// Sentences about what is allowed, but will hardly be meant at this time.
+    #[must_use]
+    pub fn warnings(&self, now: Wall) -> Vec<String> {
+        kurs_pricing::config::warnings(&self.policy, now)
     }
 
     fn validate_roles(&self, mistakes: &mut Vec<String>) {

@@ -89,7 +89,7 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
 }
 
 /// Readiness goes first, then the API, then the roles: what was accepted is answered and stored.
-async fn drain(
+pub(crate) async fn drain(
     built: &Built,
     config: &crate::config::Config,
     end_api: &watch::Sender<bool>,
@@ -123,12 +123,15 @@ fn reload_hook(built: &Arc<Built>) -> Hook {
 }
 
 /// The sockets of the API and, if it is apart, of probes and metrics.
-struct Listeners {
+pub(crate) struct Listeners {
     api: TcpListener,
     operations: Option<TcpListener>,
 }
 
-async fn bind(addr: &SocketAddr, ops_addr: Option<SocketAddr>) -> Result<Listeners, Failure> {
+pub(crate) async fn bind(
+    addr: &SocketAddr,
+    ops_addr: Option<SocketAddr>,
+) -> Result<Listeners, Failure> {
     let api = listen("http.addr", *addr).await?;
     let operations = match ops_addr {
         Some(addr) => Some(listen("http.ops_addr", addr).await?),
@@ -155,7 +158,7 @@ async fn listen(key: &str, addr: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 /// Starts the API on its sockets and says where it is.
-fn serve(
+pub(crate) fn serve(
     tasks: &mut JoinSet<()>,
     built: &Arc<Built>,
     config: &crate::config::Config,

@@ -105,7 +105,7 @@ pub(crate) fn add(call: Call) -> Work {
             }
             Reply::NotListed { why } => Err(Problem::new(Kind::NotListed, &*why)),
             Reply::Unavailable { why } => Err(Problem::new(Kind::WriterUnavailable, &*why)),
-            Reply::Untracked { .. } => Err(unfitting()),
+            _ => Err(unfitting()),
         }
     })
 }
@@ -131,7 +131,7 @@ pub(crate) fn remove(call: Call) -> Work {
             }
             Reply::Untracked { existed: false } => Err(not_tracked(&symbol)),
             Reply::Unavailable { why } => Err(Problem::new(Kind::WriterUnavailable, &*why)),
-            Reply::Tracked { .. } | Reply::NotListed { .. } => Err(unfitting()),
+            _ => Err(unfitting()),
         }
     })
 }
@@ -160,7 +160,7 @@ async fn shown(call: &Call, is_shown: impl Fn(&[TrackedSymbol]) -> bool) {
     let _ = tokio::time::timeout(SHOWN_WITHIN, wait).await;
 }
 
-async fn ask(call: &Call, command: Command) -> Result<Reply, Problem> {
+pub(crate) async fn ask(call: &Call, command: Command) -> Result<Reply, Problem> {
     call.api
         .bus
         .request(command, PATIENCE)
@@ -172,7 +172,7 @@ async fn ask(call: &Call, command: Command) -> Result<Reply, Problem> {
         })
 }
 
-fn unfitting() -> Problem {
+pub(crate) fn unfitting() -> Problem {
     Problem::new(
         Kind::WriterUnavailable,
         "the Writer's answer did not fit the question",

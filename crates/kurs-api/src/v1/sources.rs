@@ -42,6 +42,10 @@ pub(crate) struct SourceDocument {
     reconnects: u64,
     /// Requests that failed.
     failures: u64,
+    /// Connections that were replaced by a successor before they ended.
+    overlaps: u64,
+    /// What its order books went through; all zero for a source without books.
+    books: BooksDocument,
     /// When data last arrived.
     last_message_at: Option<Wall>,
     /// Time since then, milliseconds.
@@ -52,6 +56,21 @@ pub(crate) struct SourceDocument {
     limited_until: Option<Wall>,
     /// Receive time minus the venue's own time of the last dated frame, milliseconds.
     lag_ms: Option<i64>,
+}
+
+/// What the order books of a source went through since it started.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct BooksDocument {
+    /// Books that are in step at present.
+    synced: u64,
+    /// Messages found missing by their ids.
+    gaps: u64,
+    /// Books whose checksum was not the venue's.
+    checksum_failures: u64,
+    /// Books brought back in step after they were lost.
+    resyncs: u64,
+    /// Snapshots taken in.
+    snapshots: u64,
 }
 
 /// `GET /api/v1/sources`.
@@ -81,6 +100,14 @@ fn document(status: SourceStatus, now: Wall) -> SourceDocument {
         decode_errors: status.decode_errors,
         reconnects: status.reconnects,
         failures: status.failures,
+        overlaps: status.overlaps,
+        books: BooksDocument {
+            synced: status.books.synced,
+            gaps: status.books.gaps,
+            checksum_failures: status.books.checksum_failures,
+            resyncs: status.books.resyncs,
+            snapshots: status.books.snapshots,
+        },
         last_message_at: status.last_message_at,
         age_ms: age.map(|age| u64::try_from(age).unwrap_or(u64::MAX)),
         next_poll_at: status.next_poll_at,

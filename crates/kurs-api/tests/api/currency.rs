@@ -28,6 +28,7 @@ fn obliging(command: Command) -> Reply {
         Command::Untrack { symbol } => Reply::Untracked {
             existed: &*symbol == "BTCUSDT",
         },
+        Command::Book { source, pair, .. } => crate::books::shown(source, pair),
     }
 }
 

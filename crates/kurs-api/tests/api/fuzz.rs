@@ -409,6 +409,7 @@ async fn a_hundred_thousand_random_requests_get_declared_answers() {
             created: true,
         },
         kurs_bus::Command::Untrack { .. } => kurs_bus::Reply::Untracked { existed: false },
+        kurs_bus::Command::Book { source, pair, .. } => crate::books::shown(source, pair),
     });
     let document = harness.get("/openapi.json").await.json();
     let plan = Arc::new(Plan::new(&document, seed));

@@ -178,6 +178,8 @@ impl Harness {
             observed_at: now,
             published_at: now,
             valid_for,
+            evidence: None,
+            depeg: None,
             choice: Arc::new(choice),
         }));
     }
@@ -224,6 +226,8 @@ impl Harness {
             decode_errors: 0,
             reconnects: 0,
             failures: 0,
+            books: kurs_bus::BookCounts::default(),
+            overlaps: 0,
             last_message_at: Some(START),
             next_poll_at,
             limited_until: None,
@@ -249,6 +253,7 @@ impl Harness {
                 let mut tracked = view.tracked().to_vec();
                 let symbol = match &request.command {
                     Command::Track { symbol, .. } | Command::Untrack { symbol } => symbol.clone(),
+                    Command::Book { .. } => "".into(),
                 };
                 let reply = answer(request.command);
                 match &reply {

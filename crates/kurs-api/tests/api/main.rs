@@ -1,6 +1,8 @@
 //! The API over real sockets: a server on a free port, a view fed by hand, a store in memory.
 
 #[cfg(test)]
+mod books;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod conditional;

@@ -1,7 +1,7 @@
 //! What the connections of one chain share.
 
 use crate::settings::Settings;
-use crate::stream::StreamId;
+use crate::stream::{StreamId, StreamSpec};
 use std::collections::BTreeMap;
 
 /// What all connections of one chain share.
@@ -11,8 +11,8 @@ pub struct Common {
     pub settings: Settings,
     /// Jitter.
     pub random: fastrand::Rng,
-    /// Wanted streams; true for those that are watched.
-    pub desired: BTreeMap<StreamId, bool>,
+    /// Wanted streams.
+    pub desired: BTreeMap<StreamId, StreamSpec>,
     pub(super) last_number: u64,
 }
 
@@ -26,6 +26,12 @@ impl Common {
             desired: BTreeMap::new(),
             last_number: 0,
         }
+    }
+
+    /// True for a wanted stream whose silence says something.
+    #[must_use]
+    pub fn watches(&self, stream: StreamId) -> bool {
+        self.desired.get(&stream).is_some_and(|spec| spec.watched)
     }
 
     /// The number the next connection gets.

@@ -33,6 +33,18 @@ pub enum Event {
         /// One phrase for people.
         why: String,
     },
+    /// One stream was refused, whichever command asked for it.
+    StreamRefused {
+        /// Which.
+        stream: StreamId,
+        /// One phrase for people.
+        why: String,
+    },
+    /// A stream must begin anew: unsubscribed and subscribed again.
+    Renew {
+        /// Which.
+        stream: StreamId,
+    },
     /// The venue will close the connection soon.
     ShutdownNotice,
     /// A ping was answered.
@@ -64,6 +76,11 @@ pub enum Action {
         command: u64,
         /// What to unsubscribe.
         streams: Vec<StreamId>,
+    },
+    /// Send the dialect's sign of life.
+    KeepAlive {
+        /// Number of the connection.
+        connection: u64,
     },
     /// Close the connection, or stop connecting, and forget it.
     Close {

@@ -2,6 +2,8 @@
 
 use super::Engine;
 use crate::effect::{Effect, Failover};
+use crate::gate::Shut;
+use kurs_core::price::round_published;
 use kurs_core::{Choice, Now, RateState, Skipped, SourceState};
 use std::sync::Arc;
 
@@ -61,26 +63,37 @@ impl Engine {
     pub(super) fn skipped(&self, index: usize, candidate: usize) -> Vec<Skipped> {
         let slot = &self.pairs[index];
         let mut skipped: Vec<Skipped> = Vec::new();
-        for (position, better) in slot.candidates.iter().enumerate().take(candidate) {
-            let price = &self.prices[better.price];
-            let state = price.state;
-            let live = slot.live.get(position).copied().unwrap_or(false);
-            let why: Arc<str> = if live {
-                "live again, waiting for its hold time".into()
-            } else if state == SourceState::Live {
-                let from = price.quoted.pair.quote;
-                format!("no live way from {from} to {}", slot.pair.quote).into()
-            } else {
-                self.why(better.price)
-            };
-            let source = self.info(price.source).id;
-            let one = Skipped { source, state, why };
+        for position in 0..candidate.min(slot.candidates.len()) {
+            let one = self.skipped_one(index, position);
             // A source with two ways to the pair fails once.
             if !skipped.contains(&one) {
                 skipped.push(one);
             }
         }
         skipped
+    }
+
+    /// Why a candidate is not used.
+    pub(super) fn skipped_one(&self, index: usize, position: usize) -> Skipped {
+        let slot = &self.pairs[index];
+        let price = &self.prices[slot.candidates[position].price];
+        let state = price.state;
+        let live = slot.live.get(position).copied().unwrap_or(false);
+        let why: Arc<str> = if live {
+            "live again, waiting for its hold time".into()
+        } else if state == SourceState::Live {
+            match slot.gate.shut(price.source) {
+                Some(shut) => out_of_line(shut),
+                None => {
+                    let from = price.quoted.pair.quote;
+                    format!("no live way from {from} to {}", slot.pair.quote).into()
+                }
+            }
+        } else {
+            self.why(slot.candidates[position].price)
+        };
+        let source = self.info(price.source).id;
+        Skipped { source, state, why }
     }
 
     /// True when what is to be said of the better candidates differs from what was said.
@@ -111,6 +124,12 @@ impl Engine {
             SourceState::Syncing => "not in sync yet".into(),
         }
     }
+}
+
+/// What put a price out. It does not follow the price: a liar's every tick would be news.
+pub(super) fn out_of_line(shut: &Shut) -> Arc<str> {
+    let (value, against) = (round_published(shut.value), round_published(shut.against));
+    format!("out of line: {value} where the median was {against}").into()
 }
 
 /// What the passed-over sources are doing, in one phrase.

@@ -1,10 +1,16 @@
 //! What the engine remembers: a slot per source, per price of a source, and per pair.
 
+use super::plan::Plan;
 use crate::candidate::Candidate;
 use crate::cross::Market;
+use crate::depeg::is_peg;
 use crate::failover::Priority;
+use crate::gate::Gate;
 use crate::quoted::Quoted;
-use kurs_core::{Choice, Leg, Mono, Pair, RateState, SourceState};
+use kurs_core::rate::Depeg;
+use kurs_core::{Choice, Depth, Leg, Mono, Pair, RateState, SourceId, SourceState};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One source.
@@ -46,19 +52,31 @@ pub(super) struct PriceSlot {
     pub(super) published_at: Option<Mono>,
     /// It waits in the list of unpublished prices.
     pub(super) waiting: bool,
+    /// A stablecoin against its dollar.
+    pub(super) is_peg: bool,
+    /// The best levels of its book and until when they may be used.
+    pub(super) depth: Option<(Arc<Depth>, Mono)>,
 }
 
 impl PriceSlot {
     pub(super) fn new(source: usize, quoted: Quoted) -> Self {
         Self {
             source,
+            is_peg: is_peg(quoted.pair),
             quoted,
             state: SourceState::Live,
             untracked: false,
             readers: Vec::new(),
             published_at: None,
             waiting: false,
+            depth: None,
         }
+    }
+
+    /// The best levels of its book, if they are live.
+    pub(super) fn live_depth(&self, now: Mono) -> Option<&Arc<Depth>> {
+        let (depth, until) = self.depth.as_ref()?;
+        (now < *until).then_some(depth)
     }
 }
 
@@ -66,11 +84,23 @@ impl PriceSlot {
 #[derive(Debug)]
 pub(super) struct PairSlot {
     pub(super) pair: Pair,
+    /// How it is priced.
+    pub(super) plan: Arc<Plan>,
     /// Configured: stays even when no source gives it.
     pub(super) kept: bool,
     /// Ways to price it, best first.
     pub(super) candidates: Vec<Candidate>,
     pub(super) policy: Priority,
+    /// Which sources are out of line.
+    pub(super) gate: Gate,
+    /// Prices from here to there are of one mind, and when they last were.
+    pub(super) in_line: Option<InLine>,
+    /// The same for the medians of its rule, by where they stand in it.
+    pub(super) rule_gates: BTreeMap<usize, Gate>,
+    /// What the rate was made of last, where it is made of several.
+    pub(super) makeup: Option<Makeup>,
+    /// When it was last priced, where that is not done at every tick.
+    pub(super) priced_at: Option<Mono>,
     /// Which candidates are live; kept to save an allocation per tick.
     pub(super) live: Vec<bool>,
     /// When a better candidate will have paid its hold time.
@@ -85,26 +115,61 @@ pub(super) struct PairSlot {
     pub(super) queued: bool,
 }
 
+/// A narrow window in which a majority was found, kept so that the usual tick is settled by
+/// comparing alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InLine {
+    pub(super) low: Decimal,
+    pub(super) high: Decimal,
+    pub(super) at: Option<Mono>,
+}
+
+/// What a combined rate is made of; when it changes, the reason is told anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Makeup {
+    /// The sources in it.
+    pub(super) used: Vec<SourceId>,
+    /// Those left out.
+    pub(super) left_out: Vec<(SourceId, SourceState)>,
+    pub(super) state: RateState,
+}
+
 /// What was last published of a pair.
 #[derive(Debug, Clone)]
 pub(super) struct Published {
     pub(super) market: Market,
     /// The markets it is made of; `None` for a source's own price.
     pub(super) legs: Option<Arc<[Leg]>>,
+    pub(super) depeg: Option<Arc<[Depeg]>>,
     pub(super) state: RateState,
-    /// Candidate it came from.
-    pub(super) candidate: usize,
+    /// Candidate it came from; `None` when it was made of several.
+    pub(super) candidate: Option<usize>,
+    /// It may carry other prices on.
+    pub(super) carries: bool,
     pub(super) at: Mono,
     pub(super) valid_until: Mono,
 }
 
+impl Published {
+    /// True unless it was said to be over.
+    pub(super) const fn is_usable(&self) -> bool {
+        matches!(self.state, RateState::Fresh | RateState::Suspect)
+    }
+}
+
 impl PairSlot {
-    pub(super) fn new(pair: Pair) -> Self {
+    pub(super) fn new(pair: Pair, plan: Arc<Plan>) -> Self {
         Self {
             pair,
+            plan,
             kept: false,
             candidates: Vec::new(),
             policy: Priority::default(),
+            gate: Gate::default(),
+            in_line: None,
+            rule_gates: BTreeMap::new(),
+            makeup: None,
+            priced_at: None,
             live: Vec::new(),
             next_change: None,
             published: None,
@@ -137,10 +202,13 @@ impl PairSlot {
             })
             .collect();
         self.policy.rearrange(&from);
-        if let Some(published) = &mut self.published
-            && published.candidate >= at
+        if let Some(candidate) = self
+            .published
+            .as_mut()
+            .and_then(|published| published.candidate.as_mut())
+            && *candidate >= at
         {
-            published.candidate += 1;
+            *candidate += 1;
         }
         true
     }
@@ -154,7 +222,7 @@ impl PairSlot {
     pub(super) fn deadline(&self) -> Mono {
         let change = self.next_change.unwrap_or(Mono(u64::MAX));
         let expiry = match &self.published {
-            Some(published) if published.state == RateState::Fresh => published.valid_until,
+            Some(published) if published.is_usable() => published.valid_until,
             _ => Mono(u64::MAX),
         };
         change.min(expiry)

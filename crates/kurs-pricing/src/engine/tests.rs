@@ -1,5 +1,10 @@
+mod books;
+mod guard;
+mod medians;
+mod rules;
+
 use super::*;
-use kurs_core::{Price, Quote, Rate, RateState, SourceKind, Wall};
+use kurs_core::{Depth, Level, Price, Quote, Rate, RateState, SourceKind, Tick, Wall};
 use proptest::prelude::*;
 
 const HOLD: Duration = Duration::from_secs(10);
@@ -39,6 +44,7 @@ fn tick(market: &str, quote: Quote, valid_for: Duration) -> Tick {
     Tick {
         pair: pair(market),
         quote,
+        sizes: None,
         observed_at: None,
         valid_for,
         event_id: None,
@@ -46,6 +52,72 @@ fn tick(market: &str, quote: Quote, valid_for: Duration) -> Tick {
 }
 
 impl Desk {
+    /// Five exchanges and policies as a configuration file writes them, in JSON.
+    fn with(directions: &[&str], policies: &[(&str, &str)]) -> Self {
+        let sources = vec![
+            info("binance", SourceKind::Exchange, 1),
+            info("coinbase", SourceKind::Exchange, 2),
+            info("kraken", SourceKind::Exchange, 3),
+            info("bybit", SourceKind::Exchange, 4),
+            info("okx", SourceKind::Exchange, 5),
+            info("coingecko", SourceKind::Aggregator, 6),
+            info("cbr", SourceKind::Bank, 10),
+            info("ecb", SourceKind::Bank, 11),
+        ];
+        let directions = directions.iter().map(|text| pair(text)).collect();
+        let mut config = EngineConfig::new(sources, directions);
+        for (market, policy) in policies {
+            let written: crate::WrittenPolicy = serde_json::from_str(policy).unwrap();
+            config.policies.insert(pair(market), written.0);
+        }
+        Self {
+            engine: Engine::new(config),
+            ..Self::new(&[])
+        }
+    }
+
+    fn depth(&mut self, name: &str, market: &str, bids: &str, asks: &str) -> &mut Self {
+        let side = |text: &str| -> Box<[Level]> {
+            let level = |part: &str| {
+                let (at, size) = part.split_once('x').unwrap();
+                Level {
+                    price: price(at),
+                    size: size.parse().unwrap(),
+                }
+            };
+            text.split(' ').map(level).collect()
+        };
+        let depth = Some(Arc::new(Depth {
+            bids: side(bids),
+            asks: side(asks),
+        }));
+        let pair = pair(market);
+        self.say(
+            name,
+            EventKind::Depth {
+                pair,
+                depth,
+                valid_for: STREAM,
+            },
+        )
+    }
+
+    /// A tick whose bid and ask are half a percent of a percent around the value.
+    fn near(&mut self, name: &str, market: &str, value: &str) -> &mut Self {
+        let value: rust_decimal::Decimal = value.parse().unwrap();
+        let around = value * rust_decimal::Decimal::new(5, 5);
+        let (bid, ask) = ((value - around).to_string(), (value + around).to_string());
+        self.stream(name, market, &bid, &ask)
+    }
+
+    fn evidence(&self, market: &str) -> &kurs_core::rate::Evidence {
+        self.last(market).unwrap().evidence.as_ref().unwrap()
+    }
+
+    fn reason(&self, market: &str) -> &str {
+        &self.last(market).unwrap().choice.reason
+    }
+
     fn new(directions: &[&str]) -> Self {
         let sources = vec![
             info("binance", SourceKind::Exchange, 1),

@@ -55,6 +55,8 @@ impl Desk {
             observed_at: now,
             published_at: now,
             valid_for,
+            evidence: None,
+            depeg: None,
             choice: Arc::new(Choice {
                 source: source(by),
                 since: now,
@@ -409,6 +411,8 @@ fn status_of(name: &str, state: SourceState) -> kurs_bus::SourceStatus {
         decode_errors: 0,
         reconnects: 0,
         failures: 0,
+        books: kurs_bus::BookCounts::default(),
+        overlaps: 0,
         last_message_at: None,
         next_poll_at: None,
         limited_until: None,

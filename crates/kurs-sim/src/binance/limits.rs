@@ -1,6 +1,7 @@
 //! Binance's limits. Times are milliseconds since the sim started.
 
 use crate::config::BinanceLimits;
+use crate::ws::window::RateWindow;
 use std::collections::VecDeque;
 
 /// REST weight, bans, and connection attempts of all clients together: they share one address.
@@ -11,7 +12,7 @@ pub(crate) struct Limits {
     used: u32,
     refused: u32,
     banned_until_ms: u64,
-    attempts_ms: VecDeque<u64>,
+    attempts: RateWindow,
 }
 
 /// What becomes of a request.
@@ -27,12 +28,12 @@ const MINUTE_MS: u64 = 60_000;
 impl Limits {
     pub(crate) const fn new(config: BinanceLimits) -> Self {
         Self {
+            attempts: RateWindow::new(config.attempts_per_five_minutes, 5 * MINUTE_MS),
             config,
             minute: 0,
             used: 0,
             refused: 0,
             banned_until_ms: 0,
-            attempts_ms: VecDeque::new(),
         }
     }
 
@@ -79,19 +80,7 @@ impl Limits {
 
     /// Whether one more connection may be opened.
     pub(crate) fn attempt(&mut self, now_ms: u64) -> bool {
-        let window = 5 * MINUTE_MS;
-        while self
-            .attempts_ms
-            .front()
-            .is_some_and(|at| now_ms.saturating_sub(*at) >= window)
-        {
-            self.attempts_ms.pop_front();
-        }
-        if self.attempts_ms.len() >= self.config.attempts_per_five_minutes {
-            return false;
-        }
-        self.attempts_ms.push_back(now_ms);
-        true
+        self.attempts.allows(now_ms)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::frames::levels;
 use super::limits::Ruling;
 use crate::capture;
-use crate::faults::{Channel, WrongPrice, price_text};
+use crate::faults::{Channel, FaultKind, WrongPrice, price_text};
 use crate::http::query::Query;
 use crate::http::reply::Reply;
 use crate::market::symbol::{SymbolMarket, Top};
@@ -12,6 +12,9 @@ use crate::shared::Shared;
 use crate::venue::Venue;
 use kurs_core::Wall;
 use serde_json::{Value, json};
+
+/// A stale snapshot is so many changes old: more than any client has buffered.
+const STALE_BY: u64 = 10_000_000;
 
 /// Answers one request; weight is counted first.
 pub(crate) fn answer(route: &str, query: &Query, shared: &Shared) -> Reply {
@@ -192,8 +195,14 @@ fn depth(query: &Query, shared: &Shared) -> Reply {
     let Some(symbol) = market.symbol(&name) else {
         return invalid_symbol();
     };
-    let snapshot = symbol.snapshot(depth_limit(query));
+    let mut snapshot = symbol.snapshot(depth_limit(query));
     drop(market);
+    if shared
+        .board
+        .take(Venue::Binance, &FaultKind::StaleSnapshot, &name)
+    {
+        snapshot.last_id = snapshot.last_id.saturating_sub(STALE_BY).max(1);
+    }
     let wrong = wrong(shared, &name);
     Reply::json(
         200,

@@ -2,10 +2,12 @@
 
 use super::file::{Capture, CaptureError, Frame};
 use super::{CaptureConfig, CaptureState, Speed};
-use crate::binance::hub;
+use crate::binance;
+use crate::faults::Stage;
 use crate::shared::Shared;
 use crate::state::VenueState;
 use crate::venue::Venue;
+use crate::ws::outlet::Delivery;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -207,19 +209,29 @@ impl Player {
             .hub
             .recipients(&frame.streams, self.0.config.all);
         let mut sent = 0;
-        for recipient in recipients {
-            let text = if recipient.combined {
+        let stage = frame
+            .streams
+            .first()
+            .map_or(Stage::Frame, |stream| binance::stage_of(stream));
+        for (outlet, wire) in recipients {
+            let text = if wire.combined {
                 &frame.wrapped
             } else {
                 &frame.payload
             };
-            let faulted = hub::as_faults_allow(shared, text, &frame.symbol, Instant::now());
-            let Some((outgoing, copies)) = faulted else {
+            let delivery = Delivery {
+                shared,
+                venue: Venue::Binance,
+                stage,
+                symbol: Some(&frame.symbol),
+                now: Instant::now(),
+            };
+            let Some((outgoing, copies)) = delivery.as_faults_allow(text) else {
                 continue;
             };
             for _ in 0..copies {
                 // Waits while the client reads slowly; a client that is gone gets nothing.
-                if recipient.sender.send(outgoing.clone()).await.is_ok() {
+                if outlet.sender.send(outgoing.clone()).await.is_ok() {
                     sent += 1;
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::{Channel, Fault, FaultKind, FaultWord, WrongPrice};
 use crate::venue::Venue;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -23,6 +23,8 @@ pub(crate) enum Stage {
     Handshake,
     /// A frame is to be sent.
     Frame,
+    /// A frame is to be sent that changes an order book the client has.
+    Diff,
     /// A REST request is to be answered.
     Request,
 }
@@ -30,7 +32,7 @@ pub(crate) enum Stage {
 impl Stage {
     const fn channel(self) -> Channel {
         match self {
-            Self::Handshake | Self::Frame => Channel::Ws,
+            Self::Handshake | Self::Frame | Self::Diff => Channel::Ws,
             Self::Request => Channel::Rest,
         }
     }
@@ -42,13 +44,20 @@ impl Stage {
             | FaultKind::Reset
             | FaultKind::Refuse
             | FaultKind::Flap { .. }
-            | FaultKind::Status { .. } => !matches!(self, Self::Frame),
-            FaultKind::Duplicate { .. } => matches!(self, Self::Frame),
+            | FaultKind::Status { .. } => matches!(self, Self::Handshake | Self::Request),
+            FaultKind::Duplicate { .. } => matches!(self, Self::Frame | Self::Diff),
+            FaultKind::Gap { .. } => matches!(self, Self::Diff),
             FaultKind::Stall { .. }
             | FaultKind::Drop { .. }
             | FaultKind::Malformed { .. }
             | FaultKind::WrongPrice(_) => !matches!(self, Self::Handshake),
             FaultKind::Delay(_) => true,
+            // These strike where the frame or the answer is made: see `Board::take`.
+            FaultKind::Checksum
+            | FaultKind::Crossed
+            | FaultKind::StaleSnapshot
+            | FaultKind::Restart
+            | FaultKind::Garbage => false,
         }
     }
 }
@@ -221,6 +230,7 @@ impl Board {
             let kind = entry.word.fault.kind.clone();
             let strikes = match &kind {
                 FaultKind::Drop { percent }
+                | FaultKind::Gap { percent }
                 | FaultKind::Duplicate { percent }
                 | FaultKind::Malformed { percent } => dice.u8(0..100) < *percent,
                 FaultKind::Flap { .. } => down,
@@ -239,7 +249,7 @@ impl Board {
                     verdict.frozen |= !pongs;
                 }
                 FaultKind::Delay(delay) => verdict.delay += delay,
-                FaultKind::Drop { .. } => verdict.drop = true,
+                FaultKind::Drop { .. } | FaultKind::Gap { .. } => verdict.drop = true,
                 FaultKind::Duplicate { .. } => verdict.duplicate = true,
                 FaultKind::Malformed { .. } => verdict.malformed = true,
                 FaultKind::Status {
@@ -249,17 +259,53 @@ impl Board {
                     verdict.status = Some((status, retry_after_seconds));
                 }
                 FaultKind::WrongPrice(wrong) => verdict.wrong_price = Some(wrong),
+                FaultKind::Checksum
+                | FaultKind::Crossed
+                | FaultKind::StaleSnapshot
+                | FaultKind::Restart
+                | FaultKind::Garbage => {}
             }
         }
-        let spent = entries.len();
-        entries.retain(|entry| entry.hits_left != Some(0));
-        let healed = spent != entries.len();
-        self.any.store(!entries.is_empty(), Ordering::Release);
+        self.sweep(inner);
+        verdict
+    }
+
+    /// Whether a fault of this kind strikes a frame or an answer about a symbol that is just
+    /// being made. Counts hits.
+    pub(crate) fn take(&self, venue: Venue, kind: &FaultKind, symbol: &str) -> bool {
+        if !self.any.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut inner = self.inner.lock();
+        let meant = |entry: &&mut Entry| {
+            let of = entry.word.fault.scope.symbol.as_deref();
+            entry.word.venue == venue
+                && entry.word.fault.kind == *kind
+                && of.is_none_or(|of| of == symbol)
+        };
+        let strikes = inner.entries.iter_mut().filter(meant).any(Entry::hit);
+        self.sweep(inner);
+        strikes
+    }
+
+    /// Whether this venue's connections are flooded with nonsense at present.
+    pub(crate) fn is_flooding(&self, venue: Venue) -> bool {
+        let floods = |entry: &Entry| {
+            entry.word.venue == venue && entry.word.fault.kind == FaultKind::Garbage
+        };
+        self.any.load(Ordering::Acquire) && self.inner.lock().entries.iter().any(floods)
+    }
+
+    /// Forgets the faults that have no hit left.
+    fn sweep(&self, mut inner: MutexGuard<'_, Inner>) {
+        let before = inner.entries.len();
+        inner.entries.retain(|entry| entry.hits_left != Some(0));
+        let healed = before != inner.entries.len();
+        self.any.store(!inner.entries.is_empty(), Ordering::Release);
         drop(inner);
         if healed {
             self.changed.send_modify(|version| *version += 1);
         }
-        verdict
     }
 
     /// Whether this venue's connections neither read nor write at present.
@@ -329,68 +375,4 @@ impl Board {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FRAME: Occasion<'_> = Occasion {
-        venue: Venue::Binance,
-        stage: Stage::Frame,
-        symbol: Some("BTCUSDT"),
-        route: "",
-    };
-
-    #[test]
-    fn a_fault_hits_only_its_scope_and_heals_after_its_hits() {
-        let board = Board::new(1);
-        let now = Instant::now();
-        let fault = Fault::new(FaultKind::Malformed { percent: 100 });
-        board.set(Venue::Binance, fault.for_symbol("BTCUSDT").times(2), now);
-        let other = Occasion {
-            symbol: Some("ETHUSDT"),
-            ..FRAME
-        };
-        assert!(!board.judge(&other, now).malformed);
-        assert!(board.judge(&FRAME, now).malformed);
-        assert!(board.judge(&FRAME, now).malformed);
-        assert!(!board.judge(&FRAME, now).malformed);
-        assert!(board.list().is_empty());
-    }
-
-    #[test]
-    fn a_flap_is_down_first_and_tells_each_fall_once() {
-        let board = Board::new(1);
-        let start = Instant::now();
-        let period = Duration::from_millis(1_000);
-        board.set(
-            Venue::Binance,
-            Fault::new(FaultKind::Flap { period }),
-            start,
-        );
-        let at = |ms| start + Duration::from_millis(ms);
-        let handshake = Occasion {
-            stage: Stage::Handshake,
-            ..FRAME
-        };
-        assert_eq!(board.judge(&handshake, at(100)).close, Some(Close::Reset));
-        assert!(board.gone_down(at(100)).is_empty());
-        assert_eq!(board.judge(&handshake, at(600)).close, None);
-        assert!(board.gone_down(at(600)).is_empty());
-        assert_eq!(board.gone_down(at(1_100)), [(Venue::Binance, None)]);
-        assert!(board.gone_down(at(1_200)).is_empty());
-    }
-
-    #[test]
-    fn percentages_are_kept() {
-        let board = Board::new(7);
-        let now = Instant::now();
-        board.set(
-            Venue::Binance,
-            Fault::new(FaultKind::Drop { percent: 30 }),
-            now,
-        );
-        let lost = (0..10_000)
-            .filter(|_| board.judge(&FRAME, now).drop)
-            .count();
-        assert!((2_700..3_300).contains(&lost), "{lost} of 10000");
-    }
-}
+mod tests;

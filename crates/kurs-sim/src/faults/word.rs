@@ -19,8 +19,11 @@ use thiserror::Error;
 /// | `delay` | `ms` |
 /// | `drop`, `duplicate`, `malformed` | `percent` (100) |
 /// | `status`, or the number itself such as `429` | `status`, `retry_after` (seconds) |
-/// | `wrong_price` | `factor` (decimal, a string in JSON) or `raw` (any text) |
+/// | `wrong_price`, also called `poison` | `factor` (decimal, a string in JSON) or `raw` (any text) |
 /// | `flap` | `period_ms` (1000) |
+/// | `gap` | `percent`; without it `times` is 1: the next diff is lost |
+/// | `checksum`, `crossed`, `stale_snapshot` | `times` is 1 unless given |
+/// | `restart`, `garbage` | |
 ///
 /// Every fault takes `channel` (`ws`, `rest`), `symbol`, `route` (end of the path) and `times`
 /// (hits until it heals by itself).
@@ -41,7 +44,7 @@ pub enum FaultError {
     Venue(#[from] UnknownVenue),
     /// The fault is not known.
     #[error(
-        "{0:?} is no fault; there are cut, reset, refuse, stall, delay, drop, duplicate, malformed, wrong_price, flap and a status such as 429"
+        "{0:?} is no fault; there are cut, reset, refuse, stall, delay, drop, duplicate, malformed, wrong_price (or poison), flap, gap, checksum, crossed, stale_snapshot, restart, garbage and a status such as 429"
     )]
     Unknown(String),
     /// A value is missing or out of range.
@@ -51,6 +54,14 @@ pub enum FaultError {
         key: String,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// The venue has nothing that this fault could break.
+    #[error("{venue} has nothing that {fault:?} could break")]
+    Misplaced {
+        /// The venue.
+        venue: Venue,
+        /// The fault.
+        fault: String,
     },
     /// Not written as `venue:fault[:key=value]...`.
     #[error("a fault is written venue:fault[:key=value]..., such as coingecko:429:retry_after=30")]
@@ -142,7 +153,15 @@ impl Written {
                 percent: self.percent()?,
             },
             "status" => self.status(self.status.unwrap_or(0))?,
-            "wrong_price" => FaultKind::WrongPrice(match (self.factor, &self.raw) {
+            "gap" => FaultKind::Gap {
+                percent: self.percent()?,
+            },
+            "checksum" => FaultKind::Checksum,
+            "crossed" => FaultKind::Crossed,
+            "stale_snapshot" => FaultKind::StaleSnapshot,
+            "restart" => FaultKind::Restart,
+            "garbage" => FaultKind::Garbage,
+            "wrong_price" | "poison" => FaultKind::WrongPrice(match (self.factor, &self.raw) {
                 (Some(factor), None) => WrongPrice::Factor(factor),
                 (None, Some(raw)) if raw.len() <= 400 => WrongPrice::Raw(raw.clone()),
                 _ => return Err(wrong("wrong_price", "needs either factor or raw")),
@@ -158,12 +177,28 @@ impl Written {
     }
 }
 
+/// Hits of a fault that is written without `times`.
+const fn times_unless_given(kind: &FaultKind, percent: Option<u8>) -> Option<u32> {
+    match kind {
+        FaultKind::Gap { .. } if percent.is_none() => Some(1),
+        FaultKind::Checksum | FaultKind::Crossed | FaultKind::StaleSnapshot => Some(1),
+        _ => None,
+    }
+}
+
 impl TryFrom<Written> for FaultWord {
     type Error = FaultError;
 
     fn try_from(written: Written) -> Result<Self, FaultError> {
-        let venue = written.venue.parse()?;
+        let venue: Venue = written.venue.parse()?;
         let kind = written.kind()?;
+        if !kind.fits(venue) {
+            return Err(FaultError::Misplaced {
+                venue,
+                fault: written.fault,
+            });
+        }
+        let unless_given = times_unless_given(&kind, written.percent);
         let Written {
             channel,
             symbol,
@@ -179,7 +214,7 @@ impl TryFrom<Written> for FaultWord {
                     channel,
                     symbol,
                     route,
-                    times,
+                    times: times.or(unless_given),
                 },
             },
         })
@@ -250,6 +285,15 @@ impl From<FaultWord> for Written {
                 written.period_ms = millis(period);
                 "flap"
             }
+            FaultKind::Gap { percent } => {
+                written.percent = Some(percent);
+                "gap"
+            }
+            FaultKind::Checksum => "checksum",
+            FaultKind::Crossed => "crossed",
+            FaultKind::StaleSnapshot => "stale_snapshot",
+            FaultKind::Restart => "restart",
+            FaultKind::Garbage => "garbage",
         };
         written.fault = name.to_owned();
         written
@@ -312,61 +356,4 @@ impl FromStr for FaultWord {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_and_its_json_mean_the_same() {
-        let cases = [
-            ("binance:stall", r#"{"venue":"binance","fault":"stall"}"#),
-            (
-                "coingecko:429:retry_after=30",
-                r#"{"venue":"coingecko","fault":"429","retry_after":30}"#,
-            ),
-            (
-                "binance:wrong_price:raw=NaN:symbol=BTCUSDT",
-                r#"{"venue":"binance","fault":"wrong_price","raw":"NaN","symbol":"BTCUSDT"}"#,
-            ),
-            (
-                "cbr:wrong_price:factor=0.1",
-                r#"{"venue":"cbr","fault":"wrong_price","factor":"0.1"}"#,
-            ),
-            (
-                "binance:malformed:percent=5:channel=ws:times=1",
-                r#"{"venue":"binance","fault":"malformed","percent":5,"channel":"ws","times":1}"#,
-            ),
-            (
-                "ecb:delay:ms=250",
-                r#"{"venue":"ecb","fault":"delay","ms":250}"#,
-            ),
-        ];
-        for (word, json) in cases {
-            let from_word: FaultWord = word.parse().unwrap();
-            let from_json: FaultWord = serde_json::from_str(json).unwrap();
-            assert_eq!(from_word, from_json, "{word}");
-            let printed = serde_json::to_string(&from_word).unwrap();
-            assert_eq!(
-                serde_json::from_str::<FaultWord>(&printed).unwrap(),
-                from_word,
-                "{printed}"
-            );
-        }
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        for (word, named) in [
-            ("binance", "venue:fault"),
-            ("mtgox:stall", "mtgox"),
-            ("binance:explode", "explode"),
-            ("binance:drop:percent=101", "percent"),
-            ("binance:delay", "ms"),
-            ("binance:200", "status"),
-            ("binance:stall:colour=red", "colour"),
-            ("binance:wrong_price", "factor"),
-        ] {
-            let error = word.parse::<FaultWord>().unwrap_err().to_string();
-            assert!(error.contains(named), "{word}: {error}");
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,8 @@ use crate::http::reply::Reply;
 use crate::http::socket::{Socket, Switch};
 use crate::shared::Shared;
 use crate::venue::Venue;
-use crate::{cbr, coingecko, control, ecb, openexchangerates};
+use crate::ws;
+use crate::{bybit, cbr, coinbase, coingecko, control, ecb, kraken, okx, openexchangerates};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Full;
@@ -93,8 +94,10 @@ async fn respond(
     let Some((venue, route)) = Venue::of_path(&path) else {
         return Ok(Reply::html(404, "not found").into_response());
     };
-    if venue == Venue::Binance && binance::is_stream_path(&route) {
-        return binance::socket::upgrade(request, route.into_owned(), shared, origin).await;
+    let asks = ws::handshake::is_asked(request.headers());
+    if ws::is_stream_path(venue, &route) && (asks || venue == Venue::Binance) {
+        let route = route.into_owned();
+        return ws::handshake::upgrade(request, venue, route, shared, origin).await;
     }
     let route = &*route;
     shared.registry.name(origin.id, venue, Channel::Rest);
@@ -103,10 +106,11 @@ async fn respond(
         .ledger
         .note_request(venue, route, &query_text, shared.up_ms());
     let query = Query::parse(&query_text);
+    let symbol = symbol_asked(venue, route, &query, &shared);
     let occasion = Occasion {
         venue,
         stage: Stage::Request,
-        symbol: query.get("symbol"),
+        symbol: symbol.as_deref(),
         route,
     };
     let verdict = shared.board.judge(&occasion, Instant::now());
@@ -116,6 +120,9 @@ async fn respond(
         None if request.method() != Method::GET => Reply::html(405, "method not allowed"),
         None => match venue {
             Venue::Binance => binance::rest::answer(route, &query, &shared),
+            Venue::Coinbase | Venue::Kraken | Venue::Bybit | Venue::Okx => {
+                exchange_answer(venue, route, &query, &shared)
+            }
             Venue::Coingecko => coingecko::answer(route, &query, request.headers(), &shared),
             Venue::OpenExchangeRates => {
                 openexchangerates::answer(route, &query, &query_text, request.headers(), &shared)
@@ -129,6 +136,43 @@ async fn respond(
     }
     shared.ledger.note_status(&noted, reply.status);
     Ok(reply.into_response())
+}
+
+/// The symbol a request is about, in the word the faults use for it.
+fn symbol_asked(venue: Venue, route: &str, query: &Query, shared: &Shared) -> Option<String> {
+    let parameter = |name: &str| query.get(name).map(str::to_owned);
+    match venue {
+        Venue::Coinbase => {
+            let product = route.strip_prefix("/products/")?.split('/').next()?;
+            Some(product.to_owned())
+        }
+        Venue::Kraken => kraken::rest::symbol_of(query.get("pair")?, shared.exchange(venue)?),
+        Venue::Okx => parameter("instId"),
+        _ => parameter("symbol"),
+    }
+}
+
+/// An answer of Coinbase, Kraken, Bybit or OKX; their limits are judged first.
+fn exchange_answer(venue: Venue, route: &str, query: &Query, shared: &Shared) -> Reply {
+    let Some(exchange) = shared.exchange(venue) else {
+        return Reply::html(404, "not found");
+    };
+    if !exchange.allows_request(shared.up_ms()) {
+        shared
+            .ledger
+            .with(venue, |state| state.violations.too_many_requests += 1);
+        return match venue {
+            Venue::Kraken => kraken::rest::too_many_requests(),
+            Venue::Bybit => bybit::rest::refusal(403),
+            _ => refusal(venue, 429, None, shared),
+        };
+    }
+    match venue {
+        Venue::Coinbase => coinbase::rest::answer(route, query, exchange, shared),
+        Venue::Kraken => kraken::rest::answer(route, query, exchange, shared),
+        Venue::Bybit => bybit::rest::answer(route, query, exchange, shared),
+        _ => okx::rest::answer(route, query, exchange, shared),
+    }
 }
 
 /// Carries out the part of a verdict that comes before the answer; gives the status that
@@ -172,6 +216,10 @@ pub(crate) fn refusal(
 ) -> Reply {
     let reply = match venue {
         Venue::Binance => binance::rest::refusal(status, retry_after_seconds, shared.wall()),
+        Venue::Coinbase => coinbase::rest::refusal(status),
+        Venue::Kraken => kraken::rest::refusal(status),
+        Venue::Bybit => bybit::rest::refusal(status),
+        Venue::Okx => okx::rest::refusal(status),
         Venue::Coingecko => coingecko::refusal(status, shared.wall()),
         Venue::OpenExchangeRates => openexchangerates::refusal(status),
         Venue::Ecb | Venue::Cbr => {

@@ -22,6 +22,8 @@ pub struct SymbolSpec {
     pub spread_ticks: u64,
     /// Typical size on a level, in lots.
     pub size_lots: u64,
+    /// Levels a side of the book holds at most.
+    pub levels_max: usize,
 }
 
 /// Base, quote, tick, lot, mean interval, widest spread in ticks, typical lots.
@@ -50,6 +52,9 @@ const SYMBOLS: [Row; 20] = [
     ("TON", "BTC", 1, 1_000_000, 4_000, 12, 20_000),
 ];
 
+/// Levels a side of a Binance book holds at most.
+const LEVELS_MAX: usize = 120;
+
 /// Quote assets by which an invented name is split, longest first.
 const QUOTES: [&str; 12] = [
     "FDUSD", "USDT", "USDC", "BUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "RUB", "GBP", "USD",
@@ -60,7 +65,24 @@ impl SymbolSpec {
     #[must_use]
     pub fn invented(name: &str) -> Option<Self> {
         let (base, quote) = split(name)?;
-        Some(Self {
+        Some(Self::made_up(name, base, quote))
+    }
+
+    /// The same for a venue that writes `FOO-USDT` or `FOO/USD`.
+    #[must_use]
+    pub(crate) fn invented_with(name: &str, separator: char) -> Option<Self> {
+        let (base, quote) = name.split_once(separator)?;
+        let fits = |part: &str| {
+            (2..=12).contains(&part.len())
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        };
+        (fits(base) && fits(quote)).then(|| Self::made_up(name, base, quote))
+    }
+
+    fn made_up(name: &str, base: &str, quote: &str) -> Self {
+        Self {
             name: name.into(),
             base: base.into(),
             quote: quote.into(),
@@ -69,7 +91,20 @@ impl SymbolSpec {
             interval_ms: 1_000,
             spread_ticks: 3,
             size_lots: 20_000,
-        })
+            levels_max: LEVELS_MAX,
+        }
+    }
+
+    /// Decimals a price needs.
+    #[must_use]
+    pub fn price_decimals(&self) -> u32 {
+        decimals(self.tick_e8)
+    }
+
+    /// Decimals a size needs.
+    #[must_use]
+    pub fn size_decimals(&self) -> u32 {
+        decimals(self.lot_e8)
     }
 
     /// A price step in the quote asset.
@@ -83,6 +118,17 @@ impl SymbolSpec {
     pub fn lot(&self) -> Decimal {
         Decimal::from_i128_with_scale(i128::from(self.lot_e8), 8)
     }
+}
+
+/// Decimals of a step that is counted in 1e-8.
+fn decimals(step_e8: u64) -> u32 {
+    let mut left = step_e8.max(1);
+    let mut decimals = 8;
+    while decimals > 0 && left.is_multiple_of(10) {
+        left /= 10;
+        decimals -= 1;
+    }
+    decimals
 }
 
 /// Splits `BTCUSDT` into base and quote by the known quote assets.
@@ -113,6 +159,7 @@ pub(crate) fn symbols(extra: usize) -> Vec<SymbolSpec> {
             interval_ms,
             spread_ticks,
             size_lots,
+            levels_max: LEVELS_MAX,
         });
     }
     for number in 1..=extra {

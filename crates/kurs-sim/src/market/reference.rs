@@ -105,7 +105,7 @@ pub(crate) fn hash_name(name: &str) -> u64 {
 
 /// A value between -`amplitude` and `amplitude` that wanders smoothly with time: straight lines
 /// between chance values `period` apart.
-fn wander(key: u64, time: u64, period: u64, amplitude: i64) -> i64 {
+pub(super) fn wander(key: u64, time: u64, period: u64, amplitude: i64) -> i64 {
     let at = |knot: u64| {
         let span = amplitude.unsigned_abs().saturating_mul(2).saturating_add(1);
         i64::try_from(mix(key ^ period, knot) % span).unwrap_or(0) - amplitude

@@ -2,17 +2,16 @@
 //! what its streams say about it.
 
 use super::catalog::SymbolSpec;
-use super::reference::{Reference, hash_name, mix};
+use super::reference::{Reference, hash_name, mix, wander};
 use super::{
-    DepthDiff, DepthPace, Level, MarketEvent, MarketEventKind, Snapshot, Summary, Trade, Trading,
+    DepthDiff, DepthPace, Habit, Level, MarketEvent, MarketEventKind, Snapshot, Summary, Trade,
+    Trading,
 };
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
-/// Levels a side of a book holds.
-const LEVELS: usize = 120;
-/// Levels a fresh side starts with.
-const FIRST_LEVELS: u64 = 80;
+/// A venue's own noise wanders from one chance value to the next in this time, milliseconds.
+const NOISE_PERIOD_MS: u64 = 20_000;
 
 /// The best bid and ask with the id of the change that made them so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +47,10 @@ pub struct SymbolMarket {
     pub trading: Trading,
     /// First, highest, lowest, last.
     pub summary: Summary,
+    /// The newest trade.
+    pub last_trade: Trade,
+    habit: Habit,
+    noise_key: u64,
     dice: fastrand::Rng,
     mean_interval: u64,
     next_change: u64,
@@ -68,20 +71,33 @@ impl SymbolMarket {
         reference: &Reference,
         step: u64,
         activity_percent: u32,
+        habit: Habit,
     ) -> Self {
         let zero = Decimal::ZERO;
-        let seed = mix(
+        let mut seed = mix(
             hash_name(&spec.name),
             hash_name(&reference.usd("BTC", 0).to_string()),
         );
+        if habit.salt != 0 {
+            seed = mix(seed, habit.salt);
+        }
         let mean = spec.interval_ms.saturating_mul(100) / u64::from(activity_percent.max(1));
+        let trade_id = 1_000_000 + seed % 3_000_000_000;
         let mut market = Self {
+            habit,
+            noise_key: seed,
+            last_trade: Trade {
+                id: trade_id,
+                price: zero,
+                quantity: zero,
+                buyer_is_maker: true,
+            },
             dice: fastrand::Rng::with_seed(seed),
             mean_interval: mean.max(1),
             next_change: step,
             step,
             id: 1_000_000_000 + seed % 90_000_000_000,
-            trade_id: 1_000_000 + seed % 3_000_000_000,
+            trade_id,
             bids: BTreeMap::new(),
             asks: BTreeMap::new(),
             pinned: None,
@@ -106,7 +122,7 @@ impl SymbolMarket {
     fn fill(&mut self, reference: &Reference) {
         let (bid, ask) = self.wanted_top(reference);
         let (mut below, mut above) = (bid, ask);
-        for _ in 0..FIRST_LEVELS {
+        for _ in 0..self.spec.levels_max * 2 / 3 {
             let size = self.size();
             self.bids.insert(below, size);
             let size = self.size();
@@ -123,6 +139,8 @@ impl SymbolMarket {
         self.summary.high = middle;
         self.summary.low = middle;
         self.summary.close = middle;
+        self.last_trade.price = middle;
+        self.last_trade.quantity = self.quantity((self.spec.size_lots / 20).max(1));
         self.schedule();
     }
 
@@ -146,8 +164,16 @@ impl SymbolMarket {
         }
         let base = reference.usd(&self.spec.base, self.step);
         let quote = reference.usd(&self.spec.quote, self.step);
+        let noise = match self.habit.noise_e9 {
+            0 => Decimal::ONE,
+            most => {
+                let noise = wander(self.noise_key, self.step, NOISE_PERIOD_MS, most);
+                Decimal::from_i128_with_scale(i128::from(1_000_000_000 + noise), 9)
+            }
+        };
         let ticks = base
             .checked_div(quote)
+            .and_then(|middle| middle.checked_mul(noise))
             .and_then(|middle| middle.checked_div(self.spec.tick()))
             .and_then(|ticks| u64::try_from(ticks.trunc().mantissa()).ok())
             .unwrap_or(0);
@@ -155,16 +181,34 @@ impl SymbolMarket {
         (bid, bid + self.dice.u64(1..=self.spec.spread_ticks.max(1)))
     }
 
-    fn price(&self, ticks: u64) -> Decimal {
+    /// A price counted in ticks.
+    pub(crate) fn price(&self, ticks: u64) -> Decimal {
         Decimal::from_i128_with_scale(i128::from(ticks) * i128::from(self.spec.tick_e8), 8)
     }
 
-    fn quantity(&self, lots: u64) -> Decimal {
+    /// A size counted in lots.
+    pub(crate) fn quantity(&self, lots: u64) -> Decimal {
         Decimal::from_i128_with_scale(i128::from(lots) * i128::from(self.spec.lot_e8), 8)
     }
 
     fn level(&self, (ticks, lots): (&u64, &u64)) -> Level {
         (self.price(*ticks), self.quantity(*lots))
+    }
+
+    /// Id of the last change of the book.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Bids in ticks and lots, best first.
+    pub(crate) fn bids(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.bids.iter().rev().map(|(ticks, lots)| (*ticks, *lots))
+    }
+
+    /// Asks in ticks and lots, best first.
+    pub(crate) fn asks(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.asks.iter().map(|(ticks, lots)| (*ticks, *lots))
     }
 
     /// The best bid and ask, if both sides have a level.
@@ -237,7 +281,7 @@ impl SymbolMarket {
                 self.flush(DepthPace::Fast, events);
                 if next.is_multiple_of(1_000) {
                     self.flush(DepthPace::Slow, events);
-                    if std::mem::take(&mut self.summary_changed) {
+                    if std::mem::take(&mut self.summary_changed) && self.habit.diffs {
                         self.tell(MarketEventKind::Summary(self.summary), events);
                     }
                 }
@@ -270,6 +314,9 @@ impl SymbolMarket {
             return;
         }
         self.id += 1;
+        if !self.habit.diffs {
+            return;
+        }
         for collected in [&mut self.fast, &mut self.slow] {
             collected.first_id.get_or_insert(self.id);
             let changed = if side == Side::Bid {
@@ -349,13 +396,13 @@ impl SymbolMarket {
 
     /// Far levels leave the book, as changes of their own, so that it stays bounded.
     fn prune(&mut self) {
-        while self.bids.len() > LEVELS {
+        while self.bids.len() > self.spec.levels_max {
             let Some((&ticks, _)) = self.bids.first_key_value() else {
                 break;
             };
             self.set(Side::Bid, ticks, 0);
         }
-        while self.asks.len() > LEVELS {
+        while self.asks.len() > self.spec.levels_max {
             let Some((&ticks, _)) = self.asks.last_key_value() else {
                 break;
             };
@@ -383,6 +430,7 @@ impl SymbolMarket {
             quantity,
             buyer_is_maker,
         };
+        self.last_trade = trade;
         self.tell(MarketEventKind::Trade(trade), events);
     }
 

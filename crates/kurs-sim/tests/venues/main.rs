@@ -8,8 +8,16 @@
 )]
 
 mod binance;
+mod book;
+mod book_faults;
+mod bybit;
 mod capture;
 mod client;
+mod coinbase;
+mod exchanges;
 mod faults;
+mod kraken;
 mod limits;
+mod okx;
+mod poison;
 mod tables;

@@ -1,110 +1,190 @@
-//! A bookTicker written exactly as the venue writes it today, read without a JSON parser: these
-//! frames come in numbers, and parsing JSON was the largest part of what one cost
-//! (`docs/benchmarks.md`). Whatever differs in a single byte is left to the parser, so this
-//! decides nothing about what is accepted; a test compares the two.
+//! The two frames that come in numbers, `bookTicker` and `depthUpdate`, read without a JSON
+//! parser when they are written exactly as the venue writes them today: parsing JSON was the
+//! largest part of what one cost (`docs/benchmarks.md`). Whatever differs in a single byte is
+//! left to the parser, so this decides nothing about what is accepted; a test compares the two.
 
-use super::wire::BookTicker;
-use std::borrow::Cow;
+use super::read::book;
+use crate::venue::codec::{Said, Symbols};
+use kurs_book::{Change, Side};
+use kurs_core::Price;
+use rust_decimal::Decimal;
 
-/// Reads `{"u":..,"s":"..","b":"..","B":"..","a":"..","A":".."}`, keys in this order, no blanks,
-/// nothing after it. `None` leaves the text to the parser.
-pub(super) fn book_ticker(text: &str) -> Option<BookTicker<'_>> {
-    let (update_id, rest) = number(text.strip_prefix(r#"{"u":"#)?)?;
-    let (symbol, rest) = string(rest.strip_prefix(r#","s":""#)?)?;
-    let (bid, rest) = string(rest.strip_prefix(r#","b":""#)?)?;
-    let (_, rest) = string(rest.strip_prefix(r#","B":""#)?)?;
-    let (ask, rest) = string(rest.strip_prefix(r#","a":""#)?)?;
-    let (_, rest) = string(rest.strip_prefix(r#","A":""#)?)?;
-    (rest == "}").then_some(BookTicker {
-        update_id,
-        symbol: Cow::Borrowed(symbol),
-        bid: Cow::Borrowed(bid),
-        ask: Cow::Borrowed(ask),
+/// More digits than this do not fit the fast way of reading a number.
+const DIGITS_MAX: usize = 18;
+
+/// Reads a frame, wrapped or bare. `None` leaves the text to the parser; what was added to
+/// `changes` by then means nothing.
+pub(super) fn frame(text: &str, symbols: &dyn Symbols, changes: &mut Vec<Change>) -> Option<Said> {
+    let mut cursor = Cursor(text.as_bytes());
+    let wrapped = cursor.skip(br#"{"stream":""#).is_some();
+    if wrapped {
+        let name = cursor.string()?;
+        // The name must be one that the payload is of.
+        if !name.ends_with(b"@bookTicker") && !name.ends_with(b"@depth@100ms") {
+            return None;
+        }
+        cursor.skip(br#","data":"#)?;
+    }
+    let said = if cursor.skip(br#"{"u":"#).is_some() {
+        book_ticker(&mut cursor, symbols)?
+    } else {
+        cursor.skip(br#"{"e":"depthUpdate","E":"#)?;
+        depth_update(&mut cursor, symbols, changes)?
+    };
+    if wrapped {
+        cursor.skip(b"}")?;
+    }
+    cursor.0.is_empty().then_some(said)
+}
+
+/// `5,"s":"..","b":"..","B":"..","a":"..","A":".."}`, keys in this order, no blanks.
+fn book_ticker(cursor: &mut Cursor<'_>, symbols: &dyn Symbols) -> Option<Said> {
+    let id = cursor.integer()?;
+    cursor.skip(br#","s":""#)?;
+    let symbol = cursor.symbol(symbols)?;
+    let mut side = |price_key: &[u8], size_key: &[u8]| {
+        cursor.skip(price_key)?;
+        let price = cursor.decimal()?;
+        cursor.skip(size_key)?;
+        let size = cursor.decimal()?;
+        Some((price, size))
+    };
+    let (bid, bid_size) = side(br#","b":""#, br#","B":""#)?;
+    let (ask, ask_size) = side(br#","a":""#, br#","A":""#)?;
+    cursor.skip(b"}")?;
+    let Some(symbol) = symbol else {
+        return Some(Said::Other);
+    };
+    Some(Said::Top {
+        symbol,
+        bid: (Price::new(bid).ok()?, Some(bid_size)),
+        ask: (Price::new(ask).ok()?, Some(ask_size)),
+        id: Some(id),
+        at: None,
     })
 }
 
-/// The same inside the wrapper of a combined stream, after its `{"stream":"`.
-pub(super) fn wrapped_book_ticker(text: &str) -> Option<BookTicker<'_>> {
-    let (name, rest) = string(text)?;
-    if !name.ends_with("@bookTicker") {
-        return None;
-    }
-    let data = rest.strip_prefix(r#","data":"#)?.strip_suffix('}')?;
-    book_ticker(data)
+/// `1723161255208,"s":"..","U":1,"u":2,"b":[["..",".."]],"a":[]}`.
+fn depth_update(
+    cursor: &mut Cursor<'_>,
+    symbols: &dyn Symbols,
+    changes: &mut Vec<Change>,
+) -> Option<Said> {
+    let event_at = i64::try_from(cursor.integer()?).ok()?;
+    cursor.skip(br#","s":""#)?;
+    let symbol = cursor.symbol(symbols)?;
+    cursor.skip(br#","U":"#)?;
+    let first = cursor.integer()?;
+    cursor.skip(br#","u":"#)?;
+    let last = cursor.integer()?;
+    let from = changes.len();
+    cursor.skip(br#","b":"#)?;
+    cursor.levels(Side::Bid, changes)?;
+    cursor.skip(br#","a":"#)?;
+    cursor.levels(Side::Ask, changes)?;
+    cursor.skip(b"}")?;
+    let Some(symbol) = symbol else {
+        changes.truncate(from);
+        return Some(Said::Other);
+    };
+    Some(book(symbol, (first, last), event_at, from..changes.len()))
 }
 
-/// A JSON string up to its closing quote. One with an escape or a control character is for the
-/// parser to judge.
-fn string(text: &str) -> Option<(&str, &str)> {
-    let end = text
-        .bytes()
-        .position(|byte| byte == b'"' || byte == b'\\' || byte < 0x20)?;
-    let rest = text.get(end..)?.strip_prefix('"')?;
-    Some((text.get(..end)?, rest))
-}
+/// What is still to be read.
+struct Cursor<'a>(&'a [u8]);
 
-/// A JSON integer of at most 19 digits, without a leading zero.
-fn number(text: &str) -> Option<(u64, &str)> {
-    let end = text.bytes().position(|byte| !byte.is_ascii_digit())?;
-    let digits = text.get(..end)?;
-    if digits.is_empty() || digits.len() > 19 || (digits.len() > 1 && digits.starts_with('0')) {
-        return None;
-    }
-    Some((digits.parse().ok()?, text.get(end..)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn parsed(text: &str) -> Option<BookTicker<'_>> {
-        serde_json::from_str(text).ok()
+impl<'a> Cursor<'a> {
+    fn skip(&mut self, expected: &[u8]) -> Option<()> {
+        self.0 = self.0.strip_prefix(expected)?;
+        Some(())
     }
 
-    #[test]
-    fn what_the_venue_writes_is_read_quickly_and_as_the_parser_reads_it() {
-        let text = r#"{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":"3.78826000","a":"61837.64000000","A":"1.54698000"}"#;
-        let quick = book_ticker(text);
-        assert!(quick.is_some());
-        assert_eq!(quick, parsed(text));
-        let wrapped = format!(r#"btcusdt@bookTicker","data":{text}}}"#);
-        assert_eq!(wrapped_book_ticker(&wrapped), parsed(text));
+    /// Up to the closing quote, which is passed over. A string with an escape, a control
+    /// character or anything but ASCII is for the parser to judge.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        let end = self
+            .0
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x80..))?;
+        let (text, rest) = self.0.split_at_checked(end)?;
+        self.0 = rest.strip_prefix(b"\"")?;
+        Some(text)
     }
 
-    #[test]
-    fn what_differs_is_left_to_the_parser() {
-        for text in [
-            r#"{"u":05,"s":"X","b":"1","B":"1","a":"2","A":"1"}"#,
-            r#"{"u":-5,"s":"X","b":"1","B":"1","a":"2","A":"1"}"#,
-            r#"{"u":5, "s":"X","b":"1","B":"1","a":"2","A":"1"}"#,
-            r#"{"s":"X","u":5,"b":"1","B":"1","a":"2","A":"1"}"#,
-            r#"{"u":5,"s":"\u0058","b":"1","B":"1","a":"2","A":"1"}"#,
-            r#"{"u":5,"s":"X","b":"1","B":"1","a":"2","A":"1"} "#,
-            r#"{"u":5,"s":"X","b":"1","B":"1","a":"2","A":"1"}}"#,
-            r#"{"u":5,"s":"X","b":"1","B":"1","a":"2"}"#,
-            "",
-        ] {
-            assert_eq!(book_ticker(text), None, "{text}");
+    /// The number of a followed symbol, `Some(None)` for another one.
+    fn symbol(&mut self, symbols: &dyn Symbols) -> Option<Option<u32>> {
+        let name = std::str::from_utf8(self.string()?).ok()?;
+        Some(symbols.find(name))
+    }
+
+    /// A JSON integer of at most 18 digits, without a leading zero.
+    fn integer(&mut self) -> Option<u64> {
+        let mut value = 0_u64;
+        let mut length = 0;
+        for byte in self.0 {
+            if !byte.is_ascii_digit() {
+                break;
+            }
+            value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            length += 1;
         }
+        let has_leading_zero = length > 1 && self.0.first() == Some(&b'0');
+        if length == 0 || length > DIGITS_MAX || has_leading_zero {
+            return None;
+        }
+        self.0 = self.0.get(length..)?;
+        Some(value)
     }
 
-    proptest! {
-        #[test]
-        fn nothing_is_read_that_the_parser_reads_otherwise(
-            head in r#"[{]"u":[0-9]{0,21},"s":"[^"]{0,6}""#,
-            bid in "[0-9.eE+\\\\\"-]{0,8}",
-            tail in r#","B":"[0-9.]{0,4}","a":"[^"]{0,8}","A":"[0-9]{0,3}"[}]{0,2}"#,
-        ) {
-            let text = format!(r#"{head},"b":"{bid}"{tail}"#);
-            if let Some(quick) = book_ticker(&text) {
-                prop_assert_eq!(Some(quick), parsed(&text));
+    /// A decimal number up to its closing quote, which is passed over, every digit kept.
+    fn decimal(&mut self) -> Option<Decimal> {
+        let mut value = 0_u64;
+        let mut point = None;
+        let mut end = None;
+        for (index, byte) in self.0.iter().enumerate() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            } else if *byte == b'"' {
+                end = Some(index);
+                break;
+            } else if *byte == b'.' && point.is_none() && index > 0 {
+                point = Some(index);
+            } else {
+                return None;
             }
         }
+        let end = end?;
+        let (digits, decimals) = match point {
+            Some(point) => (end - 1, end - point - 1),
+            None => (end, 0),
+        };
+        let ends_in_point = point.is_some() && decimals == 0;
+        if digits == 0 || digits > DIGITS_MAX || ends_in_point {
+            return None;
+        }
+        self.0 = self.0.get(end + 1..)?;
+        let scale = u32::try_from(decimals).ok()?;
+        let low = u32::try_from(value & u64::from(u32::MAX)).ok()?;
+        let middle = u32::try_from(value >> 32).ok()?;
+        Some(Decimal::from_parts(low, middle, 0, false, scale))
+    }
 
-        #[test]
-        fn no_text_panics(text in any::<String>()) {
-            let _ = (book_ticker(&text), wrapped_book_ticker(&text));
+    /// `[["price","size"],...]`.
+    fn levels(&mut self, side: Side, changes: &mut Vec<Change>) -> Option<()> {
+        self.skip(b"[")?;
+        if self.skip(b"]").is_some() {
+            return Some(());
+        }
+        loop {
+            self.skip(b"[\"")?;
+            let price = Price::new(self.decimal()?).ok()?;
+            self.skip(b",\"")?;
+            let size = self.decimal()?;
+            changes.push(Change { side, price, size });
+            if self.skip(b"],").is_none() {
+                return self.skip(b"]]");
+            }
         }
     }
 }

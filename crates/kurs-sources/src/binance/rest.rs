@@ -1,80 +1,37 @@
-//! The venue's REST interface: one gate before all requests, which stays shut for as long as
-//! the venue said.
+//! The venue's REST interface: which symbols trade, best prices, snapshots of books.
 
-use super::desk::Polled;
-use crate::stats::SourceStats;
-use bytes::Bytes;
+use crate::levels::{SideOf, Sink, shortened};
+use crate::venue::codec::{AnswerError, Listed, PolledTop, Request};
+use kurs_book::{Change, Ids, Side};
 use kurs_core::price::parse_decimal;
-use kurs_core::{Clock, Mono, Price, Quote};
-use kurs_net::http::{Fetch, FetchError, Fetched, HttpClient};
-use parking_lot::Mutex;
+use kurs_core::{Pair, Price};
 use serde::Deserialize;
+use serde::de::DeserializeSeed;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::Duration;
-use thiserror::Error;
 
-/// From first byte sent to last byte received.
-const TIMEOUT: Duration = Duration::from_secs(3);
-/// A longer answer is refused, bytes.
-const BODY_BYTES_MAX: usize = 8 << 20;
-/// Wait after 429 when the venue names none.
-const LIMITED_DELAY: Duration = Duration::from_secs(60);
-/// Wait after 418 when the venue names none: the shortest ban.
-const BANNED_DELAY: Duration = Duration::from_secs(120);
-/// Wait after 403 and 451: the address is refused, which changes slowly.
-const BLOCKED_DELAY: Duration = Duration::from_secs(300);
-
-/// Why there is no answer, named by what the caller can do.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum RestError {
-    /// No request may be sent before this.
-    #[error("{why}")]
-    Shut {
-        /// Until when.
-        until: Mono,
-        /// One phrase for people.
-        why: String,
-    },
-    /// One of the symbols is not traded.
-    #[error("a symbol is not traded there")]
-    BadSymbol,
-    /// Try again later.
-    #[error("{0}")]
-    Failed(String),
-}
-
-/// Why and until when nothing may be sent.
-#[derive(Debug, Clone)]
-struct Shut {
-    until: Mono,
-    why: String,
-}
-
-/// REST client of the venue.
-#[derive(Debug)]
-pub(super) struct Rest {
-    http: HttpClient,
-    base: String,
-    clock: Arc<dyn Clock>,
-    stats: Arc<SourceStats>,
-    shut: Mutex<Option<Shut>>,
-}
+/// Symbols in one request: the URL stays below 8 KiB.
+const SYMBOLS_MAX: usize = 250;
+/// Levels of a snapshot per side, and what they cost.
+const SNAPSHOT: (u32, u32) = (1_000, 50);
 
 /// A symbol as `exchangeInfo` describes it.
 #[derive(Debug, Deserialize)]
-pub(super) struct ListedSymbol {
-    pub(super) symbol: String,
-    pub(super) status: String,
-    #[serde(rename = "baseAsset")]
-    pub(super) base: String,
-    #[serde(rename = "quoteAsset")]
-    pub(super) quote: String,
+struct ListedSymbol<'a> {
+    #[serde(borrow)]
+    symbol: Cow<'a, str>,
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    #[serde(rename = "baseAsset", borrow)]
+    base: Cow<'a, str>,
+    #[serde(rename = "quoteAsset", borrow)]
+    quote: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
-struct ExchangeInfo {
-    symbols: Vec<ListedSymbol>,
+struct ExchangeInfo<'a> {
+    #[serde(borrow)]
+    symbols: Vec<ListedSymbol<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -83,123 +40,123 @@ struct BestPrices<'a> {
     symbol: Cow<'a, str>,
     #[serde(rename = "bidPrice", borrow)]
     bid: Cow<'a, str>,
+    #[serde(rename = "bidQty", borrow, default)]
+    bid_size: Cow<'a, str>,
     #[serde(rename = "askPrice", borrow)]
     ask: Cow<'a, str>,
+    #[serde(rename = "askQty", borrow, default)]
+    ask_size: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
-struct ErrorBody {
-    code: i64,
+struct Snapshot<'a> {
+    #[serde(rename = "lastUpdateId")]
+    id: u64,
+    #[serde(borrow)]
+    bids: &'a RawValue,
+    #[serde(borrow)]
+    asks: &'a RawValue,
 }
 
-impl Rest {
-    pub(super) fn new(
-        http: HttpClient,
-        base: String,
-        clock: Arc<dyn Clock>,
-        stats: Arc<SourceStats>,
-    ) -> Self {
-        Self {
-            http,
-            base,
-            clock,
-            stats,
-            shut: Mutex::new(None),
+#[derive(Deserialize)]
+struct ErrorBody<'a> {
+    code: i64,
+    #[serde(borrow, default)]
+    msg: Cow<'a, str>,
+}
+
+/// What the venue says of these symbols. One unknown symbol spoils the whole call.
+pub(super) fn listing(symbols: &[String]) -> Request {
+    let which = match symbols {
+        [one] => format!("symbol={one}"),
+        many => format!("symbols={}", list(many)),
+    };
+    Request {
+        path: format!("/exchangeInfo?{which}&showPermissionSets=false"),
+        weight: 20,
+    }
+}
+
+pub(super) fn read_listing(status: u16, body: &[u8]) -> Result<Vec<Listed>, AnswerError> {
+    check(status, body)?;
+    let info: ExchangeInfo<'_> =
+        serde_json::from_slice(body).map_err(|_| AnswerError::Unreadable)?;
+    let listed = info.symbols.iter().map(|row| {
+        let pair = Pair::parse(&format!("{}-{}", row.base, row.quote)).ok();
+        Listed {
+            symbol: row.symbol.clone().into_owned(),
+            pair,
+            // Assets that have no name here are nobody's pair.
+            trades: row.status == "TRADING" && pair.is_some(),
         }
-    }
+    });
+    Ok(listed.collect())
+}
 
-    /// Best prices of these symbols, in one call.
-    pub(super) async fn best_prices(&self, symbols: &[String]) -> Result<Vec<Polled>, RestError> {
-        let body = self
-            .get(&format!("ticker/bookTicker?symbols={}", list(symbols)))
-            .await?;
-        read_best_prices(&body)
-    }
+/// Best prices of these symbols.
+pub(super) fn tops(symbols: &[String]) -> Vec<Request> {
+    let chunks = symbols.chunks(SYMBOLS_MAX);
+    chunks
+        .map(|symbols| Request {
+            path: format!("/ticker/bookTicker?symbols={}", list(symbols)),
+            weight: 4,
+        })
+        .collect()
+}
 
-    /// What the venue says of these symbols. One unknown symbol spoils the whole call.
-    pub(super) async fn symbols(&self, symbols: &[String]) -> Result<Vec<ListedSymbol>, RestError> {
-        let which = match symbols {
-            [one] => format!("symbol={one}"),
-            many => format!("symbols={}", list(many)),
-        };
-        let body = self
-            .get(&format!("exchangeInfo?{which}&showPermissionSets=false"))
-            .await?;
-        let info: ExchangeInfo = serde_json::from_slice(&body).map_err(|_| unreadable())?;
-        Ok(info.symbols)
-    }
+pub(super) fn read_tops(status: u16, body: &[u8]) -> Result<Vec<PolledTop>, AnswerError> {
+    check(status, body)?;
+    let rows: Vec<BestPrices<'_>> =
+        serde_json::from_slice(body).map_err(|_| AnswerError::Unreadable)?;
+    let side = |price: &str, size: &str| {
+        let size = parse_decimal(size).ok();
+        Some((Price::parse(price).ok()?, size))
+    };
+    let tops = rows.iter().map(|row| PolledTop {
+        symbol: row.symbol.clone().into_owned(),
+        // The venue writes an empty side of a book as zero: such a symbol has no price at
+        // present.
+        sides: side(&row.bid, &row.bid_size).zip(side(&row.ask, &row.ask_size)),
+    });
+    Ok(tops.collect())
+}
 
-    async fn get(&self, path: &str) -> Result<Bytes, RestError> {
-        if let Some(shut) = self.shut.lock().clone()
-            && self.clock.now().mono < shut.until
-        {
-            return Err(RestError::Shut {
-                until: shut.until,
-                why: shut.why,
-            });
-        }
-        let fetch = Fetch {
-            url: format!("{}/{path}", self.base),
-            headers: Vec::new(),
-            validators: None,
-            timeout: TIMEOUT,
-            max_body_bytes: BODY_BYTES_MAX,
-        };
-        match self.http.get(fetch).await {
-            Ok(Fetched::Body { bytes, .. }) => {
-                if self.shut.lock().take().is_some() {
-                    self.stats.set_limited_until(None);
-                }
-                Ok(bytes)
-            }
-            Ok(Fetched::NotModified) => Err(RestError::Failed("an answer without a body".into())),
-            Err(error) => Err(self.failed(error)),
-        }
+/// A snapshot of a book.
+pub(super) fn book(symbol: &str) -> Request {
+    let (levels, weight) = SNAPSHOT;
+    Request {
+        path: format!("/depth?symbol={symbol}&limit={levels}"),
+        weight,
     }
+}
 
-    fn failed(&self, error: FetchError) -> RestError {
-        match error {
-            FetchError::Limited {
-                status,
-                retry_after,
-                ..
-            } => {
-                let usual = if status == 418 {
-                    BANNED_DELAY
-                } else {
-                    LIMITED_DELAY
-                };
-                let delay = retry_after.unwrap_or(usual);
-                self.shut_for(delay, format!("limited by the venue (HTTP {status})"))
-            }
-            FetchError::Refused {
-                status: status @ (403 | 451),
-                ..
-            } => self.shut_for(BLOCKED_DELAY, format!("blocked here (HTTP {status})")),
-            FetchError::Refused {
-                status: 400 | 404,
-                body,
-            } if is_bad_symbol(&body) => RestError::BadSymbol,
-            other => RestError::Failed(other.to_string()),
-        }
-    }
+pub(super) fn read_book(
+    status: u16,
+    body: &[u8],
+    changes: &mut Vec<Change>,
+) -> Result<Ids, AnswerError> {
+    check(status, body)?;
+    let unreadable = |_| AnswerError::Unreadable;
+    let snapshot: Snapshot<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+    read_side(Side::Bid, snapshot.bids, changes)?;
+    read_side(Side::Ask, snapshot.asks, changes)?;
+    let (first, last) = (snapshot.id, snapshot.id);
+    Ok(Ids::Range { first, last })
+}
 
-    /// Shuts the gate. A later end is never brought forward: several requests may be under way.
-    fn shut_for(&self, delay: Duration, why: String) -> RestError {
-        let now = self.clock.now();
-        let mut shut = self.shut.lock();
-        let until = now.mono.plus(delay);
-        let until = shut
-            .as_ref()
-            .map_or(until, |earlier| earlier.until.max(until));
-        *shut = Some(Shut {
-            until,
-            why: why.clone(),
-        });
-        self.stats
-            .set_limited_until(Some(now.wall.plus(until.since(now.mono))));
-        RestError::Shut { until, why }
+fn read_side(side: Side, levels: &RawValue, changes: &mut Vec<Change>) -> Result<(), AnswerError> {
+    let mut is_broken = false;
+    let sink = Sink {
+        changes,
+        is_broken: &mut is_broken,
+    };
+    let mut json = serde_json::Deserializer::from_str(levels.get());
+    let read = SideOf { side, sink }.deserialize(&mut json);
+    // A book that lacks a level is not the venue's.
+    if read.is_err() || is_broken {
+        return Err(AnswerError::Unreadable);
     }
+    Ok(())
 }
 
 /// `["A","B"]`, percent-encoded. Symbols are letters and digits.
@@ -211,33 +168,22 @@ fn list(symbols: &[String]) -> String {
     format!("%5B{}%5D", quoted.join("%2C"))
 }
 
-/// -1100 to -1199 and -1220 complain of a parameter, and the symbols are the only one that varies.
-fn is_bad_symbol(body: &[u8]) -> bool {
-    let code = serde_json::from_slice::<ErrorBody>(body).map(|error| error.code);
-    matches!(code, Ok(-1199..=-1100 | -1220))
-}
-
-fn read_best_prices(body: &[u8]) -> Result<Vec<Polled>, RestError> {
-    let rows: Vec<BestPrices<'_>> = serde_json::from_slice(body).map_err(|_| unreadable())?;
-    // The venue writes an empty side of a book as zero: such a symbol has no price at present,
-    // which is no mistake of the answer.
-    let has_book = |row: &&BestPrices<'_>| {
-        let is_zero = |text: &str| parse_decimal(text).is_ok_and(|number| number.is_zero());
-        !is_zero(&row.bid) && !is_zero(&row.ask)
+/// What an answer with another status than 200 says. -1100 to -1199 and -1220 complain of a
+/// parameter, and the symbols are the only one that varies; -1003 of too many requests.
+fn check(status: u16, body: &[u8]) -> Result<(), AnswerError> {
+    if status == 200 {
+        return Ok(());
+    }
+    let Ok(error) = serde_json::from_slice::<ErrorBody<'_>>(body) else {
+        return Err(AnswerError::Refused(format!("refused with HTTP {status}")));
     };
-    let prices = rows.iter().filter(has_book).map(|row| {
-        let sides = Price::parse(&row.bid).ok().zip(Price::parse(&row.ask).ok());
-        let quote = sides.and_then(|(bid, ask)| Quote::sides(bid, ask).ok());
-        Polled {
-            symbol: row.symbol.clone().into_owned(),
-            quote,
-        }
-    });
-    Ok(prices.collect())
-}
-
-fn unreadable() -> RestError {
-    RestError::Failed("an answer that cannot be read".to_owned())
+    Err(match error.code {
+        -1199..=-1100 | -1220 => AnswerError::BadSymbol,
+        -1003 => AnswerError::Limited {
+            retry_after_s: None,
+        },
+        _ => AnswerError::Refused(shortened(&error.msg)),
+    })
 }
 
 #[cfg(test)]
@@ -245,29 +191,69 @@ mod tests {
     use super::*;
 
     #[test]
-    fn impossible_prices_are_marked_not_used() {
-        let body = br#"[{"symbol":"A","bidPrice":"1.0","bidQty":"1","askPrice":"1.1","askQty":"1"},
+    fn an_empty_side_is_no_price_and_garbage_no_answer() {
+        let body = br#"[{"symbol":"A","bidPrice":"1.0","bidQty":"1","askPrice":"1.1","askQty":"2"},
             {"symbol":"B","bidPrice":"0.0","askPrice":"0.0"},{"symbol":"C","bidPrice":"2","askPrice":"1"}]"#;
-        let prices = read_best_prices(body).unwrap();
-        let usable: Vec<_> = prices
+        let prices = read_tops(200, body).unwrap();
+        let sides: Vec<_> = prices
             .iter()
-            .map(|price| (&*price.symbol, price.quote.is_some()))
+            .map(|price| (&*price.symbol, price.sides.is_some()))
             .collect();
-        assert_eq!(usable, [("A", true), ("C", false)], "B has an empty book");
-        assert!(read_best_prices(b"<html>").is_err());
+        assert_eq!(sides, [("A", true), ("B", false), ("C", true)]);
+        let ((_, bid_size), (_, ask_size)) = prices[0].sides.unwrap();
+        assert_eq!((bid_size, ask_size), (Some(1.into()), Some(2.into())));
+        assert_eq!(read_tops(200, b"<html>"), Err(AnswerError::Unreadable));
     }
 
     #[test]
-    fn a_bad_symbol_is_told_from_other_refusals() {
-        assert!(is_bad_symbol(br#"{"code":-1121,"msg":"Invalid symbol."}"#));
-        assert!(!is_bad_symbol(
-            br#"{"code":-1003,"msg":"Too many requests."}"#
+    fn a_symbol_trades_only_while_it_is_open_and_means_its_own_pair() {
+        let body = br#"{"symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT"},
+            {"symbol":"ETHBTC","status":"BREAK","baseAsset":"ETH","quoteAsset":"BTC"}]}"#;
+        let rows = read_listing(200, body).unwrap();
+        let pair = Pair::parse("BTC-USDT").ok();
+        assert_eq!(
+            (rows[0].pair, rows[0].trades, rows[1].trades),
+            (pair, true, false)
+        );
+    }
+
+    #[test]
+    fn a_bad_symbol_and_a_limit_are_told_from_other_refusals() {
+        let refused = |body: &[u8]| read_tops(400, body).unwrap_err();
+        assert_eq!(
+            refused(br#"{"code":-1121,"msg":"Invalid symbol."}"#),
+            AnswerError::BadSymbol
+        );
+        assert!(matches!(
+            refused(br#"{"code":-1003,"msg":"Too many requests."}"#),
+            AnswerError::Limited { .. }
         ));
-        assert!(!is_bad_symbol(b"<html>"));
+        assert!(matches!(refused(b"<html>"), AnswerError::Refused(_)));
     }
 
     #[test]
     fn symbols_are_listed_percent_encoded() {
         assert_eq!(list(&["A".into(), "B".into()]), "%5B%22A%22%2C%22B%22%5D");
+    }
+
+    #[test]
+    fn a_snapshot_keeps_its_digits_and_one_broken_level_spoils_it() {
+        let mut changes = Vec::new();
+        let body = br#"{"lastUpdateId":7,"bids":[["1.50","2.00",[]]],"asks":[["1.60","3"]]}"#;
+        let ids = read_book(200, body, &mut changes).unwrap();
+        assert_eq!(ids, Ids::Range { first: 7, last: 7 });
+        let levels: Vec<_> = changes
+            .iter()
+            .map(|change| format!("{:?} {} {}", change.side, change.price, change.size))
+            .collect();
+        assert_eq!(levels, ["Bid 1.50 2.00", "Ask 1.60 3"]);
+        for broken in [
+            &br#"{"lastUpdateId":7,"bids":[["0","2"]],"asks":[]}"#[..],
+            br#"{"lastUpdateId":-7,"bids":[],"asks":[]}"#,
+            br#"{"bids":[],"asks":[]}"#,
+            b"[]",
+        ] {
+            assert!(read_book(200, broken, &mut Vec::new()).is_err());
+        }
     }
 }

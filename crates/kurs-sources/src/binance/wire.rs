@@ -1,15 +1,16 @@
-//! The venue's frames as they are written. The two frames that come in numbers are read in one
-//! pass without copying; everything else takes the long way over a JSON tree.
+//! The venue's frames as they are written, by a JSON parser: known kinds in one pass without
+//! copying, everything else over a JSON tree.
 
-use super::quick;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// A frame by its kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wire<'a> {
     BookTicker(BookTicker<'a>),
+    DepthUpdate(DepthUpdate<'a>),
     Trade(Trade<'a>),
     Accepted {
         command: u64,
@@ -36,9 +37,45 @@ pub(super) struct BookTicker<'a> {
     pub(super) symbol: Cow<'a, str>,
     #[serde(rename = "b", borrow)]
     pub(super) bid: Cow<'a, str>,
+    #[serde(rename = "B", borrow)]
+    pub(super) bid_size: Cow<'a, str>,
     #[serde(rename = "a", borrow)]
     pub(super) ask: Cow<'a, str>,
+    #[serde(rename = "A", borrow)]
+    pub(super) ask_size: Cow<'a, str>,
 }
+
+/// A diff of a book: `{"e":"depthUpdate","E":..,"s":..,"U":..,"u":..,"b":[..],"a":[..]}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct DepthUpdate<'a> {
+    #[serde(rename = "E")]
+    pub(super) event_at: i64,
+    #[serde(rename = "s", borrow)]
+    pub(super) symbol: Cow<'a, str>,
+    /// First update id covered.
+    #[serde(rename = "U")]
+    pub(super) first: u64,
+    /// Last update id covered.
+    #[serde(rename = "u")]
+    pub(super) last: u64,
+    #[serde(rename = "b", borrow)]
+    pub(super) bids: &'a RawValue,
+    #[serde(rename = "a", borrow)]
+    pub(super) asks: &'a RawValue,
+}
+
+impl PartialEq for DepthUpdate<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |update: &Self| {
+            let levels = (update.bids.get().to_owned(), update.asks.get().to_owned());
+            let ids = (update.event_at, update.first, update.last);
+            (update.symbol.clone().into_owned(), ids, levels)
+        };
+        parts(self) == parts(other)
+    }
+}
+
+impl Eq for DepthUpdate<'_> {}
 
 /// A trade: `{"e":"trade","E":..,"s":..,"t":..,"p":..,"q":..,"T":..,...}`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -65,9 +102,6 @@ const WRAPPED: &str = r#"{"stream":""#;
 /// Reads a frame, wrapped or bare.
 pub(super) fn read(text: &str) -> Wire<'_> {
     if let Some(rest) = text.strip_prefix(WRAPPED) {
-        if let Some(ticker) = quick::wrapped_book_ticker(rest) {
-            return Wire::BookTicker(ticker);
-        }
         // The name says what the frame holds; it cannot hold a quote or the JSON would end.
         let name = rest.split('"').next().unwrap_or_default();
         if name.ends_with("@bookTicker") {
@@ -80,9 +114,6 @@ pub(super) fn read(text: &str) -> Wire<'_> {
             return Wire::Trade(wrapped.data);
         }
     } else if text.starts_with(r#"{"u":"#) {
-        if let Some(ticker) = quick::book_ticker(text) {
-            return Wire::BookTicker(ticker);
-        }
         if let Ok(ticker) = serde_json::from_str::<BookTicker<'_>>(text) {
             return Wire::BookTicker(ticker);
         }
@@ -90,6 +121,15 @@ pub(super) fn read(text: &str) -> Wire<'_> {
         && let Ok(trade) = serde_json::from_str::<Trade<'_>>(text)
     {
         return Wire::Trade(trade);
+    }
+    // Levels are read from the text itself, in whatever order the keys come.
+    if text.contains(r#""depthUpdate""#) {
+        if let Ok(wrapped) = serde_json::from_str::<Wrapped<DepthUpdate<'_>>>(text) {
+            return Wire::DepthUpdate(wrapped.data);
+        }
+        if let Ok(update) = serde_json::from_str::<DepthUpdate<'_>>(text) {
+            return Wire::DepthUpdate(update);
+        }
     }
     read_tree(text)
 }
@@ -107,11 +147,16 @@ fn read_tree(text: &str) -> Wire<'static> {
     }
     match payload(data) {
         // Partial books and whatever the venue adds: named by the wrapper, unknown inside.
-        Wire::Unreadable if !stream.ends_with("@bookTicker") && !stream.ends_with("@trade") => {
-            Wire::Other
-        }
+        Wire::Unreadable if !is_followed(stream) => Wire::Other,
         other => other,
     }
+}
+
+/// True for names of streams whose frames must be readable.
+fn is_followed(stream: &str) -> bool {
+    ["@bookTicker", "@trade", "@depth@100ms"]
+        .iter()
+        .any(|kind| stream.ends_with(kind))
 }
 
 fn payload(tree: &Value) -> Wire<'static> {
@@ -124,6 +169,8 @@ fn payload(tree: &Value) -> Wire<'static> {
     match tree.get("e").and_then(Value::as_str) {
         Some("serverShutdown") => return Wire::ShutdownNotice,
         Some("trade") => return trade(tree),
+        // What can be read of these was read before.
+        Some("depthUpdate") => return Wire::Unreadable,
         Some(_) => return Wire::Other,
         None => {}
     }
@@ -145,7 +192,9 @@ fn book_ticker(tree: &Value) -> Wire<'static> {
         update_id: ticker.update_id,
         symbol: owned(ticker.symbol),
         bid: owned(ticker.bid),
+        bid_size: owned(ticker.bid_size),
         ask: owned(ticker.ask),
+        ask_size: owned(ticker.ask_size),
     })
 }
 
@@ -203,7 +252,9 @@ mod tests {
             update_id: 5,
             symbol: "BTCUSDT".into(),
             bid: "1.0".into(),
+            bid_size: "2".into(),
             ask: "1.1".into(),
+            ask_size: "3".into(),
         })
     }
 
@@ -267,7 +318,6 @@ mod tests {
     #[test]
     fn kinds_that_are_not_followed_are_no_errors() {
         for text in [
-            r#"{"e":"depthUpdate","E":1,"s":"X","U":1,"u":2,"b":[["1","2"]],"a":[]}"#,
             r#"{"stream":"x@depth5","data":{"lastUpdateId":1,"bids":[],"asks":[]}}"#,
             r#"{"stream":"x@somethingNew","data":{"z":1}}"#,
             r#"[{"e":"24hrMiniTicker","s":"X"}]"#,
@@ -286,8 +336,10 @@ mod tests {
             "\u{fffd}",
             "{}",
             r#"{"u":5,"s":"X","b":"1"}"#,
-            r#"{"u":-5,"s":"X","b":"1","a":"2"}"#,
-            r#"{"u":5,"s":"X","b":1.5,"a":2}"#,
+            r#"{"u":-5,"s":"X","b":"1","B":"1","a":"2","A":"1"}"#,
+            r#"{"u":5,"s":"X","b":1.5,"B":"1","a":2,"A":"1"}"#,
+            r#"{"e":"depthUpdate","E":1,"s":"X","U":1,"b":[["1","2"]],"a":[]}"#,
+            r#"{"stream":"x@depth@100ms","data":{"E":1}}"#,
             r#"{"stream":"x@bookTicker","data":null}"#,
             r#"{"e":"trade","s":"X"}"#,
             r#"{"u":5,"s":"X","b":"1.0","B":"2","a":"1.1""#,

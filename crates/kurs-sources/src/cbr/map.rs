@@ -6,6 +6,7 @@ use super::wire::Table;
 use crate::protocol::{Entry, Picture};
 use crate::zone;
 use jiff::civil::{Date, Time};
+use kurs_core::Quote;
 
 /// The rates of the table, true since the midnight its date began. They hold until the next
 /// table takes effect: the one already `coming`, or the one the calendar expects, whichever is
@@ -20,7 +21,7 @@ pub fn picture(table: &Table, coming: Option<Date>, config: &Config) -> Picture 
         .iter()
         .map(|(pair, price)| Entry {
             pair: *pair,
-            price: *price,
+            quote: Quote::Single(*price),
             observed_at: Some(observed_at),
         })
         .collect();

@@ -40,7 +40,7 @@ fn dollar(source: &Cbr, at: &str) -> Option<String> {
         .picture(now(at))
         .entries
         .first()
-        .map(|entry| entry.price.to_string())
+        .map(|entry| entry.quote.value().unwrap().to_string())
 }
 
 /// A Friday noon in Moscow, with Friday's table in force.

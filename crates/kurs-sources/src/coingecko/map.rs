@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::wire::Reply;
 use crate::protocol::{Entry, Picture};
-use kurs_core::{Asset, Now, Pair, Price, Wall};
+use kurs_core::{Asset, Now, Pair, Price, Quote, Wall};
 
 /// The direct pair of every coin with every currency. A pair that was asked for and is not
 /// usable is listed as missing, with the reason.
@@ -31,7 +31,7 @@ pub fn picture(reply: &Reply, config: &Config, received: Now) -> Picture {
             match usable {
                 Ok(price) => picture.entries.push(Entry {
                     pair,
-                    price,
+                    quote: Quote::Single(price),
                     observed_at: updated,
                 }),
                 Err(why) => {

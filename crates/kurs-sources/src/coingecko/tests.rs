@@ -35,7 +35,7 @@ fn shown(picture: &Picture) -> Vec<String> {
     picture
         .entries
         .iter()
-        .map(|entry| format!("{} {}", entry.pair, entry.price))
+        .map(|entry| format!("{} {}", entry.pair, entry.quote.value().unwrap()))
         .collect()
 }
 

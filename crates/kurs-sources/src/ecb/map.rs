@@ -6,7 +6,7 @@ use super::wire::Day;
 use crate::protocol::{Entry, Picture};
 use crate::zone;
 use jiff::civil::{Time, time};
-use kurs_core::Wall;
+use kurs_core::{Quote, Wall};
 
 /// The banks agree on the rates of a day at about this time, Frankfurt time.
 const AGREED_AT: Time = time(14, 15, 0, 0);
@@ -22,7 +22,7 @@ pub fn picture(day: &Day, config: &Config) -> Picture {
         .iter()
         .map(|(pair, price)| Entry {
             pair: *pair,
-            price: *price,
+            quote: Quote::Single(*price),
             observed_at: Some(observed_at),
         })
         .collect();

@@ -56,14 +56,23 @@ fn rates_are_dated_by_their_day() {
     let picture = source.picture(monday);
     let expect: Wall = "2026-08-14T12:15:00Z".parse().unwrap();
     assert_eq!(picture.entries[0].observed_at, Some(expect));
-    assert_eq!(picture.entries[0].price.to_string(), "1.1650");
+    assert_eq!(
+        picture.entries[0].quote.value().unwrap().to_string(),
+        "1.1650"
+    );
 }
 
 #[test]
 fn an_older_copy_does_not_replace_a_newer_day_and_a_correction_does() {
     let mut source = Ecb::new(Config::default());
     let at = now("2026-08-17T15:00:00Z");
-    let price = |source: &Ecb| source.picture(at).entries[0].price.to_string();
+    let price = |source: &Ecb| {
+        source.picture(at).entries[0]
+            .quote
+            .value()
+            .unwrap()
+            .to_string()
+    };
     source.receive(file("2026-08-17", "1.2"), at).unwrap();
     source.receive(file("2026-08-14", "1.1"), at).unwrap();
     assert_eq!(price(&source), "1.2");

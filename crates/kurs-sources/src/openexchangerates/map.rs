@@ -4,7 +4,7 @@ use super::config::Config;
 use super::wire::Table;
 use crate::iso4217;
 use crate::protocol::{Entry, Picture};
-use kurs_core::Now;
+use kurs_core::{Now, Quote};
 
 /// The rates of the base in the currencies of ISO 4217 and those the user named. Historical
 /// codes linger in such tables, hence the list. A table that is too old has a picture that has
@@ -19,7 +19,7 @@ pub fn picture(table: &Table, config: &Config, now: Now) -> Picture {
         .filter(|(pair, _)| wanted(pair.quote))
         .map(|(pair, price)| Entry {
             pair: *pair,
-            price: *price,
+            quote: Quote::Single(*price),
             observed_at: Some(table.published_at),
         })
         .collect();

@@ -36,7 +36,7 @@ fn rates_are_of_the_base_never_inverted_and_bad_rows_are_told() {
     let shown: Vec<String> = picture
         .entries
         .iter()
-        .map(|entry| format!("{} {}", entry.pair, entry.price))
+        .map(|entry| format!("{} {}", entry.pair, entry.quote.value().unwrap()))
         .collect();
     assert_eq!(shown, ["USD-EUR 0.91", "USD-RUB 101.23"]);
     assert_eq!(picture.valid_until, None);

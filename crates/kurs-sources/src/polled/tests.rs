@@ -167,6 +167,8 @@ fn launch<P: Protocol>(
         clock,
         events: events.clone(),
         pairs,
+        depth: Arc::from([]),
+        tap: None,
         seed: 3,
         shutdown,
     };

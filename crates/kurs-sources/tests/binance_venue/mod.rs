@@ -10,6 +10,7 @@ use kurs_core::{Clock, EventKind, Pair, SourceEvent, SourceId, SystemClock};
 use kurs_net::Proxies;
 use kurs_net::http::HttpClient;
 use kurs_sources::binance::{Binance, Config};
+use kurs_sources::venue::{Venue, VenueMeans};
 use kurs_sources::{Context, EventSink, Source};
 use std::future::Future;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub(crate) struct RestSide {
     pub(crate) traded: Vec<(&'static str, &'static str, &'static str)>,
     /// Bid and ask of every symbol.
     pub(crate) prices: (&'static str, &'static str),
+    /// Last update id of the next snapshot of every book.
+    pub(crate) snapshot_id: u64,
     /// Every request: when, and its path.
     pub(crate) log: Vec<(Instant, String)>,
 }
@@ -76,7 +79,7 @@ pub(crate) struct Rig {
     pub(crate) peers: mpsc::UnboundedReceiver<Peer>,
     pub(crate) events: mpsc::UnboundedReceiver<SourceEvent>,
     pub(crate) pairs: watch::Sender<Arc<[Pair]>>,
-    pub(crate) source: Arc<Binance>,
+    pub(crate) source: Arc<Venue>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) task: tokio::task::JoinHandle<()>,
 }
@@ -97,6 +100,14 @@ pub(crate) fn book_ticker(symbol: &str, update_id: u64, bid: &str, ask: &str) ->
     let stream = symbol.to_lowercase();
     format!(
         r#"{{"stream":"{stream}@bookTicker","data":{{"u":{update_id},"s":"{symbol}","b":"{bid}","B":"1.0","a":"{ask}","A":"1.0"}}}}"#
+    )
+}
+
+/// A diff that covers these update ids and sets the size of the bid at 200.
+pub(crate) fn diff(symbol: &str, first: u64, last: u64, size: &str) -> String {
+    let stream = symbol.to_lowercase();
+    format!(
+        r#"{{"stream":"{stream}@depth@100ms","data":{{"e":"depthUpdate","E":1723161255208,"s":"{symbol}","U":{first},"u":{last},"b":[["200.00","{size}"]],"a":[]}}}}"#
     )
 }
 
@@ -126,12 +137,20 @@ impl Rig {
         let client = HttpClient::new("kurs/test").unwrap();
         let id = SourceId::parse("binance").unwrap();
         let proxies = Arc::new(Proxies::none());
-        let source = Binance::new(config, id, "kurs/test", client, clock.clone(), proxies);
+        let means = VenueMeans {
+            http: client,
+            proxies,
+            user_agent: "kurs/test".to_owned(),
+            clock: clock.clone(),
+        };
+        let source = Venue::new(&config, Arc::new(Binance::new()), id, means);
         let source = Arc::new(source);
         let context = Context {
             clock,
             events: Arc::new(Sink(tell)),
             pairs: wanted,
+            depth: Arc::from([]),
+            tap: None,
             seed: 3,
             shutdown,
         };
@@ -239,6 +258,12 @@ fn answer(side: &mut RestSide, path: &str) -> (u16, String, String) {
     if let Some((status, retry_after)) = side.refuse {
         let more = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n"));
         return (status, more.unwrap_or_default(), "{}".to_owned());
+    }
+    if path.starts_with("/api/v3/depth?symbol=BTCUSDT&limit=1000") {
+        let (id, (bid, ask)) = (side.snapshot_id, side.prices);
+        let body =
+            format!(r#"{{"lastUpdateId":{id},"bids":[["{bid}","1"]],"asks":[["{ask}","1"]]}}"#);
+        return (200, String::new(), body);
     }
     let query = path.split_once('?').map_or("", |(_, query)| query);
     let query = query

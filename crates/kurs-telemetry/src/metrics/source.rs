@@ -30,6 +30,11 @@ pub struct SourceFamilies {
     failures: Family<SourceLabels, Counter>,
     reconnects: Family<ReconnectLabels, Counter>,
     last_message: Family<SourceLabels, SecondsGauge>,
+    lag: Family<SourceLabels, SecondsGauge>,
+    books_synced: Family<SourceLabels, Gauge>,
+    book_gaps: Family<SourceLabels, Counter>,
+    book_checksum_failures: Family<SourceLabels, Counter>,
+    book_resyncs: Family<SourceLabels, Counter>,
 }
 
 /// The series of one source, resolved once.
@@ -40,9 +45,13 @@ pub struct SourceMetrics {
     decode_errors: Counter,
     failures: Counter,
     reconnects: Counter,
-    /// Connections replaced on purpose before the venue's own cut.
-    pub planned_reconnects: Counter,
+    planned_reconnects: Counter,
     last_message: SecondsGauge,
+    lag: SecondsGauge,
+    books_synced: Gauge,
+    book_gaps: Counter,
+    book_checksum_failures: Counter,
+    book_resyncs: Counter,
 }
 
 /// What a source counts itself: totals since the process started.
@@ -60,6 +69,18 @@ pub struct SourceReading {
     pub reconnects: u64,
     /// When data last arrived, milliseconds since 1970.
     pub last_message_unix_ms: Option<i64>,
+    /// Connections replaced on purpose by a successor.
+    pub planned_reconnects: u64,
+    /// Receive time minus the venue's own time of the last dated frame, milliseconds.
+    pub lag_ms: Option<i64>,
+    /// Order books in step at present.
+    pub books_synced: u64,
+    /// Messages of order books found missing.
+    pub book_gaps: u64,
+    /// Order books whose checksum was not the venue's.
+    pub book_checksum_failures: u64,
+    /// Order books brought back in step.
+    pub book_resyncs: u64,
 }
 
 impl SourceFamilies {
@@ -71,6 +92,11 @@ impl SourceFamilies {
             failures: Family::default(),
             reconnects: Family::default(),
             last_message: Family::default(),
+            lag: Family::default(),
+            books_synced: Family::default(),
+            book_gaps: Family::default(),
+            book_checksum_failures: Family::default(),
+            book_resyncs: Family::default(),
         };
         registry.register(
             "source_up",
@@ -102,6 +128,31 @@ impl SourceFamilies {
             "When data of a source last arrived, unix time; 0 is never",
             families.last_message.clone(),
         );
+        registry.register(
+            "source_lag_seconds",
+            "Receive time minus the venue's own time of the last dated frame; two clocks, so it may be negative",
+            families.lag.clone(),
+        );
+        registry.register(
+            "source_books_synced",
+            "Order books of a source that are in step",
+            families.books_synced.clone(),
+        );
+        registry.register(
+            "source_book_gaps",
+            "Order book messages of a source found missing by their ids",
+            families.book_gaps.clone(),
+        );
+        registry.register(
+            "source_book_checksum_failures",
+            "Order books of a source whose checksum was not the venue's",
+            families.book_checksum_failures.clone(),
+        );
+        registry.register(
+            "source_book_resyncs",
+            "Order books of a source brought back in step after they were lost",
+            families.book_resyncs.clone(),
+        );
         families
     }
 
@@ -125,6 +176,11 @@ impl SourceFamilies {
             reconnects: reconnects("failure"),
             planned_reconnects: reconnects("planned"),
             last_message: self.last_message.get_or_create_owned(&labels),
+            lag: self.lag.get_or_create_owned(&labels),
+            books_synced: self.books_synced.get_or_create_owned(&labels),
+            book_gaps: self.book_gaps.get_or_create_owned(&labels),
+            book_checksum_failures: self.book_checksum_failures.get_or_create_owned(&labels),
+            book_resyncs: self.book_resyncs.get_or_create_owned(&labels),
         }
     }
 }
@@ -142,6 +198,17 @@ impl SourceMetrics {
         raise(&self.decode_errors, reading.decode_errors);
         raise(&self.failures, reading.failures);
         raise(&self.reconnects, reading.reconnects);
+        raise(&self.planned_reconnects, reading.planned_reconnects);
+        raise(&self.book_gaps, reading.book_gaps);
+        raise(&self.book_checksum_failures, reading.book_checksum_failures);
+        raise(&self.book_resyncs, reading.book_resyncs);
+        self.books_synced
+            .set(i64::try_from(reading.books_synced).unwrap_or(i64::MAX));
+        if let Some(lag_ms) = reading.lag_ms {
+            let size = std::time::Duration::from_millis(lag_ms.unsigned_abs()).as_secs_f64();
+            self.lag
+                .set(size.copysign(if lag_ms < 0 { -1.0 } else { 1.0 }));
+        }
         let last_ms = reading
             .last_message_unix_ms
             .and_then(|ms| u64::try_from(ms).ok());

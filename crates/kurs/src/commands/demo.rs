@@ -62,10 +62,18 @@ fn put(inputs: &mut Inputs, key: &str, value: &str) {
 
 /// All sources are pointed at the simulated venues, whatever the configuration says: a demo
 /// never mixes real and invented prices, and never sends a real key anywhere.
-fn point_at(inputs: &mut Inputs, urls: &VenueUrls) {
+pub(super) fn point_at(inputs: &mut Inputs, urls: &VenueUrls) {
     let keys = [
         ("binance.ws_url", &urls.binance_ws),
         ("binance.rest_url", &urls.binance_rest),
+        ("coinbase.ws_url", &urls.coinbase_ws),
+        ("coinbase.rest_url", &urls.coinbase_rest),
+        ("kraken.ws_url", &urls.kraken_ws),
+        ("kraken.rest_url", &urls.kraken_rest),
+        ("bybit.ws_url", &urls.bybit_ws),
+        ("bybit.rest_url", &urls.bybit_rest),
+        ("okx.ws_url", &urls.okx_ws),
+        ("okx.rest_url", &urls.okx_rest),
         ("coingecko.rest_url", &urls.coingecko_rest),
         ("openexchangerates.rest_url", &urls.openexchangerates_rest),
         ("ecb.rest_url", &urls.ecb_rest),

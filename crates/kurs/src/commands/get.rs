@@ -1,6 +1,6 @@
 //! `kurs get`.
 
-use super::text_of;
+use super::{explain, text_of};
 use crate::cli::ServerArgs;
 use crate::client::{Answer, Client, Method};
 use crate::exit::{Exit, Failure};
@@ -82,7 +82,7 @@ pub(super) async fn run(arguments: GetArgs, output: Output) -> Result<Exit, Fail
             output.table(&["pair", "value", "source", "state", "age", "path"], &rows)?;
             if arguments.explain {
                 for rate in &parsed {
-                    explain(rate, output)?;
+                    explain::show(rate, output)?;
                 }
             }
         }
@@ -151,60 +151,4 @@ fn row(rate: &Value, output: Output) -> Vec<String> {
         },
         path.join(" "),
     ]
-}
-
-fn explain(rate: &Value, output: Output) -> Result<(), Failure> {
-    let list = |name: &str| {
-        rate.get(name)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default()
-    };
-    if output.form == Form::Text {
-        output.data(&format!(
-            "\n{}: {}",
-            text_of(rate, "pair"),
-            text_of(rate, "reason")
-        ))?;
-    }
-    let rows: Vec<Vec<String>> = list("constituents")
-        .iter()
-        .map(|part| {
-            let age_ms = part
-                .get("age_ms")
-                .and_then(Value::as_u64)
-                .map(age)
-                .unwrap_or_default();
-            let used = if part.get("used") == Some(&Value::Bool(true)) {
-                "used"
-            } else {
-                ""
-            };
-            vec![
-                text_of(part, "pair"),
-                text_of(part, "source"),
-                text_of(part, "value"),
-                text_of(part, "state"),
-                age_ms,
-                used.to_owned(),
-                text_of(part, "why"),
-            ]
-        })
-        .collect();
-    output.table(
-        &["market", "source", "value", "state", "age", "used", "why"],
-        &rows,
-    )?;
-    let rejected: Vec<Vec<String>> = list("rejections")
-        .iter()
-        .map(|part| {
-            ["source", "state", "why"]
-                .map(|name| text_of(part, name))
-                .to_vec()
-        })
-        .collect();
-    if !rejected.is_empty() {
-        output.table(&["passed over", "state", "why"], &rejected)?;
-    }
-    Ok(())
 }

@@ -1,16 +1,19 @@
-//! `kurs sources`.
+//! `kurs sources` and `kurs sources try`.
+
+mod try_once;
 
 use super::text_of;
 use crate::cli::ServerArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output, age};
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::Value;
 
 const EXAMPLES: &str = "\
 Examples:
   kurs sources
   kurs sources --json | jq '.sources[] | select(.state != \"live\")'
+  kurs sources try mybank               ask one source once, and see what is read
 ";
 
 /// Arguments of `sources`.
@@ -19,9 +22,20 @@ Examples:
 pub struct SourcesArgs {
     #[command(flatten)]
     server: ServerArgs,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Ask one source of the configuration once and show what is read; needs no running server
+    Try(try_once::TryArgs),
 }
 
 pub(super) async fn run(arguments: SourcesArgs, output: Output) -> Result<Exit, Failure> {
+    if let Some(What::Try(what)) = arguments.what {
+        return try_once::run(what, output).await;
+    }
     let client = arguments.server.client()?;
     let answer = client.get("/api/v1/sources", &[]).await?;
     if output.form == Form::Json {

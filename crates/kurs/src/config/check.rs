@@ -140,8 +140,12 @@ impl Checker<'_> {
             (Shape::Table { .. }, Value::String(text)) if self.from_text => {
                 match serde_json::from_str::<Value>(&text) {
                     Ok(object) if object.is_object() => Ok(object),
+                    _ if self.schema.takes_text(expected) => Ok(Value::String(text)),
                     _ => Err(wrong(&Value::String(text))),
                 }
+            }
+            (Shape::Table { .. }, value @ Value::String(_)) if self.schema.takes_text(expected) => {
+                Ok(value)
             }
             (Shape::List(items), Value::Array(values)) => {
                 let shape = self.schema.shape(items);

@@ -257,7 +257,8 @@ fn with_origin(tree: &Node, text: String) -> Mistake {
         let is_longer = nearest
             .as_ref()
             .is_none_or(|(length, _)| shown.len() > *length);
-        if is_longer && rest.starts_with([':', '[', ' ']) {
+        // `policy.BTC-RUB.rule: ...` where the policy is a text and no table.
+        if is_longer && rest.starts_with([':', '[', ' ', '.']) {
             let (key, what) = text.split_once(": ").unwrap_or((&shown, &text));
             let mistake = Mistake {
                 key: key.to_owned(),

@@ -42,11 +42,16 @@ impl fmt::Display for Mistake {
         if !self.key.is_empty() {
             write!(formatter, "{}: ", self.key)?;
         }
-        formatter.write_str(&self.what)?;
+        // The place stands at the end of the first line; lines below show what was written.
+        let (what, shown) = self
+            .what
+            .split_at(self.what.find('\n').unwrap_or(self.what.len()));
+        formatter.write_str(what)?;
         match &self.origin {
-            None | Some(Origin::Default) => Ok(()),
-            Some(origin) => write!(formatter, " ({origin})"),
+            None | Some(Origin::Default) => {}
+            Some(origin) => write!(formatter, " ({origin})")?,
         }
+        formatter.write_str(shown)
     }
 }
 

@@ -71,9 +71,10 @@ impl Schema {
                     None => return node,
                 }
             } else if let Some(choices) = node.get("anyOf").and_then(Value::as_array) {
-                let mut real = choices.iter().filter(|choice| !is_null(choice));
-                match (real.next(), real.next()) {
-                    (Some(only), None) => node = only,
+                let real: Vec<&Value> = choices.iter().filter(|choice| !is_null(choice)).collect();
+                match (real.as_slice(), self.table_or_text(node)) {
+                    ([only], _) => node = only,
+                    (_, Some(table)) => node = table,
                     _ => return node,
                 }
             } else {
@@ -81,6 +82,30 @@ impl Schema {
             }
         }
         node
+    }
+
+    /// The table of something that is a table of keys or, in short, a text.
+    fn table_or_text<'s>(&'s self, node: &'s Value) -> Option<&'s Value> {
+        let choices = node.get("anyOf").and_then(Value::as_array)?;
+        let is = |choice: &Value, kind: &str| {
+            self.resolve(choice).get("type").and_then(Value::as_str) == Some(kind)
+        };
+        match choices.as_slice() {
+            [table, text] | [text, table] if is(table, "object") && is(text, "string") => {
+                Some(table)
+            }
+            _ => None,
+        }
+    }
+
+    /// True when a text may stand where [`Self::shape`] says a table.
+    #[must_use]
+    pub fn takes_text(&self, node: &Value) -> bool {
+        let target = match node.get("$ref").and_then(Value::as_str) {
+            Some(reference) => self.root.pointer(reference.trim_start_matches('#')),
+            None => Some(node),
+        };
+        target.is_some_and(|target| self.table_or_text(target).is_some())
     }
 
     /// True when null is allowed: the key may be absent.

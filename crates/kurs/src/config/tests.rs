@@ -1,3 +1,5 @@
+mod policies;
+
 use super::*;
 use kurs_telemetry::Level;
 use proptest::prelude::*;

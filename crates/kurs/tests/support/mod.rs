@@ -50,15 +50,37 @@ impl World {
     }
 }
 
+/// Settings that let kurs listen to all five exchanges; without them it has Binance alone, so
+/// that a test knows who serves.
+pub(crate) const ALL_EXCHANGES: [(&str, &str); 4] = [
+    ("KURS_SOURCES__COINBASE__ENABLED", "true"),
+    ("KURS_SOURCES__KRAKEN__ENABLED", "true"),
+    ("KURS_SOURCES__BYBIT__ENABLED", "true"),
+    ("KURS_SOURCES__OKX__ENABLED", "true"),
+];
+
 /// Where the venues are, as settings of kurs.
 pub(crate) fn venues(sim: &SimHandle) -> Vec<(String, String)> {
     let urls = sim.urls();
-    let mut settings = vec![(
-        "KURS_SOURCES__BINANCE__WS_URL".to_owned(),
-        urls.binance_ws.clone(),
-    )];
+    let mut settings = Vec::new();
+    for (name, url) in [
+        ("BINANCE", &urls.binance_ws),
+        ("COINBASE", &urls.coinbase_ws),
+        ("KRAKEN", &urls.kraken_ws),
+        ("BYBIT", &urls.bybit_ws),
+        ("OKX", &urls.okx_ws),
+    ] {
+        settings.push((format!("KURS_SOURCES__{name}__WS_URL"), url.clone()));
+    }
+    for (name, _) in ALL_EXCHANGES {
+        settings.push((name.to_owned(), "false".to_owned()));
+    }
     for (name, venue) in [
         ("BINANCE", Venue::Binance),
+        ("COINBASE", Venue::Coinbase),
+        ("KRAKEN", Venue::Kraken),
+        ("BYBIT", Venue::Bybit),
+        ("OKX", Venue::Okx),
         ("COINGECKO", Venue::Coingecko),
         ("OPENEXCHANGERATES", Venue::OpenExchangeRates),
         ("ECB", Venue::Ecb),

@@ -1,0 +1,69 @@
+//! What is wrong with a rule, and where.
+
+use super::syntax::Span;
+use std::fmt::Write as _;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleMistake {
+    /// Where in the text.
+    pub span: Span,
+    /// What is wrong, and what would be right.
+    pub what: String,
+}
+
+impl RuleMistake {
+    /// A mistake at this place.
+    #[must_use]
+    pub fn at(span: Span, what: impl Into<String>) -> Self {
+        Self {
+            span,
+            what: what.into(),
+        }
+    }
+
+    /// The column of the first wrong character, from 1, counted in characters.
+    #[must_use]
+    pub fn column(&self, text: &str) -> usize {
+        characters(text, 0, self.span.start) + 1
+    }
+
+    /// `column 8: there is no source krakn`, then the rule and a line that points at the place.
+    #[must_use]
+    pub fn show(&self, text: &str) -> String {
+        let column = self.column(text);
+        let length = characters(text, self.span.start, self.span.end).max(1);
+        let mut shown = format!("column {column}: {}", self.what);
+        // What is no plain character would break the line, or not be one column wide.
+        let plain: String = text
+            .chars()
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .collect();
+        let _ = write!(
+            shown,
+            "\n      {plain}\n      {}{}",
+            " ".repeat(column - 1),
+            "^".repeat(length)
+        );
+        shown
+    }
+}
+
+/// Characters between two byte positions, wherever these are.
+fn characters(text: &str, from: usize, to: usize) -> usize {
+    text.char_indices()
+        .filter(|(at, _)| (from..to).contains(at))
+        .count()
+}
+
+/// `; did you mean kraken?` for a name that is nearly one of these.
+pub(super) fn nearest<'n>(written: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let best = known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(written, name), name))
+        .max_by(|left, right| left.0.total_cmp(&right.0));
+    match best {
+        Some((likeness, name)) if likeness > 0.8 => format!("; did you mean {name}?"),
+        _ => String::new(),
+    }
+}

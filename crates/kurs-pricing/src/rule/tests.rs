@@ -1,0 +1,598 @@
+use super::check::{check, circles};
+use super::*;
+use crate::decimal::{distance, times_or_max};
+use crate::gate::GateSettings;
+use kurs_core::rate::FairMethod;
+use kurs_core::{Leg, Mono, Now, Pair, Price, SourceId, Wall};
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+const SOURCES: [&str; 6] = ["binance", "kraken", "bybit", "coingecko", "cbr", "ecb"];
+
+fn pair(text: &str) -> Pair {
+    Pair::parse(text).unwrap()
+}
+
+/// The Bank of Russia gives nothing without RUB.
+fn never(source: &str, pair: Pair) -> bool {
+    source == "cbr" && pair.quote.as_str() != "RUB"
+}
+
+/// Everything that is wrong with a rule, as it is shown.
+fn wrong(target: &str, text: &str) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    match parse(text, pair(target)) {
+        Ok(rule) => check(&rule, pair(target), &SOURCES, never, &mut mistakes),
+        Err(mistake) => mistakes.push(mistake),
+    }
+    mistakes.iter().map(|mistake| mistake.show(text)).collect()
+}
+
+#[test]
+fn rules_of_every_kind_are_good() {
+    for (target, text) in [
+        (
+            "BTC-RUB",
+            "median(binance, kraken, bybit)(BTC-USDT) * USDT-USD * cbr(USD-RUB) * 1.005",
+        ),
+        ("BTC-RUB", "BTC-RUB = BTC-USDT * USDT-USD * USD-RUB"),
+        ("USDTTRC-RUB", "USDT-USD * USD-RUB"),
+        ("BTC-RUB", "BTC-USDT*USDT-USD*USD-RUB+-0.5%"),
+        ("BTC-RUB", "BTC-USDT * USDT-USD * USD-RUB ± 0.5 %"),
+        ("USD-RUB", "fixed(80.5, until 2026-12-31)"),
+        ("USD-RUB", "80.5"),
+        ("USD-RUB", "first(cbr(USD-RUB), fixed(80.5))"),
+        ("USD-RUB", "cbr(USD-RUB) + 1.5"),
+        (
+            "USD-RUB",
+            "max(min(cbr(USD-RUB) * 1.01, coingecko(USD-RUB)), 70)",
+        ),
+        ("RUB-USD", "inv(cbr(USD-RUB))"),
+        ("RUB-USD", "1 / cbr(USD-RUB)"),
+        ("RUB-USD", "cbr(RUB-USD)"),
+        ("ETH-BTC", "ETH-USD / BTC-USD"),
+        (
+            "BTC-USD",
+            "median(binance(BTC-USD), kraken(BTC-USD), BTC-EUR * EUR-USD)",
+        ),
+        ("BTC-USD", "(binance(BTC-USD) + kraken(BTC-USD)) / 2"),
+        ("BTC-RUB", "BTC-USDT * fixed(90)(USDT-RUB)"),
+        ("1INCH-USD", "1INCH-USDT * USDT-USD"),
+        ("BTC-USD", "2*kraken(BTC-USD)-binance(BTC-USD)"),
+    ] {
+        assert_eq!(wrong(target, text), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn mistakes_say_what_is_wrong_and_point_at_it() {
+    let check = |target: &str, text: &str, column: usize, length: usize, what: &str| {
+        let said = wrong(target, text).join("\n");
+        assert!(
+            said.starts_with(&format!("column {column}: {what}")),
+            "{text}: {said}"
+        );
+        let line = format!("\n      {}{}", " ".repeat(column - 1), "^".repeat(length));
+        assert!(said.ends_with(&line), "{text}: {said}");
+    };
+    check(
+        "USD-RUB",
+        "krakn(USD-RUB)",
+        1,
+        5,
+        "there is no source krakn; did you mean kraken?",
+    );
+    check(
+        "USD-RUB",
+        "zzz(USD-RUB)",
+        1,
+        3,
+        "there is no source zzz; there are binance, kraken",
+    );
+    check(
+        "BTC-USD",
+        "medan(binance, kraken)(BTC-USD)",
+        7,
+        7,
+        "medan is taken for a source",
+    );
+    check("BTC-USD", "cbr(BTC-USD)", 1, 12, "cbr never gives BTC-USD");
+    check("USD-RUB", "", 1, 1, "the rule is empty");
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB",
+        12,
+        1,
+        "cbr is taken for a source, which is asked for one pair",
+    );
+    check(
+        "USD-RUB",
+        "(cbr(USD-RUB)",
+        14,
+        1,
+        "a closing parenthesis is missing here",
+    );
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB))",
+        13,
+        1,
+        "this parenthesis closes nothing",
+    );
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB) 2",
+        14,
+        1,
+        "an operator is missing before this",
+    );
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB) *",
+        15,
+        1,
+        "a price is missing here",
+    );
+    check("USD-RUB", "* 2", 1, 1, "a price is missing here");
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB) $ 2",
+        14,
+        1,
+        "'$' means nothing here",
+    );
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB) * 1,5",
+        17,
+        1,
+        "a comma stands only between arguments",
+    );
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB) * 0",
+        16,
+        1,
+        "numbers are greater than zero",
+    );
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB) * 1.2.3",
+        16,
+        5,
+        "1.2.3 is no number",
+    );
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB) +- 120%",
+        17,
+        3,
+        "+- is followed by a percentage below 100",
+    );
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB) +-1% * 2",
+        19,
+        1,
+        "a spread is about all before it",
+    );
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB) * 1.5%",
+        19,
+        1,
+        "a percentage stands only behind +-",
+    );
+    check(
+        "USD-RUB",
+        "cbr",
+        1,
+        3,
+        "cbr alone is no price: a source is asked for a pair, cbr(BTC-USD)",
+    );
+    check(
+        "BTC-USDT",
+        "BTCUSDT * 1.01",
+        1,
+        7,
+        "a pair is written BTC-USDT",
+    );
+    check("BTC-USD", "btc-usd", 1, 7, "a pair is written BTC-USD");
+    check(
+        "BTC-USD",
+        "kraken(btc-usd)",
+        8,
+        7,
+        "a pair is written BTC-USD",
+    );
+    check(
+        "BTC-USD",
+        "median(binance, kraken)",
+        24,
+        1,
+        "behind these sources stands what they are asked for",
+    );
+    check(
+        "BTC-USD",
+        "median(binance, kraken(BTC-USD))",
+        8,
+        7,
+        "either sources or prices, not both",
+    );
+    check(
+        "BTC-USD",
+        "USD-USD",
+        1,
+        7,
+        "base and quote are the same asset",
+    );
+    check(
+        "BTC-USD",
+        "USDTTRC-USDT",
+        1,
+        12,
+        "USDTTRC-USDT is one asset twice",
+    );
+    check(
+        "USD-RUB",
+        "EUR-RUB = cbr(USD-RUB)",
+        1,
+        7,
+        "this is the rule of USD-RUB",
+    );
+    check(
+        "USD-RUB",
+        "fixed(80.5, till 2026-12-31)",
+        13,
+        4,
+        "a fixed rate is written",
+    );
+    check(
+        "USD-RUB",
+        "fixed(80.5, until 2026-02-30)",
+        19,
+        4,
+        "a fixed rate is written",
+    );
+    check("USD-RUB", "2026-12-31", 1, 10, "a day stands only in fixed");
+    // Positions count characters, not bytes.
+    check("USD-RUB", "ко", 1, 1, "'к' means nothing here");
+    check(
+        "USD-RUB",
+        "cbr(USD-RUB) ± 1 % ± 1 %",
+        20,
+        1,
+        "a spread is about all before it",
+    );
+}
+
+#[test]
+fn units_that_do_not_cancel_are_a_mistake() {
+    let check = |target: &str, text: &str, what: &str| {
+        let said = wrong(target, text).join("\n");
+        assert!(said.contains(what), "{text}: {said}");
+    };
+    check(
+        "BTC-RUB",
+        "BTC-USDT * USD-RUB",
+        "the rule gives RUB x USDT per BTC x USD, but BTC-RUB is RUB per BTC",
+    );
+    check(
+        "BTC-RUB",
+        "BTC-USDT * fixed(90)",
+        "the rule gives USDT per BTC, but BTC-RUB is RUB per BTC",
+    );
+    check("BTC-USD", "inv(BTC-USD)", "the rule gives BTC per USD");
+    check(
+        "BTC-USD",
+        "BTC-USD + ETH-USD",
+        "USD per BTC and USD per ETH cannot be added",
+    );
+    check(
+        "BTC-USD",
+        "median(BTC-USD, BTC-USDT)",
+        "median of USD per BTC and USDT per BTC: these cannot be compared",
+    );
+    check(
+        "BTC-USD",
+        "BTC-USD * BTC-USD",
+        "the rule gives USD^2 per BTC^2",
+    );
+    check(
+        "BTC-USD",
+        "BTC-USD / BTC-USD",
+        "the rule gives a plain number",
+    );
+    check("BTC-USD", "1 / 2 / BTC-USD", "the rule gives BTC per USD");
+}
+
+#[test]
+fn all_mistakes_of_a_rule_are_told_at_once() {
+    let said = wrong("BTC-RUB", "krakn(BTC-USDT) * foo(USDT-USD) * cbr(EUR-USD)");
+    assert_eq!(said.len(), 4, "{said:#?}");
+}
+
+#[test]
+fn circles_are_named_pair_by_pair() {
+    let rules: BTreeMap<Pair, Rule> = [
+        ("BTC-RUB", "BTC-USD * USD-RUB"),
+        ("USD-RUB", "BTC-RUB / BTC-USD"),
+        ("BTC-USD", "kraken(BTC-USD)"),
+        ("ETH-USD", "ETH-USD * 1.01"),
+        ("EUR-RUB", "USD-RUB * 1.1"),
+    ]
+    .into_iter()
+    .map(|(target, text)| (pair(target), parse(text, pair(target)).unwrap()))
+    .collect();
+    let shown: Vec<String> = circles(&rules)
+        .iter()
+        .map(|circle| {
+            circle
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" -> ")
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        ["BTC-RUB -> USD-RUB -> BTC-RUB", "ETH-USD -> ETH-USD"]
+    );
+}
+
+#[test]
+fn length_depth_and_number_of_prices_are_bounded() {
+    let target = pair("USD-RUB");
+    let deep = format!("{}1{}", "(".repeat(900), ")".repeat(900));
+    assert!(
+        parse(&deep, target)
+            .unwrap_err()
+            .what
+            .contains("levels within one another")
+    );
+    let long = format!("1{}", " ".repeat(3_000));
+    assert!(
+        parse(&long, target)
+            .unwrap_err()
+            .what
+            .contains("at most 2000 characters")
+    );
+    let many = vec!["1"; 500].join("+");
+    assert!(
+        parse(&many, target)
+            .unwrap_err()
+            .what
+            .contains("at most 100 numbers and prices")
+    );
+    let wide = format!("median({}1)", "1,".repeat(60));
+    assert!(
+        parse(&wide, target)
+            .unwrap_err()
+            .what
+            .contains("at most 32 arguments")
+    );
+}
+
+#[test]
+fn what_a_rule_needs_is_known() {
+    let rule = parse(
+        "median(binance, kraken)(BTC-USDT) * USDT-USD * cbr(USD-RUB)",
+        pair("BTC-RUB"),
+    )
+    .unwrap();
+    assert_eq!(rule.pairs(), [pair("USDT-USD")]);
+    let sources: Vec<String> = rule
+        .sources()
+        .iter()
+        .map(|(source, pair)| format!("{source} {pair}"))
+        .collect();
+    assert_eq!(
+        sources,
+        ["binance BTC-USDT", "kraken BTC-USDT", "cbr USD-RUB"]
+    );
+    assert!(!rule.is_about_only(pair("BTC-RUB")));
+    let own = parse("first(cbr, coingecko)(USD-RUB) * 1.01", pair("USD-RUB")).unwrap();
+    assert!(own.is_about_only(pair("USD-RUB")));
+}
+
+fn fragment() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => prop::sample::select(vec![
+            "median", "first", "min", "max", "inv", "fixed", "until", "binance", "cbr", "BTC-USD",
+            "USD-RUB", "btc-usd", "(", ")", ",", "*", "/", "+", "-", "+-", "±", "%", "=", " ", "1.005",
+            "80.5", "2026-12-31", "0", "-", "_", ":", "BTCUSDT", "1INCH-USD",
+        ]).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_text_makes_the_parser_panic_and_every_position_is_in_the_text(parts in prop::collection::vec(fragment(), 0..40)) {
+        let text = parts.concat();
+        let target = pair("BTC-USD");
+        match parse(&text, target) {
+            Ok(rule) => {
+                let mut mistakes = Vec::new();
+                check(&rule, target, &SOURCES, never, &mut mistakes);
+                rule.root.walk(&mut |node| assert!(text.get(node.span.start..node.span.end).is_some(), "{text:?}"));
+                for mistake in mistakes {
+                    prop_assert!(text.get(mistake.span.start..mistake.span.end).is_some());
+                    let _ = mistake.show(&text);
+                }
+            }
+            Err(mistake) => {
+                prop_assert!(text.get(mistake.span.start..mistake.span.end).is_some(), "{:?} of {:?}", mistake, text);
+                prop_assert!(mistake.column(&text) <= text.chars().count() + 1);
+                let _ = mistake.show(&text);
+            }
+        }
+    }
+}
+
+/// Every price is 100 with half a unit on both sides, but for the one that is missing.
+struct Stub {
+    missing: Option<SourceId>,
+}
+
+fn hundred(source: SourceId, pair: Pair) -> Figure {
+    let at = Wall::from_unix_seconds(1_800_000_000);
+    let value = Decimal::ONE_HUNDRED;
+    Figure {
+        sides: Some((Decimal::new(995, 1), Decimal::new(1005, 1))),
+        confidence: Some(Decimal::new(5, 1)),
+        valid_until: Mono(5_000_000_000),
+        expires_at: at.plus(Duration::from_secs(5)),
+        observed_at: Some(at),
+        legs: vec![Leg {
+            pair,
+            source,
+            value: Price::new(value).unwrap(),
+            inverted: false,
+            observed_at: at,
+            expires_at: at,
+        }],
+        ..Figure::number(value)
+    }
+}
+
+impl Prices for Stub {
+    fn pair(&mut self, pair: Pair) -> Result<Figure, Arc<str>> {
+        Ok(hundred(SourceId::parse("best").unwrap(), pair))
+    }
+
+    fn source(&mut self, source: SourceId, pair: Pair) -> Result<(Figure, FairMethod), Arc<str>> {
+        if self.missing == Some(source) {
+            return Err(format!("{source} is silent").into());
+        }
+        Ok((hundred(source, pair), FairMethod::Mid))
+    }
+}
+
+fn run(text: &str, missing: Option<&str>) -> Evaluated {
+    let rule = parse(text, pair("BTC-USD")).unwrap();
+    let missing = missing.map(|name| SourceId::parse(name).unwrap());
+    let evaluation = Evaluation {
+        now: Now {
+            mono: Mono(0),
+            wall: Wall::from_unix_seconds(1_800_000_000),
+        },
+        gate: GateSettings {
+            k: Decimal::from(5),
+            band: Decimal::new(5, 3),
+            readmit_after: Duration::from_secs(60),
+        },
+        min_sources: 2,
+        refuses_few: false,
+        combined: SourceId::parse("median").unwrap(),
+        gates: &mut BTreeMap::new(),
+    };
+    evaluation.run(&rule, &mut Stub { missing })
+}
+
+#[test]
+fn an_evaluated_rule_reads_as_it_was_written_and_as_it_was_meant() {
+    let check = |text: &str, expect: &str| assert_eq!(run(text, Some("okx")).text, expect);
+    check("1 + 2 * 3 - (4 - 5 / 2)", "1 + 2 * 3 - (4 - 5 / 2) = 5.5");
+    check("(1 + 2) * 3 / (2 * 3)", "(1 + 2) * 3 / (2 * 3) = 1.5");
+    check("inv(BTC-USD) +-1%", "inv(BTC-USD[100])[0.01] +-1% = 0.01");
+    check(
+        "first(okx, kraken)(BTC-USD)",
+        "first(okx[none: okx is silent], kraken[100])(BTC-USD)[100] = 100",
+    );
+    check(
+        "okx(BTC-USD) * 2",
+        "okx(BTC-USD)[none: okx is silent] * 2 = no rate",
+    );
+    check(
+        "min(kraken(BTC-USD), 90)",
+        "min(kraken(BTC-USD)[100], 90)[90] = 90",
+    );
+    check(
+        "fixed(7, until 2020-01-01)",
+        "fixed(7, until 2020-01-01) = no rate",
+    );
+    check("1 - 2", "1 - 2 = no rate");
+    check(
+        "median(okx, kraken)(BTC-USD)",
+        "median(okx[none: okx is silent], kraken[100])(BTC-USD)[100] = 100",
+    );
+    let doubt = run("median(okx, kraken)(BTC-USD)", Some("okx"))
+        .outcome
+        .unwrap()
+        .doubt;
+    assert_eq!(doubt.as_deref(), Some("a median of 1 where 2 are wanted"));
+    // The least of fewer would be another number.
+    assert!(run("min(okx(BTC-USD), 90)", Some("okx")).outcome.is_err());
+}
+
+#[test]
+fn every_text_of_the_corpus_is_read_or_refused() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/rule");
+    let mut good = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read(entry.unwrap().path()).unwrap();
+        let Ok(text) = std::str::from_utf8(&text) else {
+            continue;
+        };
+        if parse(text, pair("BTC-RUB")).is_ok() {
+            good += 1;
+        }
+    }
+    assert!(good >= 10, "{good} good rules");
+}
+
+fn expression() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("kraken(BTC-USD)".to_owned()),
+        Just("BTC-USD".to_owned()),
+        (1_u32..1_000).prop_map(|number| format!("{number}.5")),
+    ];
+    leaf.prop_recursive(4, 24, 3, |inner| {
+        prop_oneof![
+            (
+                inner.clone(),
+                prop::sample::select(vec!["*", "/", "+", "-"]),
+                inner.clone()
+            )
+                .prop_map(|(left, sign, right)| format!("({left} {sign} {right})")),
+            inner.clone().prop_map(|inner| format!("inv({inner})")),
+            (
+                prop::sample::select(vec!["median", "min", "max", "first"]),
+                prop::collection::vec(inner, 1..4)
+            )
+                .prop_map(|(name, arguments)| format!("{name}({})", arguments.join(", "))),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_value_lies_between_bid_and_ask_and_the_shown_rule_says_the_same(text in expression()) {
+        let evaluated = run(&text, None);
+        if let Ok(figure) = &evaluated.outcome {
+            prop_assert!(figure.value > Decimal::ZERO);
+            if let Some((bid, ask)) = figure.sides {
+                let rounding = times_or_max(figure.value, Decimal::new(1, 18)).max(Decimal::new(1, 26));
+                prop_assert!(bid - figure.value <= rounding && figure.value - ask <= rounding, "{} of {}", evaluated.text, text);
+            }
+            prop_assert!(figure.valid_until == Mono(u64::MAX) || figure.valid_until == Mono(5_000_000_000));
+            // The rule as shown, without its brackets, is a rule of the same value.
+            let mut depth = 0;
+            let shown: String = evaluated.text.split(" = ").next().unwrap().chars().filter(|letter| {
+                depth += i32::from(*letter == '[');
+                let is_kept = depth == 0;
+                depth -= i32::from(*letter == ']');
+                is_kept
+            }).collect();
+            let shown = shown.replace(" (not needed)", "").replace(" (out of line)", "");
+            let again = run(&shown, None).outcome.unwrap();
+            prop_assert!(distance(again.value, figure.value) <= times_or_max(figure.value, Decimal::new(1, 18)), "{} is not {}", shown, text);
+        }
+    }
+}
