@@ -6,6 +6,7 @@
 //! | `steady` | (b) latency at a constant rate, counted from the moment a request was due |
 //! | `pipeline` | (c) frames per second through decoding, pricing and the view, on one core |
 //! | `latency` | (d) from the venue's write to the new body, through sockets and threads |
+//! | `books` | (f) order book messages per second against cryptofeed |
 //! | `footprint` | (e) time to readiness and memory with a thousand pairs |
 //! | `section`, `report`, `plot` | what was measured, as JSON, Markdown and SVG |
 //! | `process`, `client`, `machine`, `statistics`, `frames`, `feed`, `options`, `console` | what they share |
@@ -18,6 +19,7 @@
     reason = "these are measurements, not money"
 )]
 
+mod books;
 mod client;
 mod console;
 mod feed;
@@ -67,6 +69,8 @@ enum Command {
     Latency,
     /// (e) Start to ready, and memory with 1,000 pairs
     Footprint,
+    /// (f) Order book messages per second on one core, against cryptofeed
+    Books,
     /// All of them, then the page
     All {
         /// Where the page goes; its pictures go into `images/` beside it
@@ -97,6 +101,7 @@ fn main() -> Result<()> {
         Command::Profile => pipeline::profile(options),
         Command::Latency => finish(options, &latency::run(options)?),
         Command::Footprint => finish(options, &footprint::run(options)?),
+        Command::Books => finish(options, &books::run(options)?),
         Command::All { out } => {
             all(options)?;
             report::write(options, &out)
@@ -120,12 +125,13 @@ type Benchmark = fn(&Options) -> Result<Section>;
 /// from running, but the whole fails then.
 fn all(options: &Options) -> Result<()> {
     let mut failed = Vec::new();
-    let parts: [(&str, Benchmark); 5] = [
+    let parts: [(&str, Benchmark); 6] = [
         ("http", http::run),
         ("steady", steady::run),
         ("pipeline", pipeline::run),
         ("latency", latency::run),
         ("footprint", footprint::run),
+        ("books", books::run),
     ];
     for (name, run) in parts {
         console::line(&format!("== {name}"));

@@ -7,7 +7,14 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Names of the benchmarks in the order of the page.
-pub(crate) const ORDER: [&str; 5] = ["http", "steady", "pipeline", "latency", "footprint"];
+pub(crate) const ORDER: [&str; 6] = [
+    "http",
+    "steady",
+    "pipeline",
+    "latency",
+    "footprint",
+    "books",
+];
 
 /// One benchmark's results.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -299,6 +299,7 @@ impl Engine {
         self.enqueue(index);
     }
 
+    #[inline]
     fn enqueue(&mut self, index: usize) {
         let slot = &mut self.pairs[index];
         if !slot.queued {
@@ -307,6 +308,7 @@ impl Engine {
         }
     }
 
+    #[inline]
     fn enqueue_readers(&mut self, price: usize) {
         for position in 0..self.prices[price].readers.len() {
             let index = self.prices[price].readers[position];
@@ -315,6 +317,7 @@ impl Engine {
     }
 
     /// Pairs that have this one as a leg are to be priced again.
+    #[inline]
     fn enqueue_users(&mut self, index: usize) {
         for position in 0..self.pairs[index].used_by.len() {
             let user = self.pairs[index].used_by[position];

@@ -90,40 +90,44 @@ async fn a_replay_ends_with_the_rates_that_were_served_live_and_twice_the_same()
     let mut settings = vec![
         ("KURS_CAPTURE__ENABLED", "true"),
         ("KURS_CAPTURE__DIR", &folder),
+        ("KURS_PAIRS", "BTC-USDT,ETH-USDT,SOL-USD"),
     ];
     settings.extend(ALL_EXCHANGES);
     let mut world = World::start(SimConfig::seeded(11), &settings).await;
     world.served_by("BTC-USDT", "binance").await;
     world.served_by("USDT-USD", "coingecko").await;
-    for name in ["coinbase", "kraken", "bybit", "okx"] {
-        // Not every venue lists the pairs; those that do must have spoken.
-        let state = |source: &Value| source["state"] == "live" || source["messages"] == 0;
-        world.kurs.source_until(name, state).await;
+    for name in ["binance", "coinbase", "kraken", "bybit", "okx"] {
+        let speaks = |source: &Value| {
+            source["state"] == "live" && source["messages"].as_u64().is_some_and(|count| count > 10)
+        };
+        world.kurs.source_until(name, speaks).await;
     }
     // From here on nothing moves, so that the last moments are not in question.
-    for (symbol, price) in [("BTCUSDT", "54321.09"), ("ETHUSDT", "3210.05")] {
-        for venue in [Venue::Binance, Venue::Bybit, Venue::Okx] {
-            let symbol = match venue {
-                Venue::Okx => symbol.replace("USDT", "-USDT"),
-                _ => symbol.to_owned(),
-            };
-            world
-                .sim
-                .pin(venue, &symbol, Pin::Price(price.parse().unwrap()));
-        }
+    for (venue, symbol, price) in [
+        (Venue::Binance, "BTCUSDT", "54321.09"),
+        (Venue::Bybit, "BTCUSDT", "54321.09"),
+        (Venue::Okx, "BTC-USDT", "54321.09"),
+        (Venue::Binance, "ETHUSDT", "3210.05"),
+        (Venue::Bybit, "ETHUSDT", "3210.05"),
+        (Venue::Okx, "ETH-USDT", "3210.05"),
+        (Venue::Coinbase, "SOL-USD", "150.07"),
+        (Venue::Kraken, "SOL/USD", "150.07"),
+    ] {
+        let pin = Pin::Price(price.parse().unwrap());
+        assert!(world.sim.pin(venue, symbol, pin), "{venue:?} {symbol}");
     }
-    world
-        .kurs
-        .until("BTC-USDT", |rate| rate["value"] == "54321.09")
-        .await;
-    world
-        .kurs
-        .until("ETH-USDT", |rate| rate["value"] == "3210.05")
-        .await;
+    for (pair, value) in [
+        ("BTC-USDT", "54321.09"),
+        ("ETH-USDT", "3210.05"),
+        ("SOL-USD", "150.07"),
+    ] {
+        world.kurs.until(pair, |rate| rate["value"] == value).await;
+    }
     let mut live = BTreeMap::new();
     for pair in [
         "BTC-USDT",
         "ETH-USDT",
+        "SOL-USD",
         "BTC-USD",
         "ETH-USD",
         "BTC-RUB",
@@ -151,6 +155,13 @@ async fn a_replay_ends_with_the_rates_that_were_served_live_and_twice_the_same()
     assert_eq!(first["summary"]["broken_lines"], 0, "{first}");
     assert_eq!(first["summary"]["unknown_sources"], serde_json::json!({}));
     assert!(first["summary"]["updates"].as_u64().unwrap() > 100);
+    assert_eq!(live["SOL-USD"].1, "coinbase");
+    for name in ["binance", "coinbase", "kraken", "bybit", "okx"] {
+        let source = &first["summary"]["sources"][name];
+        assert!(source["frames"].as_u64().unwrap() > 10, "{name}: {source}");
+        assert_eq!(source["decode_errors"], 0, "{name}: {source}");
+        assert_eq!(source["checksum_failures"], 0, "{name}: {source}");
+    }
     let (second, _) = replay(captures.path(), &["--pair", &pairs]);
     assert_eq!(first, second, "two replays differ");
 

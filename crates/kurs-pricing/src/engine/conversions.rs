@@ -6,6 +6,7 @@ use kurs_core::{Mono, Now, RateState, SourceState};
 
 impl Engine {
     /// A candidate is live when its price is, and its conversion exists.
+    #[inline]
     pub(super) fn is_live(&mut self, now: Now, index: usize, candidate: usize) -> bool {
         let price = self.pairs[index].candidates[candidate].price;
         if self.prices[price].state != SourceState::Live
@@ -84,6 +85,7 @@ impl Engine {
     }
 
     /// Keeps the set of conversion markets right; when it changes, derived pairs look again.
+    #[inline]
     pub(super) fn note_conversion(&mut self, now: Now, index: usize) {
         let slot = &self.pairs[index];
         let is_conversion = slot.published.as_ref().is_some_and(|published| {

@@ -16,6 +16,7 @@ const QUARTER: Decimal = Decimal::from_parts(25, 0, 0, false, 2);
 
 impl Engine {
     /// Takes sources that are out of line out of `live`; returns when time alone lets one in.
+    #[inline]
     pub(super) fn guard(&mut self, now: Mono, index: usize, live: &mut [bool]) -> Option<Mono> {
         let slot = &self.pairs[index];
         let settings = slot.plan.guard.as_ref()?;

@@ -50,6 +50,7 @@ impl Priced {
 
 impl Engine {
     /// Which candidates are live, in the slot's own buffer, which has to be put back.
+    #[inline]
     pub(super) fn live_candidates(&mut self, now: Now, index: usize) -> Vec<bool> {
         let mut live = std::mem::take(&mut self.pairs[index].live);
         live.clear();
@@ -59,6 +60,7 @@ impl Engine {
         live
     }
 
+    #[inline]
     pub(super) fn price_by_priority(&mut self, now: Now, index: usize, effects: &mut Vec<Effect>) {
         let mut live = self.live_candidates(now, index);
         let guard_change = self.guard(now.mono, index, &mut live);
@@ -120,6 +122,7 @@ impl Engine {
     }
 
     /// The price of a pair by one of its candidates.
+    #[inline]
     pub(super) fn compute(&self, now: Mono, index: usize, candidate: usize) -> Option<Priced> {
         let slot = &self.pairs[index];
         let candidate = &slot.candidates[candidate];

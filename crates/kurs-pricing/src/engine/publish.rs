@@ -119,6 +119,7 @@ impl Engine {
     }
 
     /// True when these numbers were published a moment ago.
+    #[inline]
     pub(super) fn is_known(&self, now: Now, index: usize, market: &Market) -> bool {
         self.pairs[index].published.as_ref().is_some_and(|before| {
             (before.market.value, before.market.bid, before.market.ask)
@@ -142,6 +143,7 @@ impl Engine {
         market.ask = around(Decimal::ONE.checked_add(fraction));
     }
 
+    #[inline]
     pub(super) fn put_out(
         &mut self,
         now: Now,
@@ -182,6 +184,7 @@ impl Engine {
     }
 
     /// True when what was published has run out and this was not said yet.
+    #[inline]
     pub(super) fn is_over(&self, now: Now, index: usize) -> bool {
         self.pairs[index]
             .published

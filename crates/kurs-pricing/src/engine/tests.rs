@@ -488,8 +488,26 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+const POLICIES: [(&str, &str); 5] = [
+    ("BTC-USDT", r#"{"kind": "median"}"#),
+    ("ETH-USDT", r#"{"kind": "merged", "min_sources": 1}"#),
+    (
+        "USDT-USD",
+        r#"{"kind": "median", "below_min": "none", "min_sources": 1}"#,
+    ),
+    (
+        "BTC-RUB",
+        r#""first(median(binance, kraken)(BTC-USDT) * USDT-USD, BTC-USD) * cbr(USD-RUB)""#,
+    ),
+    ("USDT-RUB", r#"{"value": 90, "until": "2027-01-15"}"#),
+];
+
 fn run(steps: &[Step]) -> Desk {
-    let mut desk = Desk::new(&["BTC-USD", "BTC-RUB", "ETH-RUB", "USDT-RUB"]);
+    let desk = Desk::new(&["BTC-USD", "BTC-RUB", "ETH-RUB", "USDT-RUB"]);
+    run_at(desk, steps)
+}
+
+fn run_at(mut desk: Desk, steps: &[Step]) -> Desk {
     let names = ["binance", "kraken", "coingecko", "cbr"];
     let markets = ["BTC-USDT", "ETH-USDT", "BTC-USD"];
     for step in steps {
@@ -535,6 +553,24 @@ proptest! {
     #[test]
     fn the_same_events_give_the_same_effects(steps in prop::collection::vec(step(), 1..80)) {
         prop_assert_eq!(run(&steps).effects, run(&steps).effects);
+    }
+
+    #[test]
+    fn with_every_kind_of_policy_the_same_events_give_the_same_effects_and_nothing_fresh_is_over(
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let desk = || Desk::with(&["BTC-USD", "ETH-RUB"], &POLICIES);
+        let (once, again) = (run_at(desk(), &steps), run_at(desk(), &steps));
+        prop_assert_eq!(&once.effects, &again.effects);
+        for effect in &once.effects {
+            let Effect::Publish(rate) = effect else { continue };
+            if rate.state == RateState::Fresh {
+                prop_assert!(!rate.valid_for.is_zero(), "{:?}", rate);
+                if let (Some(bid), Some(ask)) = (rate.bid, rate.ask) {
+                    prop_assert!(bid <= rate.value && rate.value <= ask, "{:?}", rate);
+                }
+            }
+        }
     }
 
     #[test]
