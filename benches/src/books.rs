@@ -72,7 +72,13 @@ pub(crate) fn run(options: &Options) -> Result<Section> {
         }
     }
     drop(pinned);
-    describe(&mut section, options, &frames, rounds, [&own, &decode, &theirs]);
+    describe(
+        &mut section,
+        options,
+        &frames,
+        rounds,
+        [&own, &decode, &theirs],
+    );
     Ok(section)
 }
 
@@ -98,7 +104,16 @@ fn through_the_book(frames: &Frames) -> Result<Duration> {
     for text in &frames.diffs {
         heap.clear();
         codec.read(text, &OnlyBitcoin, &mut heap);
-        let [Said::Book { kind, ids, checksum, changes, .. }] = heap.said.as_slice() else {
+        let [
+            Said::Book {
+                kind,
+                ids,
+                checksum,
+                changes,
+                ..
+            },
+        ] = heap.said.as_slice()
+        else {
             bail!("not a book message: {text:.80}");
         };
         let update = BookUpdate {
@@ -164,7 +179,8 @@ fn captured() -> Result<Frames> {
     let (mut snapshot_id, mut all) = (0, Vec::new());
     for file in CAPTURE_FILES {
         let path = Path::new(&folder).join(file);
-        let opened = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let opened =
+            File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
         for line in BufReader::new(GzDecoder::new(opened)).lines() {
             let line = line?;
             let parsed: Line<'_> = serde_json::from_str(&line).context("no line of a capture")?;
@@ -197,7 +213,10 @@ fn captured() -> Result<Frames> {
             frames.diffs.push(text);
         }
     }
-    ensure!(frames.diffs.len() > 1_000, "the captures hold too few depth frames");
+    ensure!(
+        frames.diffs.len() > 1_000,
+        "the captures hold too few depth frames"
+    );
     Ok(frames)
 }
 
@@ -215,11 +234,19 @@ impl Rival {
         let python = environment.join("bin/python");
         if !python.is_file() {
             console::line(&format!("installing {RIVAL}"));
-            succeed(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
             succeed(
-                Command::new(&python)
-                    .args(["-m", "pip", "install", "-q", "--disable-pip-version-check", RIVAL]),
+                Command::new("python3")
+                    .args(["-m", "venv"])
+                    .arg(&environment),
             )?;
+            succeed(Command::new(&python).args([
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                RIVAL,
+            ]))?;
         }
         let folder = tempfile::tempdir().context("no temporary folder")?;
         std::fs::write(folder.path().join("script.py"), RIVAL_SCRIPT)?;
@@ -309,7 +336,12 @@ fn describe(
             theirs.len()
         ));
         let theirs = Spread::of(theirs);
-        section.figure(format!("{RIVAL}, the same frames"), "frames/CPU s", theirs, None);
+        section.figure(
+            format!("{RIVAL}, the same frames"),
+            "frames/CPU s",
+            theirs,
+            None,
+        );
         section.number(
             "kurs against it",
             "times",
@@ -320,12 +352,18 @@ fn describe(
     }
     section.tables.push(Table {
         caption: "The same per level".to_owned(),
-        header: ["", "ns per frame", "ns per level"].map(str::to_owned).to_vec(),
+        header: ["", "ns per frame", "ns per level"]
+            .map(str::to_owned)
+            .to_vec(),
         rows: [("decode and apply", own), ("decode alone", decode)]
             .map(|(name, spread)| {
                 let per_frame = 1e9 / spread.median;
                 let per_level = per_frame * count as f64 / frames.levels as f64;
-                vec![name.to_owned(), format!("{per_frame:.0}"), format!("{per_level:.1}")]
+                vec![
+                    name.to_owned(),
+                    format!("{per_frame:.0}"),
+                    format!("{per_level:.1}"),
+                ]
             })
             .to_vec(),
     });

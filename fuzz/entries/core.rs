@@ -9,6 +9,8 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All targets of this file.
 pub const TARGETS: [Target; 2] = [("pair", pair), ("price", price)];
 
+const DIGITS_28: i128 = 10_i128.pow(28);
+
 fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
@@ -33,7 +35,10 @@ pub fn price(bytes: &[u8]) {
     if let Ok(price) = Price::parse(text) {
         assert_eq!(Price::parse(&price.to_string()), Ok(price));
         assert!(price.published().to_string().len() <= 64);
-        if let Ok(mid) = Price::mid(price, price) {
+        // Of 28 digits every one counts; the last of 29 may be lost in a sum.
+        if let Ok(mid) = Price::mid(price, price)
+            && price.value().mantissa() < DIGITS_28
+        {
             assert_eq!(mid, price.normalized());
         }
         let _ = (price.inverse(), price.times(price));

@@ -123,7 +123,7 @@ impl Codec for Binance {
             commands_per_second: 4,
             streams_max: 1_024,
             connection_life: Some(Duration::from_secs(24 * 3_600)),
-            resubscribe_pause: Duration::from_secs(10),
+            resubscribe_pause: Duration::from_secs(5),
             refresh_book: None,
             // The venue takes 6000.
             weight_per_minute: 4_800,

@@ -1,7 +1,7 @@
 //! Order books while serving: a book that is not in step is never readable, one lost message
 //! harms one symbol, and every venue's own way of checking is used.
 
-#![expect(clippy::unwrap_used, reason = "this file is only tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "this file is only tests")]
 
 mod support;
 

@@ -104,22 +104,22 @@ async fn a_replay_ends_with_the_rates_that_were_served_live_and_twice_the_same()
     }
     // From here on nothing moves, so that the last moments are not in question.
     for (venue, symbol, price) in [
-        (Venue::Binance, "BTCUSDT", "54321.09"),
-        (Venue::Bybit, "BTCUSDT", "54321.09"),
-        (Venue::Okx, "BTC-USDT", "54321.09"),
-        (Venue::Binance, "ETHUSDT", "3210.05"),
-        (Venue::Bybit, "ETHUSDT", "3210.05"),
-        (Venue::Okx, "ETH-USDT", "3210.05"),
-        (Venue::Coinbase, "SOL-USD", "150.07"),
-        (Venue::Kraken, "SOL/USD", "150.07"),
+        (Venue::Binance, "BTCUSDT", "54321.5"),
+        (Venue::Bybit, "BTCUSDT", "54321.5"),
+        (Venue::Okx, "BTC-USDT", "54321.5"),
+        (Venue::Binance, "ETHUSDT", "3210.5"),
+        (Venue::Bybit, "ETHUSDT", "3210.5"),
+        (Venue::Okx, "ETH-USDT", "3210.5"),
+        (Venue::Coinbase, "SOL-USD", "150.5"),
+        (Venue::Kraken, "SOL/USD", "150.5"),
     ] {
         let pin = Pin::Price(price.parse().unwrap());
         assert!(world.sim.pin(venue, symbol, pin), "{venue:?} {symbol}");
     }
     for (pair, value) in [
-        ("BTC-USDT", "54321.09"),
-        ("ETH-USDT", "3210.05"),
-        ("SOL-USD", "150.07"),
+        ("BTC-USDT", "54321.5"),
+        ("ETH-USDT", "3210.5"),
+        ("SOL-USD", "150.5"),
     ] {
         world.kurs.until(pair, |rate| rate["value"] == value).await;
     }
@@ -179,7 +179,7 @@ async fn a_replay_ends_with_the_rates_that_were_served_live_and_twice_the_same()
             .await
             .ok()?;
         let rate: Value = serde_json::from_str(&reply.text().await.ok()?).ok()?;
-        (rate["value"] == "54321.09").then_some(rate)
+        (rate["value"] == "54321.5").then_some(rate)
     })
     .await;
     assert_eq!(served["source"], "replay:binance", "{served}");

@@ -170,7 +170,7 @@ fn mistakes_are_told_with_key_and_line_and_secrets_are_not_shown() {
         "sources.http.mybank.key: is used nowhere",
         "sources.http.mybank.rates.USD-RUB: value: \"$.a[\" means nothing",
         "(kurs.toml:5)",
-        "sources.http.mybank.rates.EUR-RUB: unknown field `vlue`",
+        "sources.http.mybank.rates.EUR-RUB.vlue: unknown key; did you mean",
         "sources.http.ecb.table.rowz: unknown key; did you mean",
         "sources.http.ecb: this is the name of a built-in source",
     ] {

@@ -150,6 +150,8 @@ impl<S: Site> Config<S> {
             stream_silence: self.silence(),
             first_frame: self.silence().max(Duration::from_secs(5)),
             connection_silence: self.silence() * 3,
+            // A stream that rests for long must not use up what the venue allows.
+            resubscribe_after: Duration::from_secs(30).max(facts.resubscribe_pause * 4),
             renew_after,
             renew_jitter: renew_after / 40,
             commands_per_second: facts.commands_per_second,

@@ -27,6 +27,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What a venue that repeats unchanged prices may be late by.
+const REPEAT_GRACE: Duration = Duration::from_secs(1);
+
 /// Waits and choices of the desk.
 #[derive(Debug, Clone)]
 pub struct Waits {
@@ -105,7 +108,11 @@ impl Desk {
     #[must_use]
     pub fn new(parts: DeskParts) -> Self {
         let facts = parts.codec.facts();
-        let waits = parts.waits;
+        let mut waits = parts.waits;
+        if !facts.quiet_when_unchanged {
+            // The venue repeats what does not change, and may do so just at the limit.
+            waits.silence += REPEAT_GRACE;
+        }
         let mut channels = parts.codec.channels();
         channels.retain(|(channel, _)| match channel {
             Channel::Trades => waits.trades,
@@ -172,11 +179,39 @@ impl Desk {
         0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX)
     }
 
-    /// The streams that carry the followed pairs.
+    /// The streams that carry the followed pairs. Where a connection does not carry them all,
+    /// best prices come first, then books, then trades.
     pub(super) fn streams(&self) -> Arc<[StreamSpec]> {
+        let symbols = self.followed_rows().count();
+        let is_optional = |channel: Channel| match channel {
+            Channel::Trades => true,
+            Channel::Book => !self.facts.top_from_book,
+            Channel::Top | Channel::Heartbeat => false,
+        };
+        let needed = self
+            .channels
+            .iter()
+            .filter(|(channel, _)| !is_optional(*channel))
+            .count();
+        let mut room = self.facts.streams_max.saturating_sub(symbols * needed);
+        let mut carried = [symbols; Channel::ALL.len()];
+        for (place, channel) in carried.iter_mut().zip(Channel::ALL) {
+            let is_followed = self.channels.iter().any(|(one, _)| *one == channel);
+            if is_followed && is_optional(channel) {
+                *place = symbols.min(room);
+                room -= *place;
+            }
+        }
         let mut streams = Vec::new();
-        for (index, _) in self.followed_rows() {
+        for (position, (index, _)) in self.followed_rows().enumerate() {
             for (group, (channel, watched)) in (1_u8..).zip(&self.channels) {
+                let most = Channel::ALL.iter().zip(carried);
+                if !most
+                    .into_iter()
+                    .any(|(one, most)| one == channel && position < most)
+                {
+                    continue;
+                }
                 streams.push(StreamSpec {
                     id: stream_id(index, *channel),
                     watched: *watched,

@@ -11,6 +11,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// Prices and sizes as text.
+pub(crate) type Texts = Vec<(String, String)>;
+
 /// Followed symbols.
 pub(crate) struct Names {
     known: RefCell<Vec<String>>,
@@ -93,7 +96,7 @@ impl Depths {
     }
 
     /// Levels as text, best first.
-    pub(crate) fn levels(&self) -> (Vec<(String, String)>, Vec<(String, String)>) {
+    pub(crate) fn levels(&self) -> (Texts, Texts) {
         (
             self.bids.values().rev().cloned().collect(),
             self.asks.values().cloned().collect(),

@@ -289,6 +289,27 @@ fn streams_of_one_command_carry_one_channel_unless_the_venue_mixes_them() {
     assert_eq!(groups(Words::top_from_book()), (4, 2));
 }
 
+#[test]
+fn where_a_connection_cannot_carry_all_best_prices_come_before_books() {
+    let mut words = Words::with_tops();
+    words.streams_max = 3;
+    let rig = Rig::new(words);
+    let carried: Vec<_> = rig
+        .desk
+        .streams()
+        .iter()
+        .filter_map(|stream| rig.desk.meaning(stream.id))
+        .collect();
+    assert_eq!(
+        carried,
+        [
+            (pair("A"), Channel::Top),
+            (pair("A"), Channel::Book),
+            (pair("B"), Channel::Top)
+        ]
+    );
+}
+
 fn statement() -> impl Strategy<Value = String> {
     let name = prop_oneof![Just("A"), Just("B"), Just("C")];
     prop_oneof![

@@ -12,15 +12,22 @@ use std::time::Duration;
 /// `bad NAME`, `halt WHY`, `junk`.
 pub(super) struct Words {
     from_book: bool,
+    pub(super) streams_max: usize,
 }
 
 impl Words {
     pub(super) const fn top_from_book() -> Self {
-        Self { from_book: true }
+        Self {
+            from_book: true,
+            streams_max: 100,
+        }
     }
 
     pub(super) const fn with_tops() -> Self {
-        Self { from_book: false }
+        Self {
+            from_book: false,
+            streams_max: 100,
+        }
     }
 }
 
@@ -157,7 +164,7 @@ impl Codec for Words {
             top_from_book: self.from_book,
             streams_per_command: 10,
             commands_per_second: 4,
-            streams_max: 100,
+            streams_max: self.streams_max,
             connection_life: None,
             resubscribe_pause: Duration::from_secs(1),
             refresh_book: None,
