@@ -4,10 +4,10 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`] | [`CaptureConfig`]: section `capture` |
-//! | [`line`] | the line format |
+//! | [`mod@line`] | the line format |
 //! | [`files`] | names of files, order, deletion of the oldest |
 //! | [`queue`] | what waits to be written |
-//! | [`write`] | [`Capture`]: the thread that writes |
+//! | [`mod@write`] | [`Capture`]: the thread that writes |
 //! | [`read`] | reading of files, bounded in memory |
 //! | [`words`] | what meta lines say; inputs of sources as lines |
 //! | [`replay`] | [`Replay`]: recorded lines through machines, engine and numbering |

@@ -99,7 +99,7 @@ impl Default for Config {
                 .iter()
                 .filter_map(|name| Pair::parse(name).ok())
                 .collect(),
-            pairs: ["BTC-USDT", "ETH-USDT"]
+            pairs: ["BTC-USDT", "ETH-USDT", "BTC-USD", "ETH-USD", "USDT-USD"]
                 .iter()
                 .filter_map(|name| Pair::parse(name).ok())
                 .collect(),
