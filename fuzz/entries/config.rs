@@ -22,7 +22,7 @@ pub fn config(bytes: &[u8]) {
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::write(folder.join("kurs.toml"), text).expect("a file");
     let inputs = Inputs {
-        folder,
+        folder: folder.clone(),
         file: Some(PathBuf::from("kurs.toml")),
         ..Inputs::default()
     };
@@ -34,4 +34,6 @@ pub fn config(bytes: &[u8]) {
         }
         Err(mistakes) => assert!(!mistakes.to_string().is_empty()),
     }
+    // What stays behind after a failure is written anew by the next input.
+    let _ = std::fs::remove_dir_all(folder);
 }

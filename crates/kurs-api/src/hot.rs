@@ -15,7 +15,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use kurs_core::{Mono, Pair};
+use kurs_core::{Mono, Pair, RateState};
 use kurs_reader::Rendered;
 use std::sync::Arc;
 
@@ -51,8 +51,10 @@ pub(crate) fn ready(api: &ApiState, request: &Request<Incoming>) -> Option<Ready
     // One field without a mistake; all else is the general way's to refuse or to let through.
     asked.host.filter(|host| is_host(host))?;
     let now = api.view.mono();
-    let rendered =
-        find(api, base, quote, now).filter(|found| found.body.len() <= COMPRESSED_ABOVE)?;
+    let rendered = find(api, base, quote, now).filter(|found| {
+        // What is not fresh is not to be cached: that is the general way.
+        found.state == RateState::Fresh && found.body.len() <= COMPRESSED_ABOVE
+    })?;
     let not_modified = match asked.if_none_match.map(HeaderValue::as_bytes) {
         None => false,
         Some(tag) if tag == &*rendered.etag => true,

@@ -1,6 +1,7 @@
 //! The `priority` policy: the first live candidate serves. When it fails, the next one serves at
 //! once; a better one that was lost serves again only after it was live for its hold time, so
-//! that a flapping source cannot make the rate jump. `pricing.md` section 2.
+//! that a flapping source cannot make the rate jump. One that is lost again and again within a
+//! minute waits longer each time. `pricing.md` section 2.
 
 use kurs_core::Mono;
 use std::time::Duration;
@@ -12,6 +13,29 @@ struct Memory {
     live_since: Option<Mono>,
     /// It was live once and lost: its way back takes the hold time.
     was_lost: bool,
+    /// Losses in a row with less than [`FLAPPING`] between them.
+    losses: u32,
+    /// When it was last lost.
+    lost_at: Option<Mono>,
+}
+
+/// Losses closer together than this are flapping.
+const FLAPPING: Duration = Duration::from_secs(60);
+/// A flapping candidate waits for as many hold times as it was lost, up to this many.
+const HOLDS_MAX: u32 = 6;
+
+impl Memory {
+    fn lose(&mut self, now: Mono) {
+        let again = self.lost_at.is_some_and(|at| now.since(at) < FLAPPING);
+        self.losses = if again {
+            self.losses.saturating_add(1)
+        } else {
+            1
+        };
+        self.lost_at = Some(now);
+        self.live_since = None;
+        self.was_lost = true;
+    }
 }
 
 /// Chooses among candidates that are given in order of preference, always the same ones.
@@ -79,10 +103,7 @@ impl Priority {
         for (memory, is_live) in self.memory.iter_mut().zip(live) {
             match (memory.live_since, *is_live) {
                 (None, true) => memory.live_since = Some(now),
-                (Some(_), false) => {
-                    memory.live_since = None;
-                    memory.was_lost = true;
-                }
+                (Some(_), false) => memory.lose(now),
                 _ => {}
             }
         }
@@ -95,7 +116,8 @@ impl Priority {
             let Some(live_since) = memory.live_since else {
                 continue;
             };
-            let back_at = live_since.plus(hold(index));
+            let holds = memory.losses.clamp(1, HOLDS_MAX);
+            let back_at = live_since.plus(hold(index).saturating_mul(holds));
             // With nothing else to serve, a returning source is used at once.
             if still_live.is_none() || !memory.was_lost || now >= back_at {
                 chosen = Some(index);
@@ -163,6 +185,21 @@ mod tests {
         assert_eq!(back.next_change, Some(at(12_000)));
         assert_eq!(choose(&mut policy, 11_999, &[true, true]), Some(1));
         assert_eq!(choose(&mut policy, 12_000, &[true, true]), Some(0));
+    }
+
+    #[test]
+    fn a_source_that_is_lost_again_within_a_minute_waits_longer_each_time() {
+        let mut policy = Priority::new(2);
+        choose(&mut policy, 0, &[true, true]);
+        for lost in 0..3 {
+            choose(&mut policy, 1_000 + lost * 1_000, &[false, true]);
+            choose(&mut policy, 1_500 + lost * 1_000, &[true, true]);
+        }
+        assert_eq!(choose(&mut policy, 33_499, &[true, true]), Some(1));
+        assert_eq!(choose(&mut policy, 33_500, &[true, true]), Some(0));
+        choose(&mut policy, 200_000, &[false, true]);
+        choose(&mut policy, 200_500, &[true, true]);
+        assert_eq!(choose(&mut policy, 210_500, &[true, true]), Some(0));
     }
 
     #[test]

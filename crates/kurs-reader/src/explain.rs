@@ -82,7 +82,7 @@ impl RateView {
                 };
                 // Sources' own prices come conflated, rates do not: of the price in use the leg
                 // knows better.
-                if constituent.used && leg.observed_at > constituent.observed_at {
+                if price.source == leg.source && leg.observed_at > constituent.observed_at {
                     let newer_by = leg.observed_at.since(constituent.observed_at).as_millis();
                     let newer_by = u64::try_from(newer_by).unwrap_or(u64::MAX);
                     constituent.age_ms = constituent.age_ms.saturating_sub(newer_by);

@@ -104,6 +104,14 @@ pub(super) async fn run(arguments: SimArgs, global: &Global) -> Result<Exit, Fai
     let lines = [
         ("KURS_SOURCES__BINANCE__WS_URL", &urls.binance_ws),
         ("KURS_SOURCES__BINANCE__REST_URL", &urls.binance_rest),
+        ("KURS_SOURCES__COINBASE__WS_URL", &urls.coinbase_ws),
+        ("KURS_SOURCES__COINBASE__REST_URL", &urls.coinbase_rest),
+        ("KURS_SOURCES__KRAKEN__WS_URL", &urls.kraken_ws),
+        ("KURS_SOURCES__KRAKEN__REST_URL", &urls.kraken_rest),
+        ("KURS_SOURCES__BYBIT__WS_URL", &urls.bybit_ws),
+        ("KURS_SOURCES__BYBIT__REST_URL", &urls.bybit_rest),
+        ("KURS_SOURCES__OKX__WS_URL", &urls.okx_ws),
+        ("KURS_SOURCES__OKX__REST_URL", &urls.okx_rest),
         ("KURS_SOURCES__COINGECKO__REST_URL", &urls.coingecko_rest),
         (
             "KURS_SOURCES__OPENEXCHANGERATES__REST_URL",
