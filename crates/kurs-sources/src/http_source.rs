@@ -5,7 +5,7 @@
 //! | [`config`] | [`Config`]: one table `[sources.http.NAME]`; [`reading`]: its rates and rows |
 //! | [`request`] | [`Template`]: URL and headers with the key in its places |
 //! | [`plan`] | [`Plan`]: what a configuration means, everything wrong in it found |
-//! | [`wire`] | bytes to [`Document`](wire::Document), by way of [`json`], [`xml`] or [`csv`] |
+//! | [`wire`] | bytes to [`Document`], by way of [`json`], [`xml`] or [`csv`] |
 //! | [`place`] | where something stands: [`json_path`], [`tree_path`]; [`cursor`] reads their texts |
 //! | [`map`] | document to rates, [`number`] and [`moment`] to exact values |
 //! | [`limits`] | what a document may cost |
