@@ -34,6 +34,10 @@ async fn look(world: &World, source: &str, symbol: &str) -> Seen {
             );
             Seen::NotReady(reply.json["detail"].to_string())
         }
+        // Just started: the venue's listing is still being asked.
+        404 if reply.json["type"] == "/docs/problems#unknown-book" => {
+            Seen::NotReady("not followed yet".to_owned())
+        }
         status => panic!("{status} for {source} {symbol}: {}", reply.json),
     }
 }
