@@ -99,6 +99,8 @@ kinds! {
         "The server made a mistake. It is logged under the request id in `instance`.";
     RateExpired = SERVICE_UNAVAILABLE, "rate-expired", "The rate has expired",
         "The last rate is too old to be used as fresh; `rate` holds it. `allow_stale=true` turns this answer into a 200 with the rate's state.";
+    RateSuspect = SERVICE_UNAVAILABLE, "rate-suspect", "The rate is in doubt",
+        "The rate is within its validity, but too few sources support it or they contradict each other, and the form asked for has no place to say so; `rate` holds it with its state. `allow_stale=true` turns this answer into a 200.";
     NoRateYet = SERVICE_UNAVAILABLE, "no-rate-yet", "No rate yet",
         "The pair is followed, but no source has given a price for it yet.";
     BookNotReady = SERVICE_UNAVAILABLE, "book-not-ready", "The order book is not in step",

@@ -43,7 +43,7 @@ fn rate_routes() -> Vec<Route> {
             .flag("allow_stale", STALE)
             .gives::<CoursesDocument>(OK, "The rates that are there, in the order asked for.")
             .or(&RATE_PROBLEMS)
-            .or(&[Kind::UnknownSource]),
+            .or(&[Kind::UnknownSource, Kind::RateSuspect]),
         Route::get("/api/v1/currency_pair", "getCurrencyPair", courses::currency_pair)
             .also_at(&["/currency_pair", "/api/currency_pair"])
             .about("One rate as a number", "The same body as `/courses`, with one element.")
@@ -52,7 +52,7 @@ fn rate_routes() -> Vec<Route> {
             .flag("allow_stale", STALE)
             .gives::<CoursesDocument>(OK, "The rate.")
             .or(&RATE_PROBLEMS)
-            .or(&[Kind::UnknownSource]),
+            .or(&[Kind::UnknownSource, Kind::RateSuspect]),
         Route::get("/api/v1/rates", "getRates", rates::batch)
             .also_at(&["/rates", "/api/rates"])
             .about("A batch of rates", "One bad pair does not fail the others: it is named in `errors`.")

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::conditional::Caching;
 use crate::parameter::VALUES_MAX;
 use crate::problem::{Kind, Problem};
-use kurs_core::{Pair, SourceId};
+use kurs_core::{Pair, RateState, SourceId};
 use kurs_reader::RateDocument;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -114,6 +114,10 @@ fn answer(call: &Call, directions: Vec<Asked>) -> Outcome {
                 None => answer_problem(view, &missing),
                 Some(_) => problem(&missing),
             })?;
+            let is_doubted = rate.0.state == RateState::Suspect;
+            if is_doubted && !call.arguments.flag("allow_stale") {
+                return Err(suspect(&rate.0));
+            }
             Ok((pair, rate))
         });
         match found {
@@ -153,6 +157,17 @@ fn answer(call: &Call, directions: Vec<Asked>) -> Outcome {
         errors,
     };
     Ok(Answer::json(&document).cached(valid))
+}
+
+/// A number alone cannot say that it is doubted, so it is not given unasked.
+fn suspect(rate: &RateDocument) -> Problem {
+    let detail = format!(
+        "the rate of {} is suspect; explain=true of /rates says why",
+        rate.pair
+    );
+    Problem::new(Kind::RateSuspect, detail)
+        .with_extra("rate", rate)
+        .retry_after(1)
 }
 
 /// The exact decimal as JSON number text: it never passes through binary floating point.

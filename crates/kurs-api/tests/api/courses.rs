@@ -1,6 +1,7 @@
 //! The form of older clients.
 
 use crate::harness::{HOUR, Harness, assert_names, assert_problem};
+use kurs_core::RateState;
 use std::time::Duration;
 
 #[tokio::test]
@@ -142,4 +143,29 @@ async fn one_pair_has_the_same_body_with_one_element() {
         404,
         "unknown-pair",
     );
+}
+
+#[tokio::test]
+async fn a_suspect_rate_is_never_a_bare_number_and_never_cached() {
+    let harness = Harness::start().await;
+    harness.rate_in(RateState::Suspect, "BTC-USD", "54000.5", "median", HOUR);
+    let alone = harness.get("/api/v1/courses?direction=BTC-USD").await;
+    assert_problem(&alone, 503, "rate-suspect");
+    assert_eq!(alone.json()["rate"]["value"], "54000.5");
+    let beside = harness
+        .get("/api/v1/courses?directions=BTC-USD,USDTTRC-RUB")
+        .await
+        .json();
+    assert_eq!(beside["courses"].as_array().map(Vec::len), Some(1));
+    assert_eq!(beside["errors"][0]["type"], "/docs/problems#rate-suspect");
+    let allowed = harness
+        .get("/api/v1/courses?direction=BTC-USD&allow_stale=true")
+        .await;
+    assert_eq!(allowed.status, 200, "{}", allowed.text());
+    for target in ["/api/v1/rates/BTC/USD", "/api/v1/rates/USD/BTC"] {
+        let rate = harness.get(target).await;
+        assert_eq!(rate.status, 200, "{}", rate.text());
+        assert_eq!(rate.json()["state"], "suspect", "{target}");
+        assert_eq!(rate.header("cache-control"), Some("no-store"), "{target}");
+    }
 }

@@ -159,6 +159,17 @@ impl Harness {
     }
 
     pub(crate) fn rate(&self, name: &str, value: &str, by: &str, valid_for: Duration) {
+        self.rate_in(RateState::Fresh, name, value, by, valid_for);
+    }
+
+    pub(crate) fn rate_in(
+        &self,
+        state: RateState,
+        name: &str,
+        value: &str,
+        by: &str,
+        valid_for: Duration,
+    ) {
         let now = self.clock.now().wall;
         let choice = Choice {
             source: source(by),
@@ -173,7 +184,7 @@ impl Harness {
             ask: None,
             confidence: None,
             source: source(by),
-            state: RateState::Fresh,
+            state,
             legs: None,
             observed_at: now,
             published_at: now,

@@ -34,6 +34,8 @@ impl Poller {
         let mut random = fastrand::Rng::with_seed(self.seed);
         let mut last_sent = Mono(0);
         let mut not_before = Mono(0);
+        // What the venue shut is not knocked at, however badly a price is wanted.
+        let mut shut_until = Mono(0);
         loop {
             let mut woken = false;
             tokio::select! {
@@ -48,7 +50,7 @@ impl Poller {
             if (woken || unpriced) && !failing {
                 not_before = not_before.min(last_sent.plus(SHORT_PAUSE.min(self.pause)));
             }
-            if due.is_empty() || now < not_before {
+            if due.is_empty() || now < not_before.max(shut_until) {
                 continue;
             }
             last_sent = now;
@@ -58,10 +60,10 @@ impl Poller {
                 continue;
             };
             let now = self.clock.now().mono;
-            not_before = match error {
-                RestError::Shut { until, .. } => until,
-                _ => now.plus(backoff.next_delay(&mut random).max(self.pause)),
-            };
+            match error {
+                RestError::Shut { until, .. } => shut_until = until,
+                _ => not_before = now.plus(backoff.next_delay(&mut random).max(self.pause)),
+            }
         }
     }
 
