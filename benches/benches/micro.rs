@@ -3,6 +3,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kurs_core::{Now, Pair, Price, SourceEvent, SourceId, Wall};
 use kurs_sources::binance::{Binance, Config};
+use kurs_sources::venue::codec::Codec as _;
 use kurs_sources::venue::{Desk, DeskParts};
 use kurs_sources::{EventSink, Input, Machine as _, SourceStats, Wishes};
 use std::hint::black_box;
@@ -47,7 +48,7 @@ fn decode(criterion: &mut Criterion) {
     let mut desk = Desk::new(DeskParts {
         source,
         codec: Arc::new(Binance::new()),
-        waits: Config::default().waits(),
+        waits: Config::default().waits(&Binance::new().facts()),
         depth: Arc::from([]),
         events: Arc::new(Nobody),
         stats: Arc::new(SourceStats::new("websocket", Wall::default())),

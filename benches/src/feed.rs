@@ -3,6 +3,7 @@
 use anyhow::Result;
 use kurs_core::{Now, Pair, SourceEvent, SourceId, Wall};
 use kurs_sources::binance::{Binance, Config};
+use kurs_sources::venue::codec::Codec as _;
 use kurs_sources::venue::{Desk, DeskParts};
 use kurs_sources::{EventSink, Input, Machine as _, SourceStats, Wishes};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,10 +35,12 @@ impl Feed {
             max_age_ms,
             ..Config::default()
         };
+        let codec = Arc::new(Binance::new());
+        let waits = config.waits(&codec.facts());
         let mut desk = Desk::new(DeskParts {
             source: SourceId::parse("binance")?,
-            codec: Arc::new(Binance::new()),
-            waits: config.waits(),
+            codec,
+            waits,
             depth: Arc::from([]),
             events: events.clone(),
             stats: Arc::new(SourceStats::new("websocket", Wall::default())),

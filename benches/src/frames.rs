@@ -36,13 +36,18 @@ pub(crate) fn pairs() -> Result<Vec<Pair>> {
 
 /// A best-price frame whose bid tells its number, and whose price differs from those beside it.
 pub(crate) fn invent(pair: Pair, number: u64) -> String {
+    numbered(pair, 40_000_000_000 + number, number)
+}
+
+/// The same under another update id.
+pub(crate) fn numbered(pair: Pair, update_id: u64, number: u64) -> String {
     let price = |cents: u64| format!("{}.{:02}000000", cents / 100, cents % 100);
     let (base, quote) = (pair.base.as_str(), pair.quote.as_str());
     let stream = format!("{base}{quote}").to_lowercase();
     let bid = LEAST_CENTS + number;
     format!(
         r#"{{"stream":"{stream}@bookTicker","data":{{"u":{},"s":"{base}{quote}","b":"{}","B":"0.{:05}000","a":"{}","A":"1.{:05}000"}}}}"#,
-        40_000_000_000 + number,
+        update_id,
         price(bid),
         (number * 7_919) % 100_000,
         price(bid + 1),

@@ -111,6 +111,7 @@ async fn measure(venue: Venue, trace: &Arc<Trace>, folder: &std::path::Path) -> 
         depth: Arc::from([]),
         tap: None,
         named: Vec::new(),
+        terms: kurs_writer::Terms::default(),
     });
     let reader = tokio::spawn(follow::run(
         view,

@@ -8,6 +8,9 @@
 //! | `latency` | (d) from the venue's write to the new body, through sockets and threads |
 //! | `books` | (f) order book messages per second against cryptofeed |
 //! | `footprint` | (e) time to readiness and memory with a thousand pairs |
+//! | `venues` | (g) all five exchanges, 200 symbols: CPU, memory, latency |
+//! | `flood` | (h) one exchange sends garbage: what the others notice |
+//! | `world`, `relay`, `beacon`, `exposition` | five exchanges around the real program, for (g) and (h) |
 //! | `section`, `report`, `plot` | what was measured, as JSON, Markdown and SVG |
 //! | `process`, `client`, `machine`, `statistics`, `frames`, `feed`, `options`, `console` | what they share |
 //!
@@ -19,10 +22,13 @@
     reason = "these are measurements, not money"
 )]
 
+mod beacon;
 mod books;
 mod client;
 mod console;
+mod exposition;
 mod feed;
+mod flood;
 mod footprint;
 mod frames;
 mod http;
@@ -32,10 +38,13 @@ mod options;
 mod pipeline;
 mod plot;
 mod process;
+mod relay;
 mod report;
 mod section;
 mod statistics;
 mod steady;
+mod venues;
+mod world;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -71,6 +80,10 @@ enum Command {
     Footprint,
     /// (f) Order book messages per second on one core, against cryptofeed
     Books,
+    /// (g) All five exchanges, 200 symbols
+    Venues,
+    /// (h) One exchange sends garbage
+    Flood,
     /// All of them, then the page
     All {
         /// Where the page goes; its pictures go into `images/` beside it
@@ -102,6 +115,8 @@ fn main() -> Result<()> {
         Command::Latency => finish(options, &latency::run(options)?),
         Command::Footprint => finish(options, &footprint::run(options)?),
         Command::Books => finish(options, &books::run(options)?),
+        Command::Venues => finish(options, &venues::run(options)?),
+        Command::Flood => finish(options, &flood::run(options)?),
         Command::All { out } => {
             all(options)?;
             report::write(options, &out)
@@ -125,13 +140,15 @@ type Benchmark = fn(&Options) -> Result<Section>;
 /// from running, but the whole fails then.
 fn all(options: &Options) -> Result<()> {
     let mut failed = Vec::new();
-    let parts: [(&str, Benchmark); 6] = [
+    let parts: [(&str, Benchmark); 8] = [
         ("http", http::run),
         ("steady", steady::run),
         ("pipeline", pipeline::run),
         ("latency", latency::run),
         ("footprint", footprint::run),
         ("books", books::run),
+        ("venues", venues::run),
+        ("flood", flood::run),
     ];
     for (name, run) in parts {
         console::line(&format!("== {name}"));

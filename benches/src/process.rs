@@ -130,6 +130,12 @@ impl Server {
         cpu_of(&text).with_context(|| format!("{path} is not understood"))
     }
 
+    /// Lets `VmHWM` begin anew at what is resident now.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        let path = format!("/proc/{}/clear_refs", self.child.id());
+        std::fs::write(&path, "5").with_context(|| format!("cannot write {path}"))
+    }
+
     /// A line of `/proc/PID/status` in kilobytes, such as `VmRSS`.
     pub(crate) fn kilobytes(&self, name: &str) -> Result<f64> {
         let path = format!("/proc/{}/status", self.child.id());

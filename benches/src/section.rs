@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Names of the benchmarks in the order of the page.
-pub(crate) const ORDER: [&str; 6] = [
+pub(crate) const ORDER: [&str; 8] = [
     "http",
     "steady",
     "pipeline",
     "latency",
     "footprint",
     "books",
+    "venues",
+    "flood",
 ];
 
 /// One benchmark's results.

@@ -1,13 +1,12 @@
 //! Rules. Included by the fuzz target and by `kurs-pricing/tests/corpus.rs`.
 
 use kurs_core::rate::FairMethod;
-use kurs_core::{Mono, Now, Pair, SourceId, Wall};
+use kurs_core::{Mono, Now, Pair, Skipped, SourceId, SourceState, Wall};
 use kurs_pricing::gate::GateSettings;
 use kurs_pricing::rule::check::check;
 use kurs_pricing::rule::{Evaluation, Figure, Prices, parse};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A fuzz target and what it does with its input.
@@ -32,13 +31,17 @@ fn figure(letters: usize) -> Figure {
 }
 
 impl Prices for Extremes {
-    fn pair(&mut self, pair: Pair) -> Result<Figure, Arc<str>> {
+    fn pair(&mut self, pair: Pair) -> Result<Figure, Skipped> {
         Ok(figure(pair.to_string().len()))
     }
 
-    fn source(&mut self, source: SourceId, pair: Pair) -> Result<(Figure, FairMethod), Arc<str>> {
+    fn source(&mut self, source: SourceId, pair: Pair) -> Result<(Figure, FairMethod), Skipped> {
         if source.as_str() == "okx" {
-            return Err("stale".into());
+            return Err(Skipped {
+                source,
+                state: SourceState::Stale,
+                why: "its last price is too old".into(),
+            });
         }
         let letters = source.as_str().len() + pair.to_string().len();
         Ok((figure(letters), FairMethod::Mid))

@@ -53,19 +53,19 @@ pub(crate) fn run(
             targets.join(", ")
         );
     }
-    provide(workspace)?;
+    let host = provide(workspace)?;
     let chosen: Vec<&String> = targets
         .iter()
         .filter(|name| chosen.is_empty() || chosen.contains(name))
         .collect();
-    let build = |name: &str| fuzz(workspace, "build").arguments(&[name]).run();
     for name in &chosen {
-        build(name)?;
+        fuzz(workspace, "build").arguments(&[name]).run()?;
     }
+    let programs = workspace.target.join("fuzz").join(host).join("release");
     let mut failed = Vec::new();
     for name in chosen {
         console::heading(&format!("fuzz {name}"));
-        if let Err(error) = one(workspace, name, seconds, keep) {
+        if let Err(error) = one(workspace, &programs, name, seconds, keep) {
             console::problem(&format!("{name}: {error:#}"));
             failed.push(name.as_str());
         }
@@ -94,13 +94,19 @@ fn targets(root: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn provide(workspace: &Workspace) -> Result<()> {
+/// Makes sure of what fuzzing needs; returns what nightly Rust builds for.
+fn provide(workspace: &Workspace) -> Result<String> {
     let nightly = Program::new("rustup", &workspace.root)
-        .arguments(&["run", TOOLCHAIN, "rustc", "--version"])
+        .arguments(&["run", TOOLCHAIN, "rustc", "--version", "--verbose"])
         .output()
         .context("fuzzing needs nightly Rust: `rustup toolchain install nightly`")?;
-    console::line(&format!("{} found", nightly.trim()));
-    ensure_cargo_tool(&workspace.root, "fuzz", VERSION)
+    let mut lines = nightly.lines();
+    console::line(&format!("{} found", lines.next().unwrap_or_default()));
+    ensure_cargo_tool(&workspace.root, "fuzz", VERSION)?;
+    lines
+        .find_map(|line| line.strip_prefix("host: "))
+        .map(str::to_owned)
+        .context("nightly Rust does not say what it builds for")
 }
 
 /// `cargo fuzz` on nightly Rust, building beside the other output. The code holds nothing
@@ -112,7 +118,10 @@ fn fuzz(workspace: &Workspace, task: &str) -> Program {
         .arguments(&["--sanitizer", "none"])
 }
 
-fn one(workspace: &Workspace, name: &str, seconds: u64, keep: bool) -> Result<()> {
+/// Runs what was built, not `cargo fuzz run`: that builds again, and code that is changed during a
+/// run of hours would end the targets that are still to come.
+fn one(workspace: &Workspace, programs: &Path, name: &str, seconds: u64, keep: bool) -> Result<()> {
+    let program = || Program::new(programs.join(name), &workspace.root);
     let folders = Folders {
         seeds: workspace.root.join("fuzz/corpus").join(name),
         found: workspace.target.join("fuzz-corpus").join(name),
@@ -124,11 +133,10 @@ fn one(workspace: &Workspace, name: &str, seconds: u64, keep: bool) -> Result<()
     }
     let limits = limits(seconds);
     // New inputs go to the first folder; those of the others are only read.
-    let ended = fuzz(workspace, "run")
-        .arguments(&[name])
+    let ended = program()
         .arguments(&[&folders.found, &folders.seeds])
-        .arguments(&["--"])
         .arguments(&limits)
+        .arguments(&[format!("-artifact_prefix={}/", folders.failed.display())])
         .run_bounded(Duration::from_secs(seconds).saturating_add(GRACE))?;
     match ended {
         Ended::Well => {}
@@ -136,7 +144,7 @@ fn one(workspace: &Workspace, name: &str, seconds: u64, keep: bool) -> Result<()
         Ended::TooLate => bail!("did not end in its time"),
     }
     if keep {
-        merge(workspace, name, &folders)?;
+        merge(program(), &folders)?;
     }
     Ok(())
 }
@@ -153,11 +161,10 @@ fn limits(seconds: u64) -> Vec<String> {
 
 /// Adds to the seeds a small set of inputs that reaches every branch that was reached. How often
 /// a branch was taken does not count: that would be thousands of inputs.
-fn merge(workspace: &Workspace, name: &str, folders: &Folders) -> Result<()> {
-    fuzz(workspace, "run")
-        .arguments(&[name])
+fn merge(program: Program, folders: &Folders) -> Result<()> {
+    program
         .arguments(&[&folders.seeds, &folders.found])
-        .arguments(&["--", "-set_cover_merge=1", "-use_counters=0"])
+        .arguments(&["-set_cover_merge=1", "-use_counters=0"])
         .run()
         .context("cannot merge what was found")
 }

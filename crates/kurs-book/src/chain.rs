@@ -75,6 +75,17 @@ impl Chain {
         Place::Next
     }
 
+    /// A second connection begins with a snapshot that the book has passed: what it brings next
+    /// follows this id. An id outside the memory says nothing; numbering may have restarted.
+    pub(crate) fn join(&mut self, id: u64) {
+        let run = &self.ids[self.run..];
+        let is_within = run.first().is_some_and(|first| *first < id)
+            && run.last().is_some_and(|last| id < *last);
+        if is_within && let Err(at) = run.binary_search(&id) {
+            self.insert(self.run + at, id);
+        }
+    }
+
     fn place_late(&mut self, last: u64, previous: u64, id: u64) -> Place {
         let missing = Place::Missing {
             expected: last,
@@ -239,6 +250,23 @@ mod tests {
         let other = chain.place(1_000, Kind::Snapshot, None, 7, false);
         assert_eq!(other, Place::Next);
         assert_eq!(diff(&mut chain, 7, 7, 9), Place::Next);
+    }
+
+    #[test]
+    fn a_second_connection_may_begin_between_what_the_first_one_brought() {
+        let mut chain = chain(&[980, 990, 1_000]);
+        chain.join(995);
+        assert_eq!(diff(&mut chain, 1_000, 995, 1_000), Place::Known);
+        assert_eq!(diff(&mut chain, 1_000, 1_000, 1_004), Place::Next);
+        chain.join(1_002);
+        assert_eq!(diff(&mut chain, 1_004, 1_002, 1_008), Place::Next);
+        // Nothing is known of what is older than the memory, or of another numbering.
+        chain.join(5);
+        let missing = Place::Missing {
+            expected: 1_008,
+            got: 5,
+        };
+        assert_eq!(diff(&mut chain, 1_008, 5, 9), missing);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub mod update;
 
 pub use book::BookState;
 pub use command::{Command, Reply};
-pub use update::{Body, BookCounts, SourcePrice, SourceStatus, Update};
+pub use update::{Body, BookCounts, NoRate, SourcePrice, SourceStatus, Update};
 
 use async_trait::async_trait;
 use std::sync::Arc;

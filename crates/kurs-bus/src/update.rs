@@ -28,14 +28,26 @@ pub enum Body {
     SourceStatus(SourceStatus),
     /// The full list of tracked symbols, whenever it changes.
     Tracked(Arc<[TrackedSymbol]>),
-    /// The pair is not published any more.
+    /// The pair is not published any more, and what was published of it is not stood behind.
     Withdrawn(Pair),
+    /// The pair has a policy of its own, and by it there is no rate yet. What an earlier Writer
+    /// published stays as long as it is valid.
+    NoRate(NoRate),
+}
+
+/// Why a pair has no rate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoRate {
+    /// The pair.
+    pub pair: Pair,
+    /// The reason in one short phrase.
+    pub why: Arc<str>,
 }
 
 /// What an update is the last value of: a later update with the same key replaces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
-    /// Rates and withdrawals of a pair.
+    /// Rates, reasons for none, and withdrawals of a pair.
     Rate(Pair),
     /// Price of one source for one pair.
     SourcePrice(SourceId, Pair),
@@ -52,6 +64,7 @@ impl Body {
         match self {
             Self::Rate(rate) => Key::Rate(rate.pair),
             Self::Withdrawn(pair) => Key::Rate(*pair),
+            Self::NoRate(none) => Key::Rate(none.pair),
             Self::SourcePrice(price) => Key::SourcePrice(price.source, price.pair),
             Self::SourceStatus(status) => Key::SourceStatus(status.source),
             Self::Tracked(_) => Key::Tracked,
@@ -138,9 +151,10 @@ pub struct SourceStatus {
 pub struct BookCounts {
     /// Books that are in step at present.
     pub synced: u64,
-    /// Messages found missing by their ids.
+    /// Times a book was lost: a message missing by its ids, a crossed book, a message that cannot
+    /// be used.
     pub gaps: u64,
-    /// Books whose checksum was not the venue's.
+    /// Times the checksum of a book was not the venue's.
     pub checksum_failures: u64,
     /// Books brought back in step after they were lost.
     pub resyncs: u64,

@@ -38,7 +38,7 @@ impl Quote {
     /// The fair price: the middle of the sides, or the one number.
     ///
     /// # Errors
-    /// [`PriceError::OutOfRange`] when the middle cannot be held exactly.
+    /// As those of [`Price::mid`].
     pub fn value(&self) -> Result<Price, PriceError> {
         match *self {
             Self::Sides { bid, ask } => Price::mid(bid, ask),

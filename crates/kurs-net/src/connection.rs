@@ -1,22 +1,21 @@
 //! One connection as a state machine: it connects, subscribes what is wanted within the command
 //! limit, notices that nothing comes, and backs off. Bytes and time come from outside.
 
+mod answers;
 mod common;
+mod life;
 mod slots;
 
 use crate::backoff::Backoff;
 use crate::command_rate::CommandRate;
-use crate::overlap::{Action, Notice};
+use crate::overlap::Action;
 use crate::settings::Settings;
 use crate::stream::StreamId;
+use answers::Answers;
 pub use common::Common;
 use kurs_core::Mono;
 use slots::{Slot, Subscription};
-use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Commands whose answer is remembered; the oldest is forgotten beyond that.
-const ANSWERS_AWAITED_MAX: usize = 64;
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +41,18 @@ pub struct Connection {
     state: State,
     connected_at: Mono,
     last_data: Mono,
-    /// When it next owes a sign of life; no time where the venue wants none.
-    speak_at: Option<Mono>,
+    /// Last sign of life of the other end, data included.
+    last_life: Mono,
+    /// When it last sent a sign of life itself, or was connected.
+    spoke_at: Mono,
+    /// All its streams were subscribed anew since data last came.
+    renewed: bool,
     slots: Vec<Slot>,
     rate: CommandRate,
     backoff: Backoff,
     /// Counts on over attempts, so that a late answer is never taken for another's.
     last_command: u64,
-    answers_awaited: BTreeMap<u64, Vec<StreamId>>,
+    answers: Answers,
     /// Something may have to be subscribed or unsubscribed.
     dirty: bool,
 }
@@ -63,12 +66,14 @@ impl Connection {
             state: State::Idle,
             connected_at: Mono(0),
             last_data: Mono(0),
-            speak_at: None,
+            last_life: Mono(0),
+            spoke_at: Mono(0),
+            renewed: false,
             slots: Vec::new(),
             rate: CommandRate::new(settings.commands_per_second),
             backoff: Backoff::new(settings.backoff.clone()),
             last_command: 0,
-            answers_awaited: BTreeMap::new(),
+            answers: Answers::default(),
             dirty: false,
         }
     }
@@ -134,9 +139,11 @@ impl Connection {
         self.state = State::Subscribing;
         self.connected_at = now;
         self.last_data = now;
-        self.speak_at = common.settings.keep_alive.map(|every| now.plus(every));
+        self.last_life = now;
+        self.spoke_at = now;
+        self.renewed = false;
         self.slots.clear();
-        self.answers_awaited.clear();
+        self.answers = Answers::default();
         self.rate = CommandRate::new(common.settings.commands_per_second);
         self.dirty = true;
         self.pump(now, common, actions);
@@ -171,13 +178,16 @@ impl Connection {
             _ => return false,
         }
         self.last_data = now;
+        self.last_life = now;
+        self.renewed = false;
         self.backoff.data(now);
-        let Some(slot) = stream.index().and_then(|index| self.slots.get_mut(index)) else {
-            return false;
-        };
-        let first = !slot.spoke;
-        slot.spoke = true;
-        first
+        self.heard(stream)
+    }
+
+    /// A stream spoke. True when it is the first time.
+    fn heard(&mut self, stream: StreamId) -> bool {
+        self.slot_mut(stream)
+            .is_some_and(|slot| !std::mem::replace(&mut slot.spoke, true))
     }
 
     /// The wanted streams changed.
@@ -210,115 +220,47 @@ impl Connection {
         self.pump(now, common, actions);
     }
 
-    /// A command was accepted.
-    pub fn accepted(&mut self, command: u64) {
-        self.answers_awaited.remove(&command);
-    }
-
-    /// A command was refused. A batch is tried again stream by stream, since one bad name may
-    /// have spoilt it; a stream refused alone is reported and left out.
-    pub fn refused(
-        &mut self,
-        now: Mono,
-        command: u64,
-        why: &str,
-        common: &Common,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(streams) = self.answers_awaited.remove(&command) else {
-            return;
-        };
-        let alone = streams.len() == 1;
-        for stream in streams {
-            let Some(slot) = self.slot_mut(stream) else {
-                continue;
-            };
-            if slot.subscription != Subscription::Sent {
-                continue;
-            }
-            if alone {
-                slot.subscription = Subscription::Refused;
-                let why = why.to_owned();
-                actions.push(Action::Notice(Notice::StreamRefused { stream, why }));
-            } else {
-                slot.subscription = Subscription::None;
-                slot.alone = true;
-                self.dirty = true;
-            }
-        }
-        self.pump(now, common, actions);
-    }
-
-    /// One stream was refused, whichever command asked for it.
-    pub fn stream_refused(&mut self, stream: StreamId, why: &str, actions: &mut Vec<Action>) {
-        if let Some(slot) = self.slot_mut(stream)
-            && slot.subscription == Subscription::Sent
-        {
-            slot.subscription = Subscription::Refused;
-            let why = why.to_owned();
-            actions.push(Action::Notice(Notice::StreamRefused { stream, why }));
-        }
-    }
-
-    /// The venue pinged; the shell has answered, which counts against the command limit.
-    pub fn ponged(&mut self, now: Mono) {
-        self.rate.spend(now);
-    }
-
-    /// True when the present state has lasted too long: no handshake, or no data.
-    #[must_use]
-    pub fn overdue(&self, now: Mono, common: &Common) -> Option<&'static str> {
-        match self.state {
-            State::Connecting(until) if now >= until => Some("no handshake in time"),
-            State::Subscribing if self.silent(now, common) => Some("no data after connecting"),
-            State::Live if self.silent(now, common) => Some("no data on any stream"),
-            _ => None,
-        }
-    }
-
-    fn silent(&self, now: Mono, common: &Common) -> bool {
-        self.silence_deadline(common)
-            .is_some_and(|deadline| now >= deadline)
-    }
-
-    /// Only watched streams can make a connection look dead.
-    fn silence_deadline(&self, common: &Common) -> Option<Mono> {
-        let watched = common.desired.values().any(|spec| spec.watched);
-        watched.then(|| self.last_data.plus(common.settings.connection_silence))
-    }
-
     /// When it next has something to do.
     #[must_use]
     pub fn next_deadline(&self, now: Mono, common: &Common) -> Option<Mono> {
         match self.state {
             State::Idle => None,
             State::Connecting(at) | State::Backoff(at) => Some(at),
-            State::Draining(at) => Some(self.speaks_at(now).map_or(at, |speaks| speaks.min(at))),
+            State::Draining(at) => {
+                let speaks = self.speaks_at(now, common);
+                Some(speaks.map_or(at, |speaks| speaks.min(at)))
+            }
             State::Subscribing | State::Live => {
-                let silence = self.silence_deadline(common);
                 let permit = self.dirty.then(|| self.rate.next_permit(now));
-                let speaks = self.speaks_at(now);
-                silence.into_iter().chain(permit).chain(speaks).min()
+                [
+                    self.death_deadline(common),
+                    self.frozen_deadline(common),
+                    self.renewal_due(common),
+                    permit,
+                    self.speaks_at(now, common),
+                ]
+                .into_iter()
+                .flatten()
+                .min()
             }
         }
-    }
-
-    /// When the next sign of life can go: it is due, and the command limit allows it.
-    fn speaks_at(&self, now: Mono) -> Option<Mono> {
-        let due = self.speak_at?;
-        Some(due.max(self.rate.next_permit(now)))
     }
 
     /// Sends the sign of life that is due, and what is to be subscribed and unsubscribed, as
     /// far as the command limit allows.
     pub fn pump(&mut self, now: Mono, common: &Common, actions: &mut Vec<Action>) {
-        if self.is_open() && self.speak_at.is_some_and(|due| now >= due) && self.rate.take(now) {
-            self.speak_at = common.settings.keep_alive.map(|every| now.plus(every));
+        let speaks = self.speak_due(common);
+        if self.is_open() && speaks.is_some_and(|due| now >= due) && self.rate.take(now) {
+            self.spoke_at = now;
             let connection = self.number;
             actions.push(Action::KeepAlive { connection });
         }
         if !matches!(self.state, State::Subscribing | State::Live) {
             return;
+        }
+        if self.renewal_due(common).is_some_and(|due| now >= due) {
+            self.renewed = true;
+            self.renew_all();
         }
         while self.dirty {
             let leaving = self.next_leaving(common);
@@ -352,6 +294,12 @@ impl Connection {
                 slot.subscription = after;
             }
         }
+        let asked_for = if subscribe {
+            streams.clone()
+        } else {
+            Vec::new()
+        };
+        self.answers.await_for(command, asked_for);
         if !subscribe {
             actions.push(Action::Unsubscribe {
                 connection,
@@ -359,10 +307,6 @@ impl Connection {
                 streams,
             });
             return;
-        }
-        self.answers_awaited.insert(command, streams.clone());
-        if self.answers_awaited.len() > ANSWERS_AWAITED_MAX {
-            self.answers_awaited.pop_first();
         }
         actions.push(Action::Subscribe {
             connection,

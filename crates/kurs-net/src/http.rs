@@ -9,6 +9,7 @@ mod tests;
 use bytes::Bytes;
 pub use client::HttpClient;
 pub use roots::tls_config;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -18,6 +19,9 @@ use thiserror::Error;
 pub struct Fetch {
     /// Absolute URL, query included, without secrets where a header will do.
     pub url: String,
+    /// The URL as it may be shown, for one with a secret in its path; `None` for the URL itself.
+    /// The query is never shown.
+    pub shown: Option<Arc<str>>,
     /// Further headers; values marked secret are never shown.
     pub headers: Vec<Header>,
     /// Validators of the last full answer, sent as If-None-Match and If-Modified-Since.
@@ -30,14 +34,21 @@ pub struct Fetch {
 
 impl std::fmt::Debug for Fetch {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Some services want the key in the query.
-        let shown = self.url.split('?').next().unwrap_or_default();
         formatter
             .debug_struct("Fetch")
-            .field("url", &shown)
+            .field("url", &self.shown_url())
             .field("headers", &self.headers)
             .field("validators", &self.validators)
             .finish_non_exhaustive()
+    }
+}
+
+impl Fetch {
+    /// The URL as it may be shown: some services want the key in the query.
+    #[must_use]
+    pub fn shown_url(&self) -> &str {
+        let shown = self.shown.as_deref().unwrap_or(&self.url);
+        shown.split(['?', '#']).next().unwrap_or_default()
     }
 }
 
@@ -45,7 +56,7 @@ impl std::fmt::Debug for Fetch {
 #[derive(Clone)]
 pub struct Header {
     /// Name, lower case.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Value.
     pub value: Arc<str>,
     /// True when the value must never be shown.

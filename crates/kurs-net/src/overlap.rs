@@ -4,6 +4,7 @@
 //! apart by the user, who sees the connection number in each frame.
 
 mod handover;
+mod loss;
 mod words;
 
 use crate::connection::{Common, Connection, State};
@@ -11,17 +12,8 @@ use crate::settings::Settings;
 use crate::stream::{StreamId, StreamSpec};
 use crate::stream_watch::StreamWatch;
 use kurs_core::Mono;
-use std::time::Duration;
+use loss::Loss;
 pub use words::{Action, Event, Notice};
-
-/// How a connection was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loss {
-    /// It was open and brought nothing.
-    Silent,
-    /// It broke, or could not be had; the server may have named a wait.
-    Broke(Option<Duration>),
-}
 
 /// Keeps one connection alive, or two while they change over.
 #[derive(Debug)]
@@ -120,6 +112,31 @@ impl Overlap {
             actions.push(Action::Notice(Notice::StreamLive(stream)));
         }
         if successor_speaks && self.successor_carries_all() {
+            self.take_over(now, actions);
+        }
+    }
+
+    /// A sign of life without data came, perhaps for one stream.
+    pub fn alive(
+        &mut self,
+        now: Mono,
+        number: u64,
+        stream: Option<StreamId>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(connection) = self.find(number).0 else {
+            return;
+        };
+        let is_open = connection.is_open();
+        let is_first = connection.alive(now, stream);
+        let Some(stream) = stream.filter(|_| is_open) else {
+            return;
+        };
+        if self.watch.data(now, stream) {
+            actions.push(Action::Notice(Notice::StreamLive(stream)));
+        }
+        let is_successor = self.current.number() != number;
+        if is_first && is_successor && self.successor_carries_all() {
             self.take_over(now, actions);
         }
     }
@@ -223,8 +240,8 @@ impl Overlap {
         self.note_subscriptions(now, from, actions);
     }
 
-    /// When [`Overlap::advance`] next has something to do. Data only moves it later, unless
-    /// [`Overlap::data`] gave an action.
+    /// When [`Overlap::advance`] next has something to do. Data and signs of life only move it
+    /// later, unless they gave an action.
     #[must_use]
     pub fn next_deadline(&self, now: Mono) -> Option<Mono> {
         let connections = [
@@ -295,91 +312,6 @@ impl Overlap {
         .map(Connection::number)
         .min()
         .unwrap_or(self.common.next_number())
-    }
-
-    /// Closes a connection that was taken out of its place.
-    fn close(&mut self, connection: &mut Connection, actions: &mut Vec<Action>) {
-        let number = connection.number();
-        if matches!(connection.state(), State::Connecting(_)) || connection.is_open() {
-            actions.push(Action::Close { connection: number });
-        }
-        if connection.is_open() {
-            connection.end();
-            self.ended(number, actions);
-        }
-    }
-
-    fn ended(&self, connection: u64, actions: &mut Vec<Action>) {
-        let oldest_open = self.oldest_open();
-        actions.push(Action::Notice(Notice::Ended {
-            connection,
-            oldest_open,
-        }));
-    }
-
-    /// A connection is gone or was never had.
-    fn lose(&mut self, now: Mono, number: u64, why: &str, loss: Loss, actions: &mut Vec<Action>) {
-        if self
-            .previous
-            .as_ref()
-            .is_some_and(|previous| previous.number() == number)
-        {
-            self.previous = None;
-            self.ended(number, actions);
-            return;
-        }
-        let (connection, common) = self.find(number);
-        let Some(connection) = connection else { return };
-        if matches!(connection.state(), State::Idle | State::Backoff(_)) {
-            return;
-        }
-        let was_open = connection.is_open();
-        let retry_after = match loss {
-            Loss::Broke(retry_after) => retry_after,
-            Loss::Silent => None,
-        };
-        let retry_at = connection.fail(now, retry_after, common);
-        if was_open {
-            self.ended(number, actions);
-        }
-        if self.current.number() != number {
-            actions.push(Action::Notice(Notice::SuccessorFailed {
-                why: why.to_owned(),
-            }));
-            return;
-        }
-        self.renew_at = None;
-        let mut retry_at = retry_at;
-        if let Some(successor) = self.successor.take() {
-            self.current = successor;
-            if self.current.state() == State::Live {
-                self.plan_renewal();
-                actions.push(Action::Notice(Notice::Renewed {
-                    from: number,
-                    to: self.current.number(),
-                }));
-                return;
-            }
-            retry_at = match self.current.state() {
-                State::Backoff(until) => until,
-                _ => now,
-            };
-        }
-        self.serving = false;
-        self.watch.clear();
-        // A successor that is already subscribed awaits its first frames from now on.
-        if self.current.is_open() {
-            for spec in self.common.desired.values() {
-                if spec.watched {
-                    self.watch.subscribed(now, spec.id);
-                }
-            }
-        }
-        actions.push(Action::Notice(Notice::Down {
-            why: why.to_owned(),
-            silent: loss == Loss::Silent,
-            retry_at,
-        }));
     }
 
     fn advance_watch(&mut self, now: Mono, actions: &mut Vec<Action>) {

@@ -12,8 +12,12 @@ pub struct Settings {
     pub stream_silence: Duration,
     /// A watched stream without any data this long after its subscription is reported.
     pub first_frame: Duration,
-    /// A connection without data on any stream for this long is given up.
+    /// A connection without any sign of life (data, heartbeat, ping, pong) for this long is given
+    /// up. After each third of it, and no less than 500 ms, the other end is asked to answer.
     pub connection_silence: Duration,
+    /// A connection that lives, but brings no data on any stream for this long, is given up.
+    /// After half of it all its streams are subscribed again.
+    pub data_silence: Duration,
     /// A silent stream is unsubscribed and subscribed again after this long, and then no
     /// sooner than this again.
     pub resubscribe_after: Duration,
@@ -32,8 +36,8 @@ pub struct Settings {
     pub streams_per_command: usize,
     /// Streams on one connection; those beyond it are refused.
     pub streams_max: usize,
-    /// How often each open connection is sent the dialect's sign of life, for venues that want
-    /// one beside the answers to their pings.
+    /// How often each open connection is sent a sign of life, for venues that want one beside
+    /// the answers to their pings.
     pub keep_alive: Option<Duration>,
     /// How often the dialect is asked whether it finds something wrong without a frame, while a
     /// connection is open.
@@ -53,6 +57,7 @@ impl Default for Settings {
             stream_silence: Duration::from_secs(3),
             first_frame: Duration::from_secs(5),
             connection_silence: Duration::from_secs(9),
+            data_silence: Duration::from_secs(30),
             resubscribe_after: Duration::from_secs(30),
             renew_after: Duration::from_secs(23 * 3_600),
             renew_jitter: Duration::from_secs(1_800),

@@ -3,22 +3,24 @@
 
 mod dial;
 mod dialect;
+mod turns;
 
 use crate::overlap::{Action, Event, Overlap};
 use crate::proxy::Proxies;
 use crate::settings::Settings;
 use crate::stream::StreamSpec;
+use bytes::Bytes;
 use dial::{DialError, Socket, Target};
 pub use dialect::{Dialect, Frame, Heard};
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt};
 use kurs_core::{Clock, Mono, Now};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite::Message;
+use turns::{Item, next_message};
 
 /// A peer that does not take a command for this long is lost.
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -117,27 +119,6 @@ impl WebSocket {
     }
 }
 
-type Item = Option<Result<Message, tungstenite::Error>>;
-
-/// The next message of any socket, taking turns.
-async fn next_message(sockets: &mut [(u64, Socket)], turn: &mut usize) -> (u64, Item) {
-    std::future::poll_fn(|context| {
-        let count = sockets.len();
-        for offset in 0..count {
-            let at = (*turn + offset) % count;
-            let Some((number, socket)) = sockets.get_mut(at) else {
-                continue;
-            };
-            if let Poll::Ready(item) = socket.poll_next_unpin(context) {
-                *turn = at + 1;
-                return Poll::Ready((*number, item));
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
 struct Shell<'a, D> {
     overlap: Overlap,
     target: Result<Arc<Target>, String>,
@@ -226,7 +207,11 @@ impl<D: Dialect> Shell<'_, D> {
                 );
                 self.lost(number, why);
             }
-            Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Ok(Message::Pong(_))) => {
+                let now = self.clock.now().mono;
+                self.overlap.alive(now, number, None, &mut self.actions);
+            }
+            Some(Ok(Message::Frame(_))) => {}
             Some(Err(error)) => self.lost(number, error.to_string()),
             None => self.lost(number, "closed by the venue".to_owned()),
         }
@@ -251,6 +236,10 @@ impl<D: Dialect> Shell<'_, D> {
         let event = match heard {
             Heard::Data(stream) => {
                 self.overlap.data(now, number, stream, &mut self.actions);
+                return;
+            }
+            Heard::Alive { stream } => {
+                self.overlap.alive(now, number, stream, &mut self.actions);
                 return;
             }
             Heard::Unfit { why } => {
@@ -313,7 +302,7 @@ impl<D: Dialect> Shell<'_, D> {
                         streams,
                     } => {
                         let text = self.dialect.subscribe(command, &streams);
-                        self.send(connection, text).await;
+                        self.send(connection, Message::text(text)).await;
                     }
                     Action::Unsubscribe {
                         connection,
@@ -321,12 +310,12 @@ impl<D: Dialect> Shell<'_, D> {
                         streams,
                     } => {
                         let text = self.dialect.unsubscribe(command, &streams);
-                        self.send(connection, text).await;
+                        self.send(connection, Message::text(text)).await;
                     }
                     Action::KeepAlive { connection } => {
-                        if let Some(text) = self.dialect.keep_alive() {
-                            self.send(connection, text).await;
-                        }
+                        let ping = || Message::Ping(Bytes::new());
+                        let sign = self.dialect.keep_alive().map_or_else(ping, Message::text);
+                        self.send(connection, sign).await;
                     }
                     Action::Close { connection } => self.close(connection),
                     Action::Notice(notice) => {
@@ -358,11 +347,11 @@ impl<D: Dialect> Shell<'_, D> {
         });
     }
 
-    async fn send(&mut self, number: u64, text: String) {
+    async fn send(&mut self, number: u64, message: Message) {
         let Some((_, socket)) = self.sockets.iter_mut().find(|(open, _)| *open == number) else {
             return;
         };
-        let sent = tokio::time::timeout(SEND_TIMEOUT, socket.send(Message::text(text))).await;
+        let sent = tokio::time::timeout(SEND_TIMEOUT, socket.send(message)).await;
         match sent {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.lost(number, error.to_string()),

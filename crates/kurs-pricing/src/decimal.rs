@@ -18,14 +18,16 @@ pub fn distance(left: Decimal, right: Decimal) -> Decimal {
         .map_or(Decimal::MAX, |difference| difference.abs())
 }
 
-/// The middle of two numbers of one sign, exact as far as 28 digits go.
+/// The middle of two numbers of one sign, exact as far as 28 digits go, never outside of them.
 #[must_use]
 pub fn middle(low: Decimal, high: Decimal) -> Decimal {
     // Half of the width is added: the sum of both may be more than can be held.
     high.checked_sub(low)
         .and_then(|width| width.checked_mul(HALF))
         .and_then(|half| low.checked_add(half))
-        .map_or(low, |middle| middle.normalize())
+        .map_or(low, |middle| {
+            middle.clamp(low.min(high), low.max(high)).normalize()
+        })
 }
 
 /// The median of numbers in order: the one in the middle, or the middle of the two there.

@@ -16,6 +16,13 @@ pub enum Effect {
     Record(SourceRate),
     /// The pair has no source any more: publish that it is withdrawn.
     Withdraw(Pair),
+    /// The pair has a policy of its own, and by it there is no rate yet: publish why.
+    NoRate {
+        /// The pair.
+        pair: Pair,
+        /// The reason in one short phrase.
+        why: Arc<str>,
+    },
     /// The pair is served by another source now: log and count.
     Report(Failover),
 }

@@ -38,6 +38,7 @@ const SCAN_EVERY: Duration = Duration::from_millis(20);
 /// Names of combined rates.
 #[derive(Debug, Clone, Copy)]
 struct Names {
+    priority: SourceId,
     median: SourceId,
     merged: SourceId,
     rule: SourceId,
@@ -52,10 +53,21 @@ impl Names {
     fn new() -> Self {
         let name = |kind: PolicyKind| SourceId::parse(kind.as_str()).expect("a valid source name");
         Self {
+            priority: name(PolicyKind::Priority),
             median: name(PolicyKind::Median),
             merged: name(PolicyKind::Merged),
             rule: name(PolicyKind::Rule),
             fixed: name(PolicyKind::Fixed),
+        }
+    }
+
+    const fn of(&self, kind: PolicyKind) -> SourceId {
+        match kind {
+            PolicyKind::Priority => self.priority,
+            PolicyKind::Median => self.median,
+            PolicyKind::Merged => self.merged,
+            PolicyKind::Rule => self.rule,
+            PolicyKind::Fixed => self.fixed,
         }
     }
 }
@@ -115,13 +127,9 @@ impl Engine {
             .map(|(index, info)| (info.id, index))
             .collect();
         let mut always = config.directions.clone();
-        // Where a pair with a default policy is priced only if somebody quotes it, one with a
-        // policy that combines several is always wanted.
-        let combined = config
-            .policies
-            .iter()
-            .filter(|(_, policy)| policy.kind() != PolicyKind::Priority);
-        always.extend(combined.map(|(pair, _)| *pair));
+        // Where a pair without a policy is priced only if somebody quotes it, one with a policy is
+        // always wanted: if there is no rate by it, that is said.
+        always.extend(config.policies.keys().copied());
         let mut engine = Self {
             config,
             sources,
@@ -145,6 +153,7 @@ impl Engine {
         for pair in always {
             let index = engine.pair_slot(pair.canonical());
             engine.pairs[index].kept = true;
+            engine.enqueue(index);
         }
         engine
     }
@@ -252,7 +261,10 @@ impl Engine {
             None => Arc::clone(&self.default_plan),
         };
         self.pair_index.insert(pair, index);
-        self.pairs.push(PairSlot::new(pair, Arc::clone(&plan)));
+        let mut slot = PairSlot::new(pair, Arc::clone(&plan));
+        slot.ruled = self.config.policies.contains_key(&pair);
+        slot.yields = !slot.ruled && self.config.policies.contains_key(&pair.inverse());
+        self.pairs.push(slot);
         for price in 0..self.prices.len() {
             self.consider(index, price);
         }

@@ -77,6 +77,21 @@ impl RateView {
         {
             return Ok(kept.answer.clone());
         }
+        if pin.is_none()
+            && let Some(slot) = self.slot(asked.canonical().inverse())
+            && slot.is_settled()
+        {
+            let answer = self.inverse_of(asked, &slot, now)?;
+            let legs = slot.load().map(|held| (slot, held.id()));
+            let derived = Derived {
+                snapshot,
+                start: None,
+                legs: legs.into_iter().collect(),
+                answer: answer.clone(),
+            };
+            self.keep_derived(key, Arc::new(derived));
+            return Ok(answer);
+        }
         let (start, steps) = match pin {
             Some(source) => match self.pinned_way(asked, source, &snapshot, now.mono) {
                 Some((price, steps)) => (Some(price), steps),
@@ -106,6 +121,29 @@ impl RateView {
         };
         self.keep_derived(key, Arc::new(derived));
         Ok(answer)
+    }
+
+    /// The inverse of what is published of the pair the other way round, and of nothing else: the
+    /// two must never disagree, and neither may pass over a policy.
+    fn inverse_of(&self, asked: Pair, slot: &Slot, now: Now) -> Result<Answer, Missing> {
+        let Some(held) = slot.load() else {
+            let why = slot.unpriced().map(|none| Arc::clone(&none.why));
+            return Err(why.map_or(Missing::NoRateYet(asked), |why| Missing::NoRate(asked, why)));
+        };
+        let leg = take_as_one(&held).ok_or(Missing::NoRateYet(asked))?;
+        let is_usable = held.is_usable(now.mono);
+        let state = if is_usable {
+            RateState::Fresh
+        } else {
+            RateState::Stale
+        };
+        let answer = answer_of(asked, &[leg], state).ok_or(Missing::NoPath(asked))?;
+        if !is_usable {
+            return Err(Missing::Expired(Box::new(RateDocument::clone(
+                &answer.document,
+            ))));
+        }
+        unless_expired(answer, now.mono)
     }
 
     fn still_holds(&self, kept: &Derived, snapshot: &Arc<Snapshot>, now: Mono) -> bool {
@@ -192,10 +230,19 @@ impl RateView {
                 ))));
             }
         }
-        if self.is_expected(asked) || !self.is_loaded() {
-            return Err(Missing::NoRateYet(asked));
-        }
-        Err(Missing::NoPath(asked))
+        let is_there = self.is_expected(asked) || !self.is_loaded() || self.is_connected(pair);
+        Err(if is_there {
+            Missing::NoRateYet(asked)
+        } else {
+            Missing::NoPath(asked)
+        })
+    }
+
+    /// True when the markets of all sources together, live or not, lead from base to quote: then
+    /// the pair exists, and it is only the moment that has no rate.
+    fn is_connected(&self, pair: Pair) -> bool {
+        let markets = self.source_markets();
+        Graph::new(markets).path(pair.base, pair.quote).is_some()
     }
 
     /// Every asset that can be reached from `base`, with its rate.
@@ -208,33 +255,45 @@ impl RateView {
                 .iter()
                 .map(|(node, inverted)| take_leg(&*snapshot.slots[*node].load()?, *inverted))
                 .collect();
-            let Some(taken) = taken else { continue };
-            let Ok(cross) = multiply(taken.iter().map(|leg| (&leg.market, leg.inverted))) else {
-                continue;
-            };
-            let valid_until = taken
-                .iter()
-                .map(|leg| leg.valid_until)
-                .min()
-                .unwrap_or_default();
-            let id = taken.iter().map(|leg| leg.id).max().unwrap_or_default();
-            let published_at = taken
-                .iter()
-                .map(|leg| leg.published_at)
-                .max()
-                .unwrap_or_default();
-            found.push(Reached {
-                quote,
-                state: doubted(RateState::Fresh, &taken),
-                cross,
-                id,
-                valid_until,
-                published_at,
-            });
+            found.extend(taken.and_then(|taken| reached(quote, &taken)));
         }
+        self.settle_inverses(base, &mut found);
         found.sort_unstable_by_key(|reached| reached.quote);
         found
     }
+
+    /// What is published of a pair the other way round goes before any way found.
+    fn settle_inverses(&self, base: Asset, found: &mut Vec<Reached>) {
+        let slots = self.slots();
+        let inverses = slots
+            .iter()
+            .filter(|slot| slot.pair.quote == base && slot.is_settled());
+        for slot in inverses {
+            let quote = slot.pair.base;
+            found.retain(|reached| reached.quote != quote);
+            let Some(held) = slot.load() else { continue };
+            let Some(leg) = take_as_one(&held) else {
+                continue;
+            };
+            let taken = [leg];
+            if let Some(reached) = reached(quote, &taken) {
+                found.push(reached);
+            }
+        }
+    }
+}
+
+/// A quote asset by these legs.
+fn reached(quote: Asset, taken: &[Taken]) -> Option<Reached> {
+    let cross = multiply(taken.iter().map(|leg| (&leg.market, leg.inverted))).ok()?;
+    Some(Reached {
+        quote,
+        state: doubted(RateState::Fresh, taken),
+        cross,
+        id: taken.iter().map(|leg| leg.id).max()?,
+        valid_until: taken.iter().map(|leg| leg.valid_until).min()?,
+        published_at: taken.iter().map(|leg| leg.published_at).max()?,
+    })
 }
 
 /// The answer, or that it has run out.
@@ -251,6 +310,18 @@ pub(crate) fn take_leg(held: &Held, inverted: bool) -> Option<Taken> {
     Some(Taken {
         market: held.market()?,
         inverted,
+        id: held.id(),
+        valid_until: held.valid_until,
+        published_at: held.rate()?.published_at,
+        suspect: held.state() == RateState::Suspect,
+    })
+}
+
+/// A published rate taken the other way round, as one step.
+pub(crate) fn take_as_one(held: &Held) -> Option<Taken> {
+    Some(Taken {
+        market: held.as_market()?,
+        inverted: true,
         id: held.id(),
         valid_until: held.valid_until,
         published_at: held.rate()?.published_at,

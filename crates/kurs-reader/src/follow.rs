@@ -21,10 +21,11 @@ pub async fn run(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let following = async {
-        warm_up(&view, &*store).await;
+        let mut is_warm = false;
         loop {
-            if let Err(error) = follow(&view, &*bus, &metrics).await {
+            if let Err(error) = follow(&view, &*store, &*bus, &metrics, &mut is_warm).await {
                 tracing::warn!(%error, "the bus is away, trying again");
+                warm_up(&view, &*store, &mut is_warm).await;
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -35,8 +36,11 @@ pub async fn run(
     }
 }
 
-/// First answers come from the store, with their true age and state.
-async fn warm_up(view: &RateView, store: &dyn Store) {
+/// First answers come from the store, with their true age and state; once.
+async fn warm_up(view: &RateView, store: &dyn Store, is_warm: &mut bool) {
+    if std::mem::replace(is_warm, true) {
+        return;
+    }
     match store.load_current().await {
         Ok(rates) => {
             let count = rates.len();
@@ -49,9 +53,18 @@ async fn warm_up(view: &RateView, store: &dyn Store) {
     }
 }
 
-async fn follow(view: &RateView, bus: &dyn Bus, metrics: &ReaderMetrics) -> Result<(), BusError> {
-    // Joined first, so that nothing falls between the last values and the flow.
+async fn follow(
+    view: &RateView,
+    store: &dyn Store,
+    bus: &dyn Bus,
+    metrics: &ReaderMetrics,
+    is_warm: &mut bool,
+) -> Result<(), BusError> {
+    // Joined first, so that nothing falls between the last values and the flow. Before the store
+    // is read, too: what a Writer takes out of it and withdraws is then either missing there or
+    // heard here.
     let mut subscription = bus.subscribe().await?;
+    warm_up(view, store, is_warm).await;
     take_last_values(view, bus).await?;
     view.set_loaded();
     loop {

@@ -103,8 +103,13 @@ impl RateView {
             .iter()
             .filter(|slot| slot.pair.base == canonical)
         {
-            let Some(held) = slot.load() else { continue };
             let quote = slot.pair.quote;
+            let Some(held) = slot.load() else {
+                if slot.unpriced().is_some() {
+                    rates.remove(&quote);
+                }
+                continue;
+            };
             match held.document(Pair::new(base, quote), now.mono) {
                 Some(document) if with_stale || held.is_usable(now.mono) => {
                     rates.insert(quote, (document, held.valid_until));

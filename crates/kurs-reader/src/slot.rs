@@ -4,6 +4,7 @@ use crate::document::RateDocument;
 use crate::rendered::{Rendered, json_of};
 use arc_swap::ArcSwapOption;
 use kurs_bus::{Body, SourcePrice, Update};
+use kurs_core::rate::{Evidence, PolicyKind};
 use kurs_core::{Mono, Now, Pair, Rate, RateState, SourceState, UpdateId};
 use kurs_pricing::Market;
 use std::sync::{Arc, OnceLock};
@@ -13,6 +14,15 @@ use std::sync::{Arc, OnceLock};
 pub(crate) struct Slot {
     pub(crate) pair: Pair,
     held: ArcSwapOption<Held>,
+    /// Why the pair's own policy gives no rate, until it gives one.
+    none: ArcSwapOption<Unpriced>,
+}
+
+/// A pair whose own policy gives no rate yet.
+#[derive(Debug)]
+pub(crate) struct Unpriced {
+    pub(crate) id: UpdateId,
+    pub(crate) why: Arc<str>,
 }
 
 impl Slot {
@@ -20,7 +30,29 @@ impl Slot {
         Self {
             pair,
             held: ArcSwapOption::empty(),
+            none: ArcSwapOption::empty(),
         }
+    }
+
+    /// Why there is no rate by the pair's own policy; `None` when it has one or has no policy.
+    pub(crate) fn unpriced(&self) -> Option<Arc<Unpriced>> {
+        self.none.load_full()
+    }
+
+    pub(crate) fn set_unpriced(&self, none: Option<Unpriced>) {
+        self.none.store(none.map(Arc::new));
+    }
+
+    /// The id of the last update that was taken in.
+    pub(crate) fn last_id(&self) -> Option<UpdateId> {
+        let held = self.held.load().as_ref().map(|held| held.id());
+        held.max(self.none.load().as_ref().map(|none| none.id))
+    }
+
+    /// Only what is said of the pair itself counts, no way around it: it is published, or its
+    /// policy says that there is none.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.held.load().is_some() || self.none.load().is_some()
     }
 
     pub(crate) fn load(&self) -> Option<Arc<Held>> {
@@ -146,22 +178,39 @@ impl Held {
 
     /// True when [`Self::market`] gives something that may be used.
     pub(crate) fn is_edge(&self, now: Mono) -> bool {
-        self.is_usable(now) && self.rate().is_some_and(Rate::is_direct)
+        self.is_usable(now) && self.rate().is_some_and(is_market)
     }
 
-    /// The rate as an edge of the graph, if it is one source's own price.
+    /// The rate as an edge of the graph, if it is a market's price.
     pub(crate) fn market(&self) -> Option<Market> {
-        let rate = self.rate()?;
-        rate.is_direct().then(|| Market {
-            pair: rate.pair,
-            value: rate.value,
-            bid: rate.bid,
-            ask: rate.ask,
-            confidence: rate.confidence,
-            source: rate.source,
-            observed_at: rate.observed_at,
-            expires_at: rate.expires_at(),
-        })
+        self.rate().filter(|rate| is_market(rate)).map(market_of)
+    }
+
+    /// The rate taken as one step, whatever it is made of: for its inverse.
+    pub(crate) fn as_market(&self) -> Option<Market> {
+        self.rate().map(market_of)
+    }
+}
+
+/// One source's own price, or what several say of the market: one of them may say it in another
+/// quote currency. Not what is computed over several markets, such as a rule with a margin.
+fn is_market(rate: &Rate) -> bool {
+    let of_several = |evidence: &Arc<Evidence>| {
+        matches!(evidence.policy, PolicyKind::Median | PolicyKind::Merged)
+    };
+    rate.is_direct() || rate.evidence.as_ref().is_some_and(of_several)
+}
+
+fn market_of(rate: &Rate) -> Market {
+    Market {
+        pair: rate.pair,
+        value: rate.value,
+        bid: rate.bid,
+        ask: rate.ask,
+        confidence: rate.confidence,
+        source: rate.source,
+        observed_at: rate.observed_at,
+        expires_at: rate.expires_at(),
     }
 }
 

@@ -1,5 +1,8 @@
 //! The Reader's picture of all rates.
 
+mod intake;
+mod sources;
+
 use crate::derive::Derived;
 use crate::document::RateDocument;
 use crate::list::ListEntry;
@@ -7,15 +10,12 @@ use crate::rendered::Rendered;
 use crate::slot::{Held, HeldPrice, Slot};
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
-use kurs_bus::{Body, SourceStatus, Update};
-use kurs_core::event::NOT_TRACKED;
+use kurs_bus::SourceStatus;
 use kurs_core::{
-    Asset, Clock, Epoch, Mono, Now, Pair, PairError, PairParser, SourceId, SourceState,
-    TrackedSymbol, UpdateId,
+    Asset, Clock, Epoch, Mono, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
 };
-use kurs_store::StoredRate;
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -40,6 +40,8 @@ pub enum Missing {
     UnknownSource(SourceId),
     /// The pair is followed, but no source has given a price yet.
     NoRateYet(Pair),
+    /// The pair has a policy of its own, and by it there is no rate; why.
+    NoRate(Pair, Arc<str>),
     /// The rate has run out; the last one known.
     Expired(Box<RateDocument>),
 }
@@ -137,13 +139,19 @@ impl RateView {
         let now = self.clock.now();
         let pair = asked.canonical();
         if pin.is_none()
-            && let Some(held) = self.held(pair)
+            && let Some(slot) = self.slot(pair)
         {
-            if held.is_usable(now.mono) {
-                return self.published(asked, pair, &held);
+            match slot.load() {
+                Some(held) if held.is_usable(now.mono) => {
+                    return self.published(asked, pair, &held);
+                }
+                // It has run out by its own policy: a way around it would only hide that.
+                Some(held) => return Err(self.expired(asked, &held, now)),
+                None => {}
             }
-            // Its own policy says it has run out: a way around it would only hide that.
-            return Err(self.expired(asked, &held, now));
+            if let Some(none) = slot.unpriced() {
+                return Err(Missing::NoRate(asked, Arc::clone(&none.why)));
+            }
         }
         self.derive(asked, pin, now)
     }
@@ -189,117 +197,6 @@ impl RateView {
         }
     }
 
-    /// Takes an update off the bus. False when it is not newer than what is held.
-    pub fn apply(&self, update: &Arc<Update>) -> bool {
-        let now = self.clock.mono();
-        let taken = match &update.body {
-            Body::Rate(rate) => {
-                let index = self.index.load();
-                let made;
-                let slot = match index.get(&rate.pair) {
-                    Some(slot) => slot,
-                    None => {
-                        made = self.slot_or_new(rate.pair);
-                        &made
-                    }
-                };
-                Held::from_bus(Arc::clone(update), now)
-                    .is_some_and(|held| self.replace(slot, held, now))
-            }
-            Body::Withdrawn(pair) => {
-                let slot = self.slot_or_new(*pair);
-                let newer = slot.load().is_some_and(|held| update.id > held.id());
-                if newer {
-                    slot.store(None);
-                    self.topology.fetch_add(1, Ordering::Relaxed);
-                }
-                newer
-            }
-            Body::SourcePrice(price) => {
-                let key = (price.source, price.pair);
-                let mut prices = self.prices.write();
-                let newer = prices.get(&key).is_none_or(|held| update.id > held.id);
-                if newer && &*price.why == NOT_TRACKED {
-                    prices.remove(&key);
-                } else if newer {
-                    prices.insert(key, Arc::new(HeldPrice::new(update.id, price.clone(), now)));
-                }
-                newer
-            }
-            Body::SourceStatus(status) => {
-                let told = (update.id.epoch, status.clone());
-                let mut statuses = self.statuses.write();
-                // A source that the present Writer does not run is not shown any more.
-                statuses.retain(|_, (epoch, _)| *epoch >= update.id.epoch);
-                statuses.insert(status.source, told);
-                true
-            }
-            Body::Tracked(symbols) => {
-                self.parser
-                    .write()
-                    .learn(symbols.iter().flat_map(|s| [s.pair.base, s.pair.quote]));
-                self.tracked.store(Arc::new(symbols.to_vec()));
-                true
-            }
-        };
-        if taken {
-            self.revision.fetch_add(1, Ordering::Release);
-        }
-        taken
-    }
-
-    /// Takes out the pairs of the present Writer that are missing from the bus' last values: they
-    /// were withdrawn while this Reader was not listening.
-    pub(crate) fn keep_only(&self, last_values: &[Arc<Update>]) {
-        let epoch = last_values.iter().map(|update| update.id.epoch).max();
-        let published: HashSet<Pair> = last_values
-            .iter()
-            .filter_map(|update| match &update.body {
-                Body::Rate(rate) => Some(rate.pair),
-                _ => None,
-            })
-            .collect();
-        for slot in self.slots() {
-            // What came from the store is of an earlier epoch, and may be confirmed yet.
-            let is_of_this_writer = slot
-                .load()
-                .is_some_and(|held| Some(held.id().epoch) == epoch);
-            if is_of_this_writer && !published.contains(&slot.pair) {
-                slot.store(None);
-                self.topology.fetch_add(1, Ordering::Relaxed);
-                self.revision.fetch_add(1, Ordering::Release);
-            }
-        }
-    }
-
-    /// Takes a rate out of the store, unless a newer one is held.
-    pub fn restore(&self, stored: StoredRate) {
-        let now = self.clock.now();
-        let slot = self.slot_or_new(stored.rate.pair);
-        self.replace(
-            &slot,
-            Held::from_store(stored.id, stored.rate, now),
-            now.mono,
-        );
-        self.revision.fetch_add(1, Ordering::Release);
-    }
-
-    fn replace(&self, slot: &Slot, held: Held, now: Mono) -> bool {
-        let (is_newer, was_edge) = slot.look(|old| {
-            let is_newer = old.is_none_or(|old| held.id() > old.id());
-            (is_newer, old.is_some_and(|old| old.is_edge(now)))
-        });
-        if !is_newer {
-            return false;
-        }
-        let is_edge = held.is_edge(now);
-        slot.store(Some(Arc::new(held)));
-        if was_edge != is_edge {
-            self.topology.fetch_add(1, Ordering::Relaxed);
-        }
-        true
-    }
-
     pub(crate) fn slot(&self, pair: Pair) -> Option<Arc<Slot>> {
         self.index.load().get(&pair).cloned()
     }
@@ -328,72 +225,6 @@ impl RateView {
             index
         });
         self.slot(pair).unwrap_or_else(|| Arc::new(Slot::new(pair)))
-    }
-
-    /// The last price of a source for a pair. A source is found by its full name, or by its
-    /// plain name when it is simulated.
-    pub(crate) fn source_price(&self, source: SourceId, pair: Pair) -> Option<Arc<HeldPrice>> {
-        self.prices.read().get(&(source, pair)).cloned()
-    }
-
-    /// All prices of one market, or of one source.
-    pub(crate) fn source_prices(
-        &self,
-        wanted: impl Fn(SourceId, Pair) -> bool,
-    ) -> Vec<Arc<HeldPrice>> {
-        let prices = self.prices.read();
-        let mut found: Vec<Arc<HeldPrice>> = prices
-            .iter()
-            .filter(|((source, pair), _)| wanted(*source, *pair))
-            .map(|(_, held)| Arc::clone(held))
-            .collect();
-        found.sort_unstable_by_key(|held| (held.price.source, held.price.pair));
-        found
-    }
-
-    /// The source a user means by this name: `binance` finds `sim:binance` where that is what
-    /// runs.
-    #[must_use]
-    pub fn find_source(&self, name: SourceId) -> Option<SourceId> {
-        let statuses = self.statuses.read();
-        if statuses.contains_key(&name) {
-            return Some(name);
-        }
-        statuses
-            .keys()
-            .find(|source| source.plain() == name.as_str())
-            .copied()
-    }
-
-    /// Whether a source is live by its own last word; `None` when it has given none.
-    pub(crate) fn is_live(&self, source: SourceId) -> Option<bool> {
-        let statuses = self.statuses.read();
-        let (_, status) = statuses.get(&source)?;
-        Some(status.state == SourceState::Live)
-    }
-
-    /// State and counters of every source.
-    #[must_use]
-    pub fn sources(&self) -> Vec<SourceStatus> {
-        self.statuses
-            .read()
-            .values()
-            .map(|(_, status)| status.clone())
-            .collect()
-    }
-
-    /// The best of these sources by its order of preference.
-    #[must_use]
-    pub fn best_source(&self, of: impl IntoIterator<Item = SourceId>) -> Option<SourceId> {
-        let statuses = self.statuses.read();
-        of.into_iter().min_by_key(|source| {
-            (
-                statuses
-                    .get(source)
-                    .map_or(u16::MAX, |(_, status)| status.priority),
-                *source,
-            )
-        })
     }
 
     /// The tracked symbols.

@@ -116,7 +116,7 @@ impl Codec for Binance {
             shares_book_ids: true,
             mixes_channels: true,
             keep_alive: None,
-            quiet_when_unchanged: true,
+            repeats_after: None,
             top_from_book: false,
             streams_per_command: 100,
             // The venue takes 5, pongs included.

@@ -9,8 +9,8 @@
 //!
 //! `u` counts the messages of one topic. Nothing says that it is the same number on two
 //! connections, so best prices go without an id and books of two connections are not mixed. A
-//! book of one level that does not change is repeated after 3 s: silence beyond that says
-//! something.
+//! book of one level that does not change is repeated after 3 s: only silence beyond that says
+//! something, whatever `silence_ms` is.
 
 mod control;
 mod data;
@@ -105,7 +105,7 @@ impl Codec for Bybit {
             mixes_channels: true,
             // The venue's advice; it drops clients that never ping.
             keep_alive: Some(Duration::from_secs(20)),
-            quiet_when_unchanged: false,
+            repeats_after: Some(Duration::from_secs(3)),
             top_from_book: false,
             // Spot takes ten, and refuses the eleventh with the ten before it.
             streams_per_command: 10,

@@ -93,6 +93,7 @@ impl Protocol for Cbr {
     fn request(&mut self, now: Now) -> Fetch {
         let date = self.asking_for_today.then(|| today(now));
         Fetch {
+            shown: None,
             url: self.config.request_url(date),
             headers: Vec::new(),
             validators: None,

@@ -125,10 +125,10 @@ impl Codec for Coinbase {
             shares_book_ids: false,
             mixes_channels: true,
             keep_alive: None,
-            quiet_when_unchanged: true,
+            repeats_after: None,
             top_from_book: true,
-            // Five products with their three channels. One bad name spoils the whole message,
-            // and since no answer names the message, the others are found by their silence.
+            // Five products with their three channels. One bad name spoils the whole message, of
+            // which the others are then asked for one by one.
             streams_per_command: 15,
             commands_per_second: 8,
             // The venue names no limit. Every product costs a frame per 50 ms, and a slow

@@ -73,6 +73,7 @@ impl Protocol for CoinGecko {
             _ => Vec::new(),
         };
         Fetch {
+            shown: None,
             url: self.config.request_url(),
             headers,
             validators: None,
@@ -110,7 +111,7 @@ impl Protocol for CoinGecko {
 
 fn secret(name: &'static str, key: &Secret) -> Header {
     Header {
-        name,
+        name: name.into(),
         value: key.reveal().trim().into(),
         secret: true,
     }

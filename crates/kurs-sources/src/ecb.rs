@@ -43,6 +43,7 @@ impl Ecb {
 impl Protocol for Ecb {
     fn request(&mut self, _: Now) -> Fetch {
         Fetch {
+            shown: None,
             url: self.config.request_url(),
             headers: Vec::new(),
             validators: self.validators.clone(),

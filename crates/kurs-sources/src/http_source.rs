@@ -131,6 +131,7 @@ impl Protocol for HttpSource {
     fn request(&mut self, _: Now) -> Fetch {
         Fetch {
             url: self.template.url(),
+            shown: Some(self.template.shown_url().into()),
             headers: self.template.headers(),
             validators: self.validators.clone(),
             timeout: self.timeout,

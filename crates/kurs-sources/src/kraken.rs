@@ -100,7 +100,7 @@ impl Codec for Kraken {
             mixes_channels: false,
             // The venue advises one a minute.
             keep_alive: Some(Duration::from_secs(30)),
-            quiet_when_unchanged: true,
+            repeats_after: None,
             top_from_book: true,
             streams_per_command: 50,
             // The limit is not published, and moves.

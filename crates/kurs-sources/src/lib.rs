@@ -52,6 +52,8 @@ pub mod registry;
 mod rows;
 pub mod settings;
 pub mod source;
+#[cfg(test)]
+mod spoken;
 pub mod stats;
 pub mod timetable;
 pub mod venue;

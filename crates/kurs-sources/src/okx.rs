@@ -12,10 +12,8 @@
 //! | `refusal` | which streams an error is about |
 //! | `subscribe` | commands |
 //! | `rest` | listing and best prices |
-//! | [`merge`] | two connections as one, for recordings without ids |
 
 mod book;
-pub mod merge;
 mod refusal;
 mod rest;
 mod subscribe;
@@ -102,7 +100,7 @@ impl Codec for Okx {
             // Links without data for 30 s are closed.
             keep_alive: Some(Duration::from_secs(20)),
             // Unchanged tops and books are repeated about once a minute only.
-            quiet_when_unchanged: true,
+            repeats_after: None,
             top_from_book: false,
             // 64 KB of channels per message; one takes 70 bytes with the longest symbol.
             streams_per_command: 300,

@@ -41,6 +41,7 @@ impl OpenExchangeRates {
 impl Protocol for OpenExchangeRates {
     fn request(&mut self, _: Now) -> Fetch {
         Fetch {
+            shown: None,
             url: self.config.request_url(),
             headers: Vec::new(),
             validators: self

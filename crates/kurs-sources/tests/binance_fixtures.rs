@@ -9,6 +9,7 @@
 
 use kurs_core::{EventKind, Mono, Now, Pair, SourceEvent, SourceId, Tick, Wall};
 use kurs_sources::binance::{Binance, Config};
+use kurs_sources::venue::codec::Codec;
 use kurs_sources::venue::{Desk, DeskParts};
 use kurs_sources::{EventSink, Input, Machine, SourceStats, Wishes};
 use kurs_testkit::fixtures::{self, Direction, Line};
@@ -41,7 +42,7 @@ impl Rig {
             desk: Desk::new(DeskParts {
                 source: SourceId::parse("binance").unwrap(),
                 codec: Arc::new(Binance::new()),
-                waits: Config::default().waits(),
+                waits: Config::default().waits(&Binance::new().facts()),
                 depth: Arc::from([]),
                 events: events.clone(),
                 stats: Arc::new(SourceStats::new("websocket", Wall(0))),

@@ -150,9 +150,15 @@ async fn wait_for_mode(rig: &Rig, mode: &str) {
 #[tokio::test]
 async fn a_silent_socket_is_bridged_by_rest_without_a_word_and_said_when_rest_ends_too() {
     let (mut rig, silent) = live(impatient()).await;
+    let _ = silent.orders.send(Order::Hang);
     wait_for_mode(&rig, "rest").await;
     // The next connections are as silent as the first.
-    let also_silent = (rig.peer().await, rig.peer().await);
+    let mut also_silent = Vec::new();
+    for _ in 0..2 {
+        let peer = rig.peer().await;
+        let _ = peer.orders.send(Order::Hang);
+        also_silent.push(peer);
+    }
     assert_eq!(rig.source.stats().condition().state, SourceState::Live);
     let mut polled = 0;
     while let Ok(event) = rig.events.try_recv() {
@@ -169,7 +175,8 @@ async fn a_silent_socket_is_bridged_by_rest_without_a_word_and_said_when_rest_en
 
 #[tokio::test]
 async fn a_silent_socket_is_said_to_be_down_when_rest_is_silent_too() {
-    let (mut rig, _silent) = live(impatient()).await;
+    let (mut rig, silent) = live(impatient()).await;
+    let _ = silent.orders.send(Order::Hang);
     rig.rest.lock().unwrap().refuse = Some((500, None));
     assert_eq!(rig.find(state).await.0, SourceState::Down);
 }

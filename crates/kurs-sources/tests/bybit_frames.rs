@@ -120,6 +120,7 @@ fn every_recorded_frame_is_read_and_the_chains_are_unbroken() {
                     assert_eq!(Some(traded_at.unix_ms()), trade["T"].as_i64());
                     trades += 1;
                 }
+                Said::Heartbeat => assert!(text.contains("pong"), "{text}"),
                 Said::Other => {
                     let is_data = topic.starts_with("orderbook.50.") || topic.starts_with("public");
                     assert!(!is_data, "{text}");

@@ -140,6 +140,7 @@ fn every_recorded_frame_is_read() {
         for text in frames {
             let kind = match &read(&text, &names).said[..] {
                 [Said::Other] => "other",
+                [Said::Heartbeat] => "heartbeat",
                 [Said::Accepted { .. }] => "accepted",
                 [Said::Top { .. }] => "top",
                 [Said::Book { .. }] => "book",

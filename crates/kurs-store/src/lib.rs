@@ -18,7 +18,7 @@ pub use config::{StoreConfig, StoreUrl, StoreUrlError, open, prepare};
 pub use model::{Cursor, HistoryPage, HistoryQuery, HistoryRow, SchemaState, StoredRate};
 
 use async_trait::async_trait;
-use kurs_core::{Epoch, TrackedSymbol, Wall};
+use kurs_core::{Epoch, Pair, TrackedSymbol, Wall};
 
 /// Keeps what must outlive the process. One suite of conformance tests holds for every
 /// implementation. A call that returned `Ok` is durable.
@@ -43,6 +43,16 @@ pub trait Store: Send + Sync {
 
     /// All current rates.
     async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError>;
+
+    /// Removes the current rates of these pairs: nobody stands behind them any more.
+    async fn drop_current(&self, pairs: Vec<Pair>) -> Result<(), StoreError>;
+
+    /// The terms under which the current rates were made, as the last Writer wrote them down with
+    /// [`Store::save_terms`]; `None` before the first.
+    async fn terms(&self) -> Result<Option<String>, StoreError>;
+
+    /// Replaces the terms.
+    async fn save_terms(&self, terms: String) -> Result<(), StoreError>;
 
     /// One page of history, oldest first.
     async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError>;

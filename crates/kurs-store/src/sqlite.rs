@@ -32,7 +32,7 @@ use crate::{HistoryPage, HistoryQuery, HistoryRow, SchemaState, Store, StoreErro
 use async_trait::async_trait;
 use connection::Place;
 use fault::Fault;
-use kurs_core::{Epoch, TrackedSymbol, Wall};
+use kurs_core::{Epoch, Pair, TrackedSymbol, Wall};
 use readers::Readers;
 use rusqlite::Connection;
 use std::path::Path;
@@ -223,6 +223,29 @@ impl Store for SqliteStore {
 
     async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError> {
         self.read(facts::load_current).await
+    }
+
+    async fn drop_current(&self, pairs: Vec<Pair>) -> Result<(), StoreError> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        self.writer
+            .grouped(pairs.len(), move |connection, _| {
+                facts::drop_current(connection, &pairs)
+            })
+            .await
+    }
+
+    async fn terms(&self) -> Result<Option<String>, StoreError> {
+        self.read(facts::terms).await
+    }
+
+    async fn save_terms(&self, terms: String) -> Result<(), StoreError> {
+        self.writer
+            .grouped(1, move |connection, _| {
+                facts::save_terms(connection, &terms)
+            })
+            .await
     }
 
     async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {

@@ -5,12 +5,13 @@ use crate::inbox::{Inbox, Message};
 use crate::outcome::{Numbering, Outcome};
 use crate::recorder::RecorderHandle;
 use kurs_bus::{Body, Bus, Update};
-use kurs_core::{Clock, Epoch, Now};
+use kurs_core::{Clock, Epoch, Now, Pair};
 use kurs_pricing::{Effect, Engine};
 use kurs_store::StoredRate;
 use kurs_telemetry::metrics::WriterMetrics;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Messages priced before the clock is read again.
 const BATCH: usize = 256;
@@ -33,12 +34,19 @@ pub struct Desk {
     pub shard: u16,
     /// Under which lease.
     pub epoch: Epoch,
+    /// Pairs whose former rates nobody stands behind.
+    pub withdrawn: Vec<Pair>,
 }
 
 impl Desk {
-    /// Runs until the inbox is closed and empty.
-    pub fn run(mut self) {
+    /// Runs until the inbox is closed and empty. `begun` hears when former rates are withdrawn.
+    pub fn run(mut self, begun: oneshot::Sender<()>) {
         let mut numbering = Numbering::new(self.shard, self.epoch);
+        for pair in std::mem::take(&mut self.withdrawn) {
+            self.publish(numbering.update(Body::Withdrawn(pair)));
+        }
+        // Whoever does not listen does not mind.
+        let _ = begun.send(());
         let mut messages = Vec::with_capacity(BATCH);
         let mut effects = Vec::new();
         let mut superseded = 0;

@@ -9,6 +9,7 @@
 //! | [`desk`] | the engine's thread: events in; updates, rows and reports out |
 //! | [`recorder`] | the way from the engine's thread to the store |
 //! | [`commands`] | what Readers ask: books at once, changes in turn |
+//! | [`terms`] | under which configuration rates were made: another Writer's may not hold |
 //! | [`tracking`] | tracked symbols, and how they change |
 //! | `housekeeping` | old history goes, the recorder's state is told |
 //! | [`status`] | state and counters of the sources, told once a second |
@@ -24,8 +25,10 @@ pub mod inbox;
 pub mod outcome;
 pub mod recorder;
 pub mod status;
+pub mod terms;
 pub mod tracking;
 pub mod writer;
 
 pub use inbox::Inbox;
+pub use terms::Terms;
 pub use writer::{Parts, Writer};

@@ -1,7 +1,7 @@
 //! What follows from an effect of the engine: an update or a row with its identity. Pure, so
 //! that a replay numbers as the running Writer does.
 
-use kurs_bus::{Body, SourcePrice, Update};
+use kurs_bus::{Body, NoRate, SourcePrice, Update};
 use kurs_core::{Epoch, Now, Seq, UpdateId};
 use kurs_pricing::{Effect, FailoverReport, SourceRate};
 use kurs_store::HistoryRow;
@@ -66,6 +66,9 @@ impl Numbering {
                 Outcome::Row(history_row(&rate, self.id(self.rows)))
             }
             Effect::Withdraw(pair) => Outcome::Update(self.update(Body::Withdrawn(pair))),
+            Effect::NoRate { pair, why } => {
+                Outcome::Update(self.update(Body::NoRate(NoRate { pair, why })))
+            }
             Effect::Report(failover) => Outcome::Report(failover),
         }
     }

@@ -6,17 +6,19 @@ use crate::housekeeping;
 use crate::inbox::Inbox;
 use crate::recorder::{Recorder, RecorderConfig};
 use crate::status;
+use crate::terms::Terms;
 use crate::tracking::Tracking;
-use kurs_bus::Bus;
-use kurs_core::{Clock, Epoch, Pair};
+use kurs_bus::{Body, Bus};
+use kurs_core::{Clock, Epoch, Pair, Rate};
 use kurs_pricing::{Engine, EngineConfig};
 use kurs_sources::{Context, EventSink, Source, Tap};
 use kurs_store::Store;
 use kurs_telemetry::health::{Health, Status};
 use kurs_telemetry::metrics::{Counter, WriterMetrics};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 /// Wait before the store is asked again for an epoch.
@@ -60,6 +62,8 @@ pub struct Parts {
     pub named: Vec<Pair>,
     /// How long history is kept.
     pub keep_history: Duration,
+    /// Under which terms rates are made.
+    pub terms: Terms,
 }
 
 /// The Writer role.
@@ -88,6 +92,7 @@ impl Writer {
             .lease_epoch
             .set(i64::try_from(epoch.0).unwrap_or(i64::MAX));
         tracing::info!(epoch = epoch.0, "writes under a new epoch");
+        let withdrawn = withdrawn(&parts).await;
 
         let inbox = Arc::new(Inbox::new());
         let recorder = Recorder::start(
@@ -105,8 +110,16 @@ impl Writer {
             metrics: parts.metrics.clone(),
             shard: 0,
             epoch,
+            withdrawn: withdrawn.clone(),
         };
-        let pricing = tokio::task::spawn_blocking(move || desk.run());
+        let (begun, has_begun) = oneshot::channel();
+        let pricing = tokio::task::spawn_blocking(move || desk.run(begun));
+        // Only then: a Writer that dies before withdraws them again.
+        if has_begun.await.is_ok()
+            && let Err(error) = parts.store.save_terms(parts.terms.to_text()).await
+        {
+            tracing::warn!(%error, "cannot write down the terms, every rate is looked at again at the next start");
+        }
 
         let (followed, follow) = watch::channel::<Arc<[Pair]>>(Arc::new([]));
         let (stop_sources, sources_stopped) = watch::channel(false);
@@ -184,6 +197,43 @@ impl Writer {
         // What is left is logged by the recorder.
         let _ = recorder.finish().await;
     }
+}
+
+/// Which pairs an earlier Writer published under terms that do not hold any more. They are out of
+/// the store when this returns.
+async fn withdrawn(parts: &Parts) -> Vec<Pair> {
+    let former = match parts.store.terms().await {
+        Ok(former) => former.as_deref().and_then(Terms::parse),
+        Err(error) => {
+            tracing::warn!(%error, "cannot read the former terms");
+            None
+        }
+    };
+    let mut rates: BTreeMap<Pair, Rate> = BTreeMap::new();
+    match parts.store.load_current().await {
+        Ok(stored) => rates.extend(stored.into_iter().map(|one| (one.rate.pair, one.rate))),
+        Err(error) => tracing::warn!(%error, "cannot read the former rates"),
+    }
+    for update in parts.bus.last_values().await.unwrap_or_default() {
+        if let Body::Rate(rate) = &update.body {
+            rates.insert(rate.pair, rate.clone());
+        }
+    }
+    let mut withdrawn: BTreeSet<Pair> = former
+        .as_ref()
+        .map(|former| parts.terms.changed_pairs(former))
+        .unwrap_or_default();
+    for (pair, rate) in &rates {
+        if let Some(why) = parts.terms.objection(former.as_ref(), rate) {
+            tracing::info!(%pair, why, "does not stand behind the former rate");
+            withdrawn.insert(*pair);
+        }
+    }
+    let withdrawn: Vec<Pair> = withdrawn.into_iter().collect();
+    if let Err(error) = parts.store.drop_current(withdrawn.clone()).await {
+        tracing::warn!(%error, "cannot take former rates out of the store");
+    }
+    withdrawn
 }
 
 /// Takes the next epoch; a store that is away is waited for.

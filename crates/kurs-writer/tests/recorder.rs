@@ -119,6 +119,15 @@ impl Store for MoodyStore {
     async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError> {
         self.inner.load_current().await
     }
+    async fn drop_current(&self, pairs: Vec<Pair>) -> Result<(), StoreError> {
+        self.inner.drop_current(pairs).await
+    }
+    async fn terms(&self) -> Result<Option<String>, StoreError> {
+        self.inner.terms().await
+    }
+    async fn save_terms(&self, terms: String) -> Result<(), StoreError> {
+        self.inner.save_terms(terms).await
+    }
     async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
         self.inner.history(query).await
     }

@@ -2,24 +2,30 @@
 //! here, and both run in one process unless roles say otherwise.
 
 mod capture;
+mod readings;
+mod take_over;
+mod terms;
+
+pub use take_over::take_over;
 
 use crate::config::{Config, Role};
 use crate::exit::{Exit, Failure};
 use crate::supervise::supervise;
 pub(crate) use capture::{Prepared, ReplaySetup, head as capture_head, replay};
 use kurs_api::{ApiParts, ApiState};
+use kurs_bus::Bus;
 use kurs_bus::memory::MemoryBus;
-use kurs_bus::{Bus, Command, Reply};
-use kurs_core::{Clock, Pair, SourceState, SystemClock, Wall};
+use kurs_core::{Clock, Pair, SystemClock};
 use kurs_net::Proxies;
 use kurs_net::http::HttpClient;
 use kurs_pricing::EngineConfig;
-use kurs_reader::{Missing, RateView, ViewConfig};
+use kurs_reader::{RateView, ViewConfig};
 use kurs_sources::Tap;
 use kurs_sources::registry::{Built as BuiltSource, Means};
 use kurs_store::{Store, StoreError};
-use kurs_telemetry::metrics::{Build, RateReading, SourceReading};
+use kurs_telemetry::metrics::Build;
 use kurs_telemetry::{Health, Metrics, Status};
+use kurs_writer::Terms;
 use kurs_writer::capture::Capture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +34,6 @@ use tokio::task::JoinSet;
 
 /// Wait before a store that is away is asked again.
 const STORE_RETRY: Duration = Duration::from_millis(500);
-/// How long the Writer may take to track a pair of a new configuration, its own start included.
-const TRACK_PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether the first picture of all rates is there.
 pub(crate) const START_CHECK: Duration = Duration::from_millis(10);
 
@@ -111,6 +115,7 @@ pub(crate) fn build_at(
         Failure::new(Exit::Failure, message)
     })?;
     let plan = Plan::new(config, simulated, &clock)?;
+    let health = Arc::new(Health::new());
     let view = RateView::new(
         Arc::clone(&clock),
         ViewConfig {
@@ -118,14 +123,20 @@ pub(crate) fn build_at(
         },
     );
     Ok(Built {
-        capture: capture::recorder(config, &plan.sources, simulated, &clock),
+        capture: capture::recorder(
+            config,
+            &plan.sources,
+            simulated,
+            &clock,
+            (&health, &metrics.writer),
+        ),
         bus: Arc::new(MemoryBus::new()),
         store,
         view: Arc::new(view),
         plan: watch::Sender::new(Arc::new(plan)),
         simulated,
         metrics,
-        health: Arc::new(Health::new()),
+        health,
         seed: fastrand::u64(..),
         clock,
     })
@@ -173,7 +184,14 @@ pub async fn start_roles(built: Arc<Built>, config: Config, mut stopped: watch::
     if config.runs(Role::Writer) {
         roles.spawn(writer(Arc::clone(&built), stopped.clone()));
     }
+    let watched = built
+        .capture
+        .clone()
+        .map(|capture| tokio::spawn(capture::watch(Arc::clone(&built), capture)));
     while roles.join_next().await.is_some() {}
+    if let Some(watched) = watched {
+        watched.abort();
+    }
     if let Some(capture) = built.capture.clone() {
         // An error is a panic of its thread, which has told it.
         let _ = tokio::task::spawn_blocking(move || capture.finish()).await;
@@ -240,6 +258,8 @@ async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<b
         let engine = engine(config, infos.collect());
         let sources = plan.sources.iter().map(|source| Arc::clone(&source.source));
         let (depth, named) = (depth(config), engine.named_pairs());
+        let ids = plan.sources.iter().map(|source| source.info.id);
+        let terms = Terms::of(&engine, &terms::origins(&config.sources, ids));
         let parts = kurs_writer::Parts {
             bus: Arc::clone(&built.bus),
             store: Arc::clone(&built.store),
@@ -256,6 +276,7 @@ async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<b
             depth,
             named,
             keep_history: Duration::from_secs(u64::from(config.store.history_days) * 86_400),
+            terms,
         };
         kurs_writer::Writer::new(parts).run(ended.clone())
     })
@@ -282,65 +303,6 @@ fn engine(config: &Config, sources: Vec<kurs_pricing::SourceInfo>) -> EngineConf
     let mut engine = EngineConfig::new(sources, config.directions.clone());
     engine.policies = config.policy.clone();
     engine
-}
-
-/// Keys that a running process takes over, by their beginnings.
-const TAKEN_OVER: [&str; 6] = [
-    "directions",
-    "pairs",
-    "policy",
-    "recorder",
-    "sources",
-    "store.history_days",
-];
-
-/// Takes over what a new configuration changes about sources, policies, directions and pairs.
-/// Returns the beginnings of the keys it took over.
-pub fn take_over(built: &Arc<Built>, old: &Config, new: &Config) -> Vec<String> {
-    let plan = match Plan::new(new, built.simulated, &built.clock) {
-        Ok(plan) => plan,
-        Err(failure) => {
-            tracing::error!(error = %failure, "the sources stay as they were");
-            return Vec::new();
-        }
-    };
-    let is_same = (
-        &old.directions,
-        &old.pairs,
-        &old.policy,
-        &old.recorder,
-        &old.sources,
-    ) == (
-        &new.directions,
-        &new.pairs,
-        &new.policy,
-        &new.recorder,
-        &new.sources,
-    ) && old.store.history_days == new.store.history_days;
-    if !is_same {
-        built.view.set_directions(new.directions.clone());
-        built.plan.send_replace(Arc::new(plan));
-        let added = new.pairs.iter().filter(|pair| !old.pairs.contains(pair));
-        for pair in added.copied().collect::<Vec<_>>() {
-            tokio::spawn(track(Arc::clone(&built.bus), pair));
-        }
-    }
-    TAKEN_OVER.map(str::to_owned).to_vec()
-}
-
-/// Tracks a pair that was added to the configuration, on the way every symbol is tracked.
-async fn track(bus: Arc<dyn Bus>, pair: Pair) {
-    let symbol = format!("{}{}", pair.base, pair.quote).into();
-    match bus
-        .request(Command::Track { symbol, pair }, TRACK_PATIENCE)
-        .await
-    {
-        Ok(Reply::Tracked { .. }) => {}
-        Ok(reply) => tracing::error!(%pair, ?reply, "cannot track a pair of the new configuration"),
-        Err(error) => {
-            tracing::error!(%pair, %error, "cannot track a pair of the new configuration")
-        }
-    }
 }
 
 /// The Reader role: store and bus to the picture of all rates.
@@ -391,45 +353,4 @@ pub fn api(built: &Arc<Built>, config: &Config) -> Result<ApiState, Failure> {
     };
     ApiState::new(config.http.clone(), parts)
         .map_err(|error| Failure::new(Exit::Failure, error.to_string()))
-}
-
-impl Built {
-    /// All metrics, with ages and states as they are now.
-    fn metrics_text(&self) -> String {
-        let now = self.view.now().wall;
-        let mut readings = Vec::new();
-        for pair in self.view.pairs() {
-            let document = match self.view.rate(pair, None) {
-                Ok(answer) => answer.document,
-                Err(Missing::Expired(document)) => Arc::from(document),
-                Err(_) => continue,
-            };
-            readings.push(RateReading {
-                pair: pair.to_string(),
-                age: now.since(document.observed_at),
-                state: document.state.as_str(),
-            });
-        }
-        self.metrics.reader.observe_rates(&readings);
-        for status in self.view.sources() {
-            self.metrics
-                .sources
-                .source(status.source.as_str())
-                .observe(&SourceReading {
-                    up: status.state == SourceState::Live,
-                    messages: status.messages,
-                    decode_errors: status.decode_errors,
-                    failures: status.failures,
-                    reconnects: status.reconnects,
-                    last_message_unix_ms: status.last_message_at.map(Wall::unix_ms),
-                    planned_reconnects: status.overlaps,
-                    lag_ms: status.lag_ms,
-                    books_synced: status.books.synced,
-                    book_gaps: status.books.gaps,
-                    book_checksum_failures: status.books.checksum_failures,
-                    book_resyncs: status.books.resyncs,
-                });
-        }
-        self.metrics.encode()
-    }
 }

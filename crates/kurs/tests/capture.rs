@@ -195,6 +195,51 @@ async fn a_replay_ends_with_the_rates_that_were_served_live_and_twice_the_same()
     }
 }
 
+#[tokio::test]
+async fn a_recorder_that_fails_is_told_once_and_rates_go_on() {
+    let captures = tempfile::tempdir().unwrap();
+    let folder = captures.path().join("lost");
+    let world = World::start(
+        SimConfig::default(),
+        &[
+            ("KURS_CAPTURE__ENABLED", "true"),
+            ("KURS_CAPTURE__DIR", folder.to_str().unwrap()),
+            ("KURS_CAPTURE__ROTATE", "1s"),
+        ],
+    )
+    .await;
+    world.served_by("BTC-USDT", "binance").await;
+    let capture = |document: &Value| {
+        let checks = document["checks"].as_array().cloned().unwrap_or_default();
+        checks.into_iter().find(|check| check["name"] == "capture")
+    };
+    let before = world.kurs.get("/readyz?verbose=true").await.json;
+    assert_eq!(capture(&before).unwrap()["status"], "ok", "{before}");
+    // No second file can be made.
+    std::fs::remove_dir_all(&folder).unwrap();
+    let degraded = until_async("a degraded recorder", PATIENCE, || async {
+        let reply = world.kurs.get("/readyz?verbose=true").await;
+        assert_eq!(reply.status, 200, "{}", reply.json);
+        (reply.json["status"] == "degraded").then_some(reply.json)
+    })
+    .await;
+    let check = capture(&degraded).unwrap();
+    let detail = check["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("nothing is recorded: cannot write the capture "),
+        "{detail}"
+    );
+    let metrics = reqwest::get(world.kurs.url("/metrics")).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("\nkurs_capture_failed 1\n"), "{metrics}");
+    world.served_by("BTC-USDT", "binance").await;
+    let once = "the capture ends here";
+    world.kurs.process.line(once, PATIENCE).await;
+    let lines = world.kurs.process.output().lines();
+    let told = lines.iter().filter(|line| line.contains(once));
+    assert_eq!(told.count(), 1, "{lines:?}");
+}
+
 #[test]
 fn real_captures_replay_to_the_same_hash_in_every_process() {
     for (path, source) in [

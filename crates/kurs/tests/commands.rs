@@ -323,9 +323,36 @@ fn everything_wrong_with_the_configuration_is_said_at_once() {
 }
 
 #[test]
+fn what_is_allowed_but_hardly_meant_is_a_warning_of_a_valid_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy =
+        "[policy]\nUSD-RUB = { value = 80.5, until = \"2020-12-31\", owner = \"treasury\" }\n";
+    std::fs::write(folder.path().join("kurs.toml"), policy).unwrap();
+    for arguments in [&["config", "check"][..], &["config", "check", "--quiet"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_kurs"))
+            .args(arguments)
+            .env_clear()
+            .envs(coverage())
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let warning = "warning: policy.USD-RUB.until: the fixed rate of treasury ended on \
+                       2020-12-31; there is no rate\n";
+        assert!(said.contains(warning), "{said}");
+    }
+}
+
+#[test]
 fn the_doctor_names_each_problem_with_its_key_and_its_fix() {
     let there = FakeServer::new(&[("GET ", 404, "{}"), ("HEAD ", 404, "{}")]);
     let refusing = FakeServer::new(&[("GET ", 451, "{}")]);
+    let bank = FakeServer::new(&[
+        ("GET /good?key=canary", 200, r#"{"usd":"80.5"}"#),
+        ("GET /half", 200, r#"{"usd":"80.5"}"#),
+        ("GET /shut", 403, r#"{"error":"no"}"#),
+    ]);
     let nowhere = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -343,10 +370,41 @@ fn the_doctor_names_each_problem_with_its_key_and_its_fix() {
         ])
         .args(["--set", &format!("sources.cbr.rest_url=http://{nowhere}")])
         .args(["--set", "sources.ecb.enabled=false"])
+        .args([
+            "--set",
+            &format!(
+                "sources.http.good.url=http://{}/good?key={{key}}",
+                bank.address
+            ),
+        ])
+        .args(["--set", "sources.http.good.rates.USD-RUB=/usd"])
+        .args([
+            "--set",
+            &format!("sources.http.half.url=http://{}/half", bank.address),
+        ])
+        .args(["--set", "sources.http.half.rates.USD-RUB=/usd"])
+        .args(["--set", "sources.http.half.rates.EUR-RUB=/eur"])
+        .args([
+            "--set",
+            &format!("sources.http.shut.url=http://{}/shut", bank.address),
+        ])
+        .args(["--set", "sources.http.shut.rates.USD-RUB=/usd"])
+        .args([
+            "--set",
+            &format!("sources.http.gone.url=http://{nowhere}/gone"),
+        ])
+        .args(["--set", "sources.http.gone.rates.USD-RUB=/usd"])
+        .args([
+            "--set",
+            &format!("sources.http.off.url=http://{nowhere}/off"),
+        ])
+        .args(["--set", "sources.http.off.rates.USD-RUB=/usd"])
+        .args(["--set", "sources.http.off.enabled=false"])
         .args(["--set", "sources.coingecko.enabled=false"])
         .args(["--set", "store.url=sqlite:missing/kurs.db"])
         .args(["--http-addr", &there.address.to_string()])
         .env_clear()
+        .env("KURS_SOURCES__HTTP__GOOD__KEY", "canary")
         .envs(coverage())
         .current_dir(folder.path())
         .output()
@@ -363,10 +421,19 @@ fn the_doctor_names_each_problem_with_its_key_and_its_fix() {
         "PROBLEM\tsources.cbr.rest_url\t",
         "keeps trying",
         "is taken by another program",
+        "ok\tsources.http.good\thttp://",
+        "gives its rates (1)",
+        "warning\tsources.http.half\t",
+        "gives 1 of 2 rates; EUR-RUB: ",
+        "PROBLEM\tsources.http.shut\t",
+        "PROBLEM\tsources.http.gone\t",
+        "kurs sources try gone shows what it is asked and what it says",
     ] {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
-    assert!(!text.contains("sources.ecb"), "{text}");
+    for part in ["sources.ecb", "sources.http.off", "canary"] {
+        assert!(!text.contains(part), "{part:?} is in:\n{text}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The form of older clients: `{"exchanger", "courses": [{"direction", "value"}]}`.
 
-use super::missing::{answer_problem, pair_problem, problem};
+use super::missing::{answer_problem, pair_problem, problem, source_problem};
 use super::rates::{rate_of, shorter};
 use crate::answer::{Answer, Outcome};
 use crate::call::Call;
@@ -16,7 +16,8 @@ use serde_json::value::RawValue;
 /// Rates as older clients expect them.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CoursesDocument {
-    /// The source that was asked for, or the best of those that serve.
+    /// The source that was asked for, or the best of those that serve; `median`, `merged`, `rule`
+    /// or `fixed` where all rates are made by such a policy.
     exchanger: SourceId,
     /// One entry per direction, in the order asked for.
     courses: Vec<CourseDocument>,
@@ -95,13 +96,13 @@ fn asked(call: &Call, parameter: &str, text: &str) -> Result<Asked, Problem> {
 
 fn answer(call: &Call, directions: Vec<Asked>) -> Outcome {
     let view = &call.api.view;
-    let pin =
-        match call.arguments.source("exchanger") {
-            None => None,
-            Some(name) => Some(view.find_source(name).ok_or_else(|| {
-                Problem::new(Kind::UnknownSource, format!("{name} is not enabled"))
-            })?),
-        };
+    let pin = match call.arguments.source("exchanger") {
+        None => None,
+        Some(name) => Some(
+            view.find_source(name)
+                .ok_or_else(|| source_problem(view, "exchanger", name))?,
+        ),
+    };
     let mut courses = Vec::with_capacity(directions.len());
     let mut sources = Vec::with_capacity(directions.len());
     let mut errors = Vec::new();

@@ -1,6 +1,7 @@
 //! Why there is no rate, as a problem.
 
-use crate::problem::{Kind, Problem};
+use crate::problem::{FieldError, Kind, Problem};
+use kurs_core::rate::PolicyKind;
 use kurs_core::{PairError, SourceId};
 use kurs_reader::{Missing, RateView};
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ pub(crate) fn problem(missing: &Missing) -> Problem {
             Kind::NoRateYet,
             format!("no source has given a price of {pair} yet"),
         ),
+        Missing::NoRate(pair, why) => Problem::new(Kind::NoRateYet, format!("{pair}: {why}")),
         Missing::Expired(rate) => Problem::new(
             Kind::RateExpired,
             format!(
@@ -39,7 +41,7 @@ pub(crate) fn problem(missing: &Missing) -> Problem {
 pub(crate) fn answer_problem(view: &RateView, missing: &Missing) -> Problem {
     let problem = problem(missing);
     match missing {
-        Missing::Expired(_) | Missing::NoRateYet(_) => {
+        Missing::Expired(_) | Missing::NoRateYet(_) | Missing::NoRate(..) => {
             problem.retry_after(retry_after_seconds(view, missing))
         }
         _ => problem,
@@ -69,6 +71,33 @@ fn retry_after_seconds(view: &RateView, missing: &Missing) -> u32 {
     let soonest = polls.and_then(|polls| polls.into_iter().min());
     let wait = soonest.map_or(0, |at| at.since(view.now().wall).as_secs());
     u32::try_from(wait).unwrap_or(u32::MAX).max(1)
+}
+
+/// The problem of a parameter that pins a source and names none that runs. Rates are also served
+/// under the names of policies, and these are tried: nothing can be pinned to what is made of
+/// several sources.
+pub(crate) fn source_problem(view: &RateView, parameter: &str, name: SourceId) -> Problem {
+    let combined = [
+        PolicyKind::Median,
+        PolicyKind::Merged,
+        PolicyKind::Rule,
+        PolicyKind::Fixed,
+    ];
+    let what = if combined.iter().any(|kind| kind.as_str() == name.plain()) {
+        format!("{name} is a policy, no source: without {parameter} its rates are given")
+    } else {
+        format!("{name} is not enabled")
+    };
+    let sources = view.sources();
+    let names: Vec<&str> = sources.iter().map(|status| status.source.plain()).collect();
+    let detail = match names.as_slice() {
+        [] => format!("{what}; no source has spoken yet"),
+        names => format!("{what}; there are {}", names.join(", ")),
+    };
+    Problem::with_errors(
+        Kind::UnknownSource,
+        vec![FieldError::parameter(parameter, detail)],
+    )
 }
 
 /// The problem of a pair, named in a query, that cannot be understood.

@@ -63,9 +63,10 @@ pub(crate) struct SourceDocument {
 pub(crate) struct BooksDocument {
     /// Books that are in step at present.
     synced: u64,
-    /// Messages found missing by their ids.
+    /// Times a book was lost: a message missing by its ids, a crossed book, a message that cannot
+    /// be used.
     gaps: u64,
-    /// Books whose checksum was not the venue's.
+    /// Times the checksum of a book was not the venue's.
     checksum_failures: u64,
     /// Books brought back in step after they were lost.
     resyncs: u64,

@@ -63,6 +63,39 @@ async fn an_exchanger_pins_the_source_under_either_spelling() {
 }
 
 #[tokio::test]
+async fn an_exchanger_that_is_no_source_is_told_which_there_are() {
+    let harness = Harness::start().await;
+    harness.rate("BTC-USD", "54000.5", "median", HOUR);
+    let served = harness.get("/courses?direction=BTC-USD").await.json();
+    assert_eq!(served["exchanger"], "median");
+    for (name, expect) in [
+        (
+            "median",
+            "exchanger: median is a policy, no source: without exchanger its rates are given; \
+             there are binance, coingecko",
+        ),
+        (
+            "sim:rule",
+            "exchanger: sim:rule is a policy, no source: without exchanger its rates are given; \
+             there are binance, coingecko",
+        ),
+        (
+            "nobody",
+            "exchanger: nobody is not enabled; there are binance, coingecko",
+        ),
+    ] {
+        let reply = harness
+            .get(&format!(
+                "/currency_pair?currency_pair=BTC-USD&exchanger={name}"
+            ))
+            .await;
+        assert_problem(&reply, 404, "unknown-source");
+        assert_eq!(reply.json()["detail"], expect);
+        assert_eq!(reply.json()["errors"][0]["parameter"], "exchanger");
+    }
+}
+
+#[tokio::test]
 async fn a_direction_without_a_rate_does_not_fail_the_others() {
     let harness = Harness::start().await;
     harness.clock.advance(Duration::from_secs(6));

@@ -34,6 +34,13 @@ impl Common {
         self.desired.get(&stream).is_some_and(|spec| spec.watched)
     }
 
+    /// True when the silence of any wanted stream says something: no other can make a connection
+    /// look dead.
+    #[must_use]
+    pub fn watches_any(&self) -> bool {
+        self.desired.values().any(|spec| spec.watched)
+    }
+
     /// The number the next connection gets.
     #[must_use]
     pub const fn next_number(&self) -> u64 {

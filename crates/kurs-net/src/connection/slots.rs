@@ -104,6 +104,16 @@ impl Connection {
         streams
     }
 
+    /// All subscribed streams are to be unsubscribed and subscribed again.
+    pub(super) fn renew_all(&mut self) {
+        for slot in &mut self.slots {
+            if slot.subscription == Subscription::Sent {
+                slot.subscription = Subscription::Renew;
+                self.dirty = true;
+            }
+        }
+    }
+
     /// A stream that is no longer wanted may be asked for again later, whatever became of it.
     pub(super) fn forget_refusals(&mut self, common: &Common) {
         for (slot, number) in self.slots.iter_mut().zip(0_u32..) {

@@ -59,7 +59,10 @@ impl HttpClient {
         let deadline = Instant::now() + fetch.timeout;
         let url = Url::parse(&fetch.url)
             .map_err(|error| FetchError::Unreachable(format!("the URL is wrong: {error}")))?;
-        let shown = shown_url(&url);
+        let shown = match &fetch.shown {
+            Some(_) => fetch.shown_url().to_owned(),
+            None => shown_url(&url),
+        };
         let request = self
             .client_for(&url)
             .get(url)

@@ -49,6 +49,7 @@ where
 
 fn fetch(url: String) -> Fetch {
     Fetch {
+        shown: None,
         url,
         headers: Vec::new(),
         validators: None,
@@ -88,7 +89,7 @@ async fn a_body_comes_with_its_headers_type_and_validators() {
     .await;
     let mut wanted = fetch(format!("{root}/table?symbols=RUB"));
     wanted.headers.push(Header {
-        name: "x-key",
+        name: "x-key".into(),
         value: "hidden".into(),
         secret: true,
     });
@@ -309,7 +310,7 @@ async fn nobody_listening_is_unreachable_and_no_secret_is_shown() {
         "http://user:pass@{address}/latest.json?app_id=s3cret"
     ));
     wanted.headers.push(Header {
-        name: "authorization",
+        name: "authorization".into(),
         value: "Token s3cret".into(),
         secret: true,
     });
@@ -330,7 +331,7 @@ async fn a_wrong_url_or_header_is_told_without_a_request() {
     assert!(matches!(error, FetchError::Unreachable(_)), "{error:?}");
     let mut wanted = fetch("http://127.0.0.1:9/".into());
     wanted.headers.push(Header {
-        name: "x-key",
+        name: "x-key".into(),
         value: "s3cret\n".into(),
         secret: true,
     });

@@ -1,7 +1,8 @@
 //! How a connection is replaced by its successor: when one is made, and when it takes over.
 
+use super::Overlap;
+use super::loss::Loss;
 use super::words::{Action, Notice};
-use super::{Loss, Overlap};
 use crate::connection::{Connection, State};
 use kurs_core::Mono;
 use std::time::Duration;

@@ -23,13 +23,13 @@ pub enum Event {
     },
     /// A command was accepted.
     Accepted {
-        /// Its number.
-        command: u64,
+        /// Its number; `None` for the oldest without an answer.
+        command: Option<u64>,
     },
     /// A command was refused.
     Refused {
-        /// Its number.
-        command: u64,
+        /// Its number; `None` for the oldest without an answer.
+        command: Option<u64>,
         /// One phrase for people.
         why: String,
     },
@@ -47,7 +47,7 @@ pub enum Event {
     },
     /// The venue will close the connection soon.
     ShutdownNotice,
-    /// A ping was answered.
+    /// A ping of the venue was answered.
     Ponged,
 }
 
@@ -77,7 +77,7 @@ pub enum Action {
         /// What to unsubscribe.
         streams: Vec<StreamId>,
     },
-    /// Send the dialect's sign of life.
+    /// Send a sign of life that is answered: the dialect's own, or else a ping.
     KeepAlive {
         /// Number of the connection.
         connection: u64,

@@ -22,15 +22,20 @@ pub struct Frame<'a> {
 pub enum Heard {
     /// Data of a stream.
     Data(StreamId),
+    /// A sign of life without data: a heartbeat, the answer to a ping.
+    Alive {
+        /// The stream that it speaks for; `None` when for the connection only.
+        stream: Option<StreamId>,
+    },
     /// A command was accepted.
     Accepted {
-        /// Its number.
-        command: u64,
+        /// Its number; `None` where the venue names none and answers in order.
+        command: Option<u64>,
     },
     /// A command was refused.
     Refused {
-        /// Its number.
-        command: u64,
+        /// Its number; `None` where the venue names none and answers in order.
+        command: Option<u64>,
         /// One phrase for people.
         why: String,
     },
@@ -70,7 +75,8 @@ pub trait Dialect: Send {
     /// The state of connections and streams changed.
     fn notice(&mut self, notice: Notice, now: Now);
 
-    /// The client's own sign of life; sent every [`Settings::keep_alive`].
+    /// The venue's word for a ping, where it has one: sent every [`Settings::keep_alive`], and
+    /// when the connection has gone quiet. Its answer is [`Heard::Alive`].
     fn keep_alive(&mut self) -> Option<String> {
         None
     }

@@ -116,11 +116,7 @@ impl Engine {
             let is_there = seats.iter().any(|seat| is(self.info(seat.source).id))
                 || missing.iter().any(|skipped| is(skipped.source));
             if !is_there {
-                missing.push(Skipped {
-                    source: *id,
-                    state: SourceState::Syncing,
-                    why: "it has given no price yet".into(),
-                });
+                missing.push(self.silent(*id));
             }
         }
         Bench { seats, missing }

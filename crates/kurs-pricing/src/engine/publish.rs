@@ -13,6 +13,9 @@ use rust_decimal::Decimal;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The reason why a policy comes to nothing is looked at again at most this often: it may name
+/// ages, and prices come thousands of times a second.
+const TELL_NONE_EVERY: Duration = Duration::from_secs(1);
 /// A pair whose books are looked into deeply is priced at most this often.
 const DEPTH_EVERY: Duration = Duration::from_millis(20);
 
@@ -63,12 +66,13 @@ impl Engine {
         self.note_conversion(now, index);
     }
 
-    /// True when the pair was priced just now; then it comes again in a moment.
+    /// True when the pair was priced just now; then it comes again in a moment. A first rate is
+    /// not made to wait.
     fn is_too_soon(&mut self, now: Mono, index: usize) -> bool {
         let slot = &mut self.pairs[index];
         let due = slot.priced_at.map(|at| at.plus(DEPTH_EVERY));
         match due {
-            Some(due) if now < due => {
+            Some(due) if now < due && slot.published.is_some() => {
                 slot.next_change = Some(slot.next_change.map_or(due, |change| change.min(due)));
                 self.next_scan = self.next_scan.min(due);
                 true
@@ -153,22 +157,24 @@ impl Engine {
         choice: Arc<Choice>,
         effects: &mut Vec<Effect>,
     ) {
-        effects.push(Effect::Publish(Rate {
-            pair: market.pair,
-            value: market.value,
-            bid: market.bid,
-            ask: market.ask,
-            confidence: market.confidence,
-            source: market.source,
-            state: offer.state,
-            legs: offer.legs.clone(),
-            observed_at: market.observed_at,
-            published_at: now.wall,
-            valid_for: offer.valid_until.since(now.mono),
-            choice,
-            evidence: offer.evidence,
-            depeg: offer.depeg.clone(),
-        }));
+        if !self.pairs[index].yields {
+            effects.push(Effect::Publish(Rate {
+                pair: market.pair,
+                value: market.value,
+                bid: market.bid,
+                ask: market.ask,
+                confidence: market.confidence,
+                source: market.source,
+                state: offer.state,
+                legs: offer.legs.clone(),
+                observed_at: market.observed_at,
+                published_at: now.wall,
+                valid_for: offer.valid_until.since(now.mono),
+                choice,
+                evidence: offer.evidence,
+                depeg: offer.depeg.clone(),
+            }));
+        }
         self.pairs[index].published = Some(Published {
             market: *market,
             legs: offer.legs,
@@ -183,13 +189,30 @@ impl Engine {
         self.enqueue_users(index);
     }
 
-    /// True when what was published has run out and this was not said yet.
+    /// True when what was published has run out and this was not said yet, or when a policy has
+    /// come to nothing so far and it is time to say why.
     #[inline]
     pub(super) fn is_over(&self, now: Now, index: usize) -> bool {
-        self.pairs[index]
-            .published
-            .as_ref()
-            .is_some_and(|published| published.is_usable() && now.mono >= published.valid_until)
+        let slot = &self.pairs[index];
+        match &slot.published {
+            Some(published) => published.is_usable() && now.mono >= published.valid_until,
+            None if slot.ruled => slot
+                .told_none
+                .as_ref()
+                .is_none_or(|(at, _)| now.mono.since(*at) >= TELL_NONE_EVERY),
+            None => false,
+        }
+    }
+
+    /// There is no rate by the policy of this pair, and there was none before.
+    fn tell_none(&mut self, now: Now, index: usize, why: Arc<str>, effects: &mut Vec<Effect>) {
+        let slot = &mut self.pairs[index];
+        let is_news = slot.told_none.as_ref().is_none_or(|(_, told)| *told != why);
+        slot.told_none = Some((now.mono, Arc::clone(&why)));
+        if is_news {
+            let pair = slot.pair;
+            effects.push(Effect::NoRate { pair, why });
+        }
     }
 
     /// There is no rate. What was published stays valid to its end, then it is said to be
@@ -206,14 +229,15 @@ impl Engine {
             return;
         }
         let slot = &self.pairs[index];
-        let Some(published) = &slot.published else {
-            return;
-        };
-        let source = published.market.source;
         let reason: Arc<str> = match why {
             Some(why) => format!("no rate: {why}").into(),
+            None if skipped.is_empty() => "no source has given a price yet".into(),
             None => format!("no source is live: {}", phrase(&skipped)).into(),
         };
+        let Some(published) = &slot.published else {
+            return self.tell_none(now, index, reason, effects);
+        };
+        let source = published.market.source;
         let choice = Arc::new(Choice {
             source,
             since: now.wall,
@@ -231,6 +255,9 @@ impl Engine {
         slot.makeup = None;
         if let Some(published) = &mut slot.published {
             published.state = RateState::Stale;
+        }
+        if slot.yields {
+            return self.enqueue_users(index);
         }
         effects.push(Effect::Publish(Rate {
             pair,

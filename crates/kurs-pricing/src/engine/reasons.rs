@@ -1,10 +1,13 @@
 //! Why a pair is served by the source it is served by.
 
 use super::Engine;
+use super::slots::Published;
+use crate::config::PolicyKind;
 use crate::effect::{Effect, Failover};
 use crate::gate::Shut;
+use crate::marks::Marks;
 use kurs_core::price::round_published;
-use kurs_core::{Choice, Now, RateState, Skipped, SourceState};
+use kurs_core::{Choice, Now, Pair, RateState, Skipped, SourceId, SourceState};
 use std::sync::Arc;
 
 impl Engine {
@@ -107,9 +110,14 @@ impl Engine {
 
     /// Why a price is in its state, for people.
     pub(super) fn why(&self, price: usize) -> Arc<str> {
+        self.why_in(price, self.prices[price].state)
+    }
+
+    /// Why a price is in this state, for people.
+    fn why_in(&self, price: usize, state: SourceState) -> Arc<str> {
         let slot = &self.prices[price];
         let source = &self.sources[slot.source];
-        match slot.state {
+        match state {
             SourceState::Live => Arc::clone(&self.no_reason),
             SourceState::Down if slot.quoted.streamed && source.state == SourceState::Down => {
                 Arc::clone(&source.why)
@@ -123,6 +131,91 @@ impl Engine {
             SourceState::Stale => "its last price is too old".into(),
             SourceState::Syncing => "not in sync yet".into(),
         }
+    }
+}
+
+/// What is said of a source that was asked for a price it never gave.
+const NO_PRICE_YET: &str = "it has given no price yet";
+
+impl Engine {
+    /// A price that a policy asks for by name and that cannot be used at present.
+    pub(super) fn unusable(&self, price: usize) -> Skipped {
+        let slot = &self.prices[price];
+        let state = match slot.state {
+            // Its time is over, which is about to be noticed.
+            SourceState::Live => SourceState::Stale,
+            state => state,
+        };
+        Skipped {
+            source: self.info(slot.source).id,
+            state,
+            why: self.why_in(price, state),
+        }
+    }
+
+    /// A source that a policy names and that has given nothing of what is asked for.
+    pub(super) fn silent(&self, name: SourceId) -> Skipped {
+        let Some(index) = self.source_named(name) else {
+            return Skipped {
+                source: self.marked(name),
+                state: SourceState::Down,
+                why: "it is not switched on".into(),
+            };
+        };
+        let (state, why) = match &self.sources[index] {
+            slot if slot.state == SourceState::Down => (slot.state, Arc::clone(&slot.why)),
+            _ => (SourceState::Syncing, NO_PRICE_YET.into()),
+        };
+        Skipped {
+            source: self.info(index).id,
+            state,
+            why,
+        }
+    }
+
+    /// A pair that a rule asks for and that has no rate: by whom it was served last or would be
+    /// served first.
+    pub(super) fn unpriced(&self, pair: Pair) -> Skipped {
+        let slot = self.pair_index.get(&pair).map(|at| &self.pairs[*at]);
+        let published = slot.and_then(|slot| slot.published.as_ref());
+        let of = |published: &Published| {
+            let mut candidates = slot.iter().flat_map(|slot| &slot.candidates);
+            let is =
+                |price: usize| self.info(self.prices[price].source).id == published.market.source;
+            candidates.find(|candidate| is(candidate.price))
+        };
+        let first = slot.and_then(|slot| slot.candidates.first());
+        let candidate = published.map_or(first, of);
+        let kind = slot.map_or(PolicyKind::Priority, |slot| slot.plan.kind);
+        match (published, candidate) {
+            (Some(published), candidate) => Skipped {
+                source: published.market.source,
+                state: candidate.map_or(SourceState::Stale, |one| self.unusable(one.price).state),
+                why: format!("{pair} is stale").into(),
+            },
+            (None, candidate) => Skipped {
+                source: match (kind, candidate) {
+                    (PolicyKind::Priority, Some(one)) => {
+                        self.info(self.prices[one.price].source).id
+                    }
+                    _ => self.marked(self.names.of(kind)),
+                },
+                state: match candidate.map(|one| self.prices[one.price].state) {
+                    Some(state) if state != SourceState::Live => state,
+                    _ => SourceState::Syncing,
+                },
+                why: format!("{pair} has no rate yet").into(),
+            },
+        }
+    }
+
+    /// A name without a price of its own, with the marks of the sources around it.
+    fn marked(&self, name: SourceId) -> SourceId {
+        let all = self.config.sources.iter();
+        let marks = all.fold(Marks::default(), |marks, info| {
+            marks.and(Marks::of(info.id))
+        });
+        marks.put_on(name)
     }
 }
 

@@ -32,14 +32,12 @@ struct Sight<'e> {
 }
 
 impl Prices for Sight<'_> {
-    fn pair(&mut self, pair: Pair) -> Result<Figure, Arc<str>> {
-        let none = || Arc::from(format!("{pair} has no rate yet"));
-        let index = *self.engine.pair_index.get(&pair).ok_or_else(none)?;
-        let slot = &self.engine.pairs[index];
-        let published = slot.published.as_ref().ok_or_else(none)?;
-        if !published.is_usable() || self.now.mono >= published.valid_until {
-            return Err(format!("{pair} is stale").into());
-        }
+    fn pair(&mut self, pair: Pair) -> Result<Figure, Skipped> {
+        let index = self.engine.pair_index.get(&pair);
+        let slot = index.and_then(|at| self.engine.pairs[*at].published.as_ref());
+        let usable =
+            slot.filter(|published| published.is_usable() && self.now.mono < published.valid_until);
+        let published = usable.ok_or_else(|| self.engine.unpriced(pair))?;
         let market = &published.market;
         let legs = published.legs.iter().flat_map(|legs| legs.iter());
         let marks = legs.fold(Marks::of(market.source), |marks, leg| {
@@ -58,9 +56,9 @@ impl Prices for Sight<'_> {
         })
     }
 
-    fn source(&mut self, source: SourceId, pair: Pair) -> Result<(Figure, FairMethod), Arc<str>> {
+    fn source(&mut self, source: SourceId, pair: Pair) -> Result<(Figure, FairMethod), Skipped> {
         let engine = self.engine;
-        let none = || Arc::from(format!("{source} has given no {pair} yet"));
+        let none = || engine.silent(source);
         let index = engine.source_named(source).ok_or_else(none)?;
         let direct = engine.price_index.get(&(index, pair));
         let inverse = || engine.price_index.get(&(index, pair.inverse()));
@@ -69,18 +67,9 @@ impl Prices for Sight<'_> {
             None => (*inverse().ok_or_else(none)?, true),
         };
         let slot = &engine.prices[price];
-        if slot.untracked {
-            return Err(none());
-        }
         let quoted = &slot.quoted;
         if slot.state != SourceState::Live || self.now.mono >= quoted.valid_until {
-            let why = engine.why(price);
-            let why = if why.is_empty() {
-                "its last price is too old"
-            } else {
-                &why
-            };
-            return Err(format!("{source} {}: {why}", slot.state.as_str()).into());
+            return Err(engine.unusable(price));
         }
         let fair = engine.fair(self.now.mono, price, &engine.pairs[self.index].plan);
         let (bid, ask) = (quoted.quote.bid(), quoted.quote.ask());
@@ -97,8 +86,11 @@ impl Prices for Sight<'_> {
         let mut figure = figure_of(&market, quoted.pair, quoted.valid_until);
         figure.depegs.extend(depeg::mark(market.pair, market.value));
         if is_inverse {
-            let too_far = || Arc::from(format!("1 / {} cannot be held", market.pair));
-            figure = figure.inverse().ok_or_else(too_far)?;
+            figure = figure.inverse().ok_or_else(|| Skipped {
+                source: market.source,
+                state: SourceState::Live,
+                why: format!("1 / {} cannot be held", market.pair).into(),
+            })?;
         }
         Ok((figure, fair.method))
     }
@@ -129,7 +121,7 @@ fn figure_of(market: &Market, pair: Pair, valid_until: Mono) -> Figure {
 
 impl Engine {
     /// The source of this name, simulated or not.
-    fn source_named(&self, name: SourceId) -> Option<usize> {
+    pub(super) fn source_named(&self, name: SourceId) -> Option<usize> {
         self.source_index.get(&name).copied().or_else(|| {
             let is = |info: &crate::config::SourceInfo| info.id.plain() == name.plain();
             self.config.sources.iter().position(is)
@@ -314,19 +306,19 @@ impl Evaluated {
     /// What was looked at and not used.
     fn skipped(&self) -> Vec<Skipped> {
         let mut skipped: Vec<Skipped> = Vec::new();
-        for constituent in &self.constituents {
+        for (at, constituent) in self.constituents.iter().enumerate() {
             let is_there = skipped.iter().any(|one| one.source == constituent.source);
             if constituent.used || constituent.why.is_empty() || is_there {
                 continue;
             }
-            let state = match constituent.value {
-                Some(_) => SourceState::Live,
-                None => SourceState::Stale,
-            };
-            skipped.push(Skipped {
-                source: constituent.source,
-                state,
-                why: Arc::clone(&constituent.why),
+            skipped.push(match self.missing.get(&at) {
+                Some(missing) => missing.clone(),
+                // It has a price, which the rule left out.
+                None => Skipped {
+                    source: constituent.source,
+                    state: SourceState::Live,
+                    why: Arc::clone(&constituent.why),
+                },
             });
         }
         skipped

@@ -88,6 +88,13 @@ pub(super) struct PairSlot {
     pub(super) plan: Arc<Plan>,
     /// Configured: stays even when no source gives it.
     pub(super) kept: bool,
+    /// It has a policy of its own.
+    pub(super) ruled: bool,
+    /// Its inverse has a policy and it has none: what it comes to is for rules only, everybody else
+    /// is given the inverse of the other.
+    pub(super) yields: bool,
+    /// When it was last told that there is no rate, and why.
+    pub(super) told_none: Option<(Mono, Arc<str>)>,
     /// Ways to price it, best first.
     pub(super) candidates: Vec<Candidate>,
     pub(super) policy: Priority,
@@ -163,6 +170,9 @@ impl PairSlot {
             pair,
             plan,
             kept: false,
+            ruled: false,
+            yields: false,
+            told_none: None,
             candidates: Vec::new(),
             policy: Priority::default(),
             gate: Gate::default(),

@@ -1,33 +1,34 @@
 //! From tree to number. What a rule came to is told with every number that went into it, also
 //! when it came to nothing.
 
+mod medians;
+
 use super::figure::Figure;
 use super::syntax::{Function, Node, NodeKind, Operator, Rule};
 use crate::config::units::Day;
-use crate::decimal::median;
-use crate::gate::{Gate, GateSettings, Vote};
+use crate::gate::{Gate, GateSettings};
 use kurs_core::price::round_published;
 use kurs_core::rate::{Constituent, FairMethod};
-use kurs_core::{Leg, Now, Pair, Price, SourceId};
+use kurs_core::{Leg, Now, Pair, Price, Skipped, SourceId};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where a rule gets its prices from. Every price comes with its one leg; `Err` says why there
-/// is none.
+/// Where a rule gets its prices from. Every price comes with its one leg; `Err` says who was to
+/// give it, under the name of answers, in which state that source is and why.
 pub trait Prices {
     /// The rate of a pair by its own policy.
     ///
     /// # Errors
-    /// Why there is none.
-    fn pair(&mut self, pair: Pair) -> Result<Figure, Arc<str>>;
+    /// Who does not give it, and why.
+    fn pair(&mut self, pair: Pair) -> Result<Figure, Skipped>;
 
     /// What a source says of a pair, with the fair price it could give.
     ///
     /// # Errors
-    /// Why there is none.
-    fn source(&mut self, source: SourceId, pair: Pair) -> Result<(Figure, FairMethod), Arc<str>>;
+    /// The source, and why it does not give it.
+    fn source(&mut self, source: SourceId, pair: Pair) -> Result<(Figure, FairMethod), Skipped>;
 }
 
 /// What an evaluation needs besides prices.
@@ -56,6 +57,8 @@ pub struct Evaluated {
     pub text: String,
     /// Everything that was looked at.
     pub constituents: Vec<Constituent>,
+    /// Those of them, by position, that had no price.
+    pub missing: BTreeMap<usize, Skipped>,
     /// When time alone will change a median.
     pub next_change: Option<kurs_core::Mono>,
 }
@@ -70,6 +73,7 @@ impl Evaluation<'_> {
             with: self,
             prices,
             constituents: Vec::new(),
+            missing: BTreeMap::new(),
             next_change: None,
         };
         let (outcome, mut text) = run.node(&rule.root);
@@ -82,6 +86,7 @@ impl Evaluation<'_> {
             outcome,
             text,
             constituents: run.constituents,
+            missing: run.missing,
             next_change: run.next_change,
         }
     }
@@ -91,6 +96,7 @@ struct Run<'e, 'p, P> {
     with: Evaluation<'e>,
     prices: &'p mut P,
     constituents: Vec<Constituent>,
+    missing: BTreeMap<usize, Skipped>,
     next_change: Option<kurs_core::Mono>,
 }
 
@@ -99,8 +105,17 @@ impl<P: Prices> Run<'_, '_, P> {
         match &node.kind {
             NodeKind::Number(number) => (Ok(Figure::number(*number)), number.to_string()),
             NodeKind::Pair(pair) => {
-                let outcome = self.prices.pair(*pair);
-                self.note(None, *pair, &outcome, FairMethod::Mid);
+                let outcome = match self.prices.pair(*pair) {
+                    Ok(figure) => {
+                        self.note(*pair, &figure, self.with.combined, FairMethod::Mid);
+                        Ok(figure)
+                    }
+                    Err(missing) => {
+                        let why = Arc::clone(&missing.why);
+                        self.note_missing(*pair, missing);
+                        Err(why)
+                    }
+                };
                 let text = format!("{pair}{}", bracket(&outcome));
                 (outcome, text)
             }
@@ -137,55 +152,53 @@ impl<P: Prices> Run<'_, '_, P> {
     fn source(&mut self, source: SourceId, pair: Pair) -> Result<Figure, Arc<str>> {
         match self.prices.source(source, pair) {
             Ok((figure, price)) => {
-                let outcome = Ok(figure);
-                self.note(Some(source), pair, &outcome, price);
-                outcome
+                self.note(pair, &figure, source, price);
+                Ok(figure)
             }
-            Err(why) => {
-                let outcome = Err(why);
-                self.note(Some(source), pair, &outcome, FairMethod::Mid);
-                outcome
+            Err(missing) => {
+                let state = missing.state.as_str();
+                let why = format!("{} {state}: {}", missing.source, missing.why).into();
+                self.note_missing(pair, missing);
+                Err(why)
             }
         }
     }
 
     /// Keeps what was looked at; what is found out later about it is added there.
-    fn note(
-        &mut self,
-        source: Option<SourceId>,
-        pair: Pair,
-        outcome: &Result<Figure, Arc<str>>,
-        price: FairMethod,
-    ) {
-        let found = outcome.as_ref().ok();
-        let by_leg = found
-            .and_then(|figure| figure.legs.first())
-            .map(|leg| leg.source);
-        let Some(source) = by_leg.or(source).or(Some(self.with.combined)) else {
-            return;
-        };
-        let of = |number: Option<Decimal>| {
-            number
-                .and_then(|number| Price::new(number).ok())
-                .map(Price::published)
-        };
-        let why = match outcome {
-            Ok(figure) => figure.doubt.clone().unwrap_or_default(),
-            Err(why) => Arc::clone(why),
-        };
+    fn note(&mut self, pair: Pair, found: &Figure, source: SourceId, price: FairMethod) {
+        let of = |number: Decimal| Price::new(number).ok().map(Price::published);
         self.constituents.push(Constituent {
-            source,
+            source: found.legs.first().map_or(source, |leg| leg.source),
             pair,
             path: Vec::new(),
-            value: of(found.map(|figure| figure.value)),
-            bid: of(found.and_then(|figure| Some(figure.sides?.0))),
-            ask: of(found.and_then(|figure| Some(figure.sides?.1))),
+            value: of(found.value),
+            bid: found.sides.and_then(|(bid, _)| of(bid)),
+            ask: found.sides.and_then(|(_, ask)| of(ask)),
             price,
-            used: found.is_some(),
-            why,
-            observed_at: found.and_then(|figure| figure.observed_at),
-            expires_at: found.map(|figure| figure.expires_at),
+            used: true,
+            why: found.doubt.clone().unwrap_or_default(),
+            observed_at: found.observed_at,
+            expires_at: Some(found.expires_at),
         });
+    }
+
+    /// Keeps what was looked for in vain.
+    fn note_missing(&mut self, pair: Pair, missing: Skipped) {
+        let at = self.constituents.len();
+        self.constituents.push(Constituent {
+            source: missing.source,
+            pair,
+            path: Vec::new(),
+            value: None,
+            bid: None,
+            ask: None,
+            price: FairMethod::Mid,
+            used: false,
+            why: format!("{}: {}", missing.state.as_str(), missing.why).into(),
+            observed_at: None,
+            expires_at: None,
+        });
+        self.missing.insert(at, missing);
     }
 
     fn binary(&mut self, operator: Operator, left: &Node, right: &Node) -> Part {
@@ -301,74 +314,6 @@ impl<P: Prices> Run<'_, '_, P> {
                 constituent.why = why.into();
             }
         }
-    }
-
-    fn median(
-        &mut self,
-        at: usize,
-        first: usize,
-        parts: &mut [Part],
-        ends: &[usize],
-    ) -> Result<Figure, Arc<str>> {
-        let votes: Vec<Vote> = parts
-            .iter()
-            .enumerate()
-            .filter_map(|(key, (outcome, _))| {
-                let value = outcome.as_ref().ok()?.value;
-                Some(Vote { key, value })
-            })
-            .collect();
-        let gate = self.with.gates.entry(at).or_default();
-        let verdict = gate.judge(self.with.now.mono, &votes, &self.with.gate);
-        if let Some(change) = verdict.next_change {
-            self.next_change = Some(self.next_change.map_or(change, |other| other.min(change)));
-        }
-        for (vote, is_out) in votes.iter().zip(&verdict.out) {
-            if !*is_out {
-                continue;
-            }
-            let why: Arc<str> = format!("out of line with the median of {}", votes.len()).into();
-            let start = vote
-                .key
-                .checked_sub(1)
-                .and_then(|before| ends.get(before))
-                .copied()
-                .unwrap_or(first);
-            let end = ends.get(vote.key).copied().unwrap_or(start);
-            for constituent in self.constituents.get_mut(start..end).unwrap_or_default() {
-                constituent.used = false;
-                constituent.why = Arc::clone(&why);
-            }
-            if let Some((outcome, text)) = parts.get_mut(vote.key) {
-                text.push_str(" (out of line)");
-                *outcome = Err(why);
-            }
-        }
-        let kept: Vec<Figure> = parts
-            .iter()
-            .filter_map(|(outcome, _)| outcome.as_ref().ok().cloned())
-            .collect();
-        let (count, wanted) = (kept.len(), self.with.min_sources.min(parts.len()));
-        if kept.is_empty() {
-            return Err(none_of(parts));
-        }
-        let mut validities: Vec<_> = kept.iter().map(|figure| figure.valid_until).collect();
-        let mut figure = held(Figure::of_all(kept, median))?;
-        // It holds as long as enough of them do.
-        validities.sort_unstable_by_key(|until| std::cmp::Reverse(*until));
-        if let Some(until) = validities.get(wanted.clamp(1, count) - 1) {
-            figure.valid_until = *until;
-        }
-        if count < wanted {
-            let why: Arc<str> = format!("a median of {count} where {wanted} are wanted").into();
-            if self.with.refuses_few {
-                return Err(why);
-            }
-            figure.doubt = Some(why);
-        } else if verdict.is_dispersed {
-            figure.doubt = Some("the prices of a median do not agree".into());
-        }
-        Ok(figure)
     }
 }
 

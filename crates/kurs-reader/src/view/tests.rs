@@ -1,8 +1,11 @@
+mod policies;
+
 use super::*;
-use kurs_bus::SourcePrice;
+use kurs_bus::{Body, SourcePrice, Update};
 use kurs_core::{
     Choice, Epoch, ManualClock, Mono, Price, Rate, RateState, Seq, SourceKind, SourceState, Wall,
 };
+use kurs_store::StoredRate;
 use std::time::Duration;
 
 const MAX_AGE: Duration = Duration::from_secs(5);

@@ -1,13 +1,16 @@
-//! Reading a capture: JSON lines `{"t_ns":..,"dir":"open|tx|rx|rest","url":..,"frame":..}`.
+//! Reading a capture: JSON lines `{"t_ns":..,"dir":"open|tx|rx|rest","url":..,"frame":..}`, and
+//! what `kurs record` writes: the same lines with the `source` they are of, the `head` of REST
+//! answers, bytes that are no JSON under `text`, and `meta` lines of the recorder itself.
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
+use kurs_core::SourceId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -35,10 +38,18 @@ pub enum CaptureError {
     /// Longer than a capture may be.
     #[error("the capture is longer than {0} bytes")]
     TooLong(u64),
+    /// A recording without anything that can be played.
+    #[error(
+        "the capture holds frames of {0} and none of binance, the one venue that captures are \
+         played as; `kurs replay` runs a recording of any source"
+    )]
+    OtherVenues(String),
 }
 
 /// A capture is held in memory; a longer one is refused.
 const BYTES_MAX: u64 = 1 << 30;
+/// Most memory that a packed file may ask for, as a power of two: 128 MiB.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 /// One received frame.
 #[derive(Debug, Clone)]
@@ -68,15 +79,33 @@ pub(crate) struct Capture {
     pub(crate) frames: Vec<Frame>,
     pub(crate) snapshots: BTreeMap<String, Vec<Snapshot>>,
     pub(crate) symbols: BTreeSet<String>,
+    /// Sources of a recording whose lines are passed over.
+    others: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
 struct Line {
     t_ns: Option<u64>,
     dir: String,
+    /// Recordings hold the lines of all sources; other captures are of one venue.
+    source: Option<String>,
     url: Option<String>,
+    status: Option<u16>,
+    head: Option<Head>,
     frame: Option<Box<RawValue>>,
+    text: Option<String>,
 }
+
+/// What a recording says of a REST answer.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "for")]
+    wanted: String,
+    symbol: Option<String>,
+}
+
+/// The source whose frames are played, without its marks.
+const PLAYED: &str = "binance";
 
 #[derive(Deserialize)]
 struct Wrapped<'a> {
@@ -102,17 +131,29 @@ impl Capture {
             why,
         };
         let file = File::open(path).map_err(unreadable)?;
-        let reader: Box<dyn Read> = if path.extension().is_some_and(|end| end == "gz") {
-            Box::new(MultiGzDecoder::new(file))
-        } else {
-            Box::new(file)
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let is_recording = ending == Some("zst");
+        let reader: Box<dyn Read> = match ending {
+            Some("gz") => Box::new(MultiGzDecoder::new(file)),
+            Some("zst") => {
+                let mut decoder = zstd::stream::read::Decoder::new(file).map_err(unreadable)?;
+                decoder
+                    .window_log_max(ZSTD_WINDOW_LOG_MAX)
+                    .map_err(unreadable)?;
+                Box::new(decoder)
+            }
+            _ => Box::new(file),
         };
         let mut reader = BufReader::new(reader.take(BYTES_MAX));
         let mut capture = Self::default();
         let (mut text, mut number, mut bytes) = (String::new(), 0, 0_u64);
         loop {
             text.clear();
-            let length = reader.read_line(&mut text).map_err(unreadable)?;
+            let length = match reader.read_line(&mut text) {
+                // Its recorder was killed, or still writes: what is whole is played.
+                Err(error) if is_recording && error.kind() == ErrorKind::UnexpectedEof => break,
+                length => length.map_err(unreadable)?,
+            };
             if length == 0 {
                 break;
             }
@@ -127,18 +168,36 @@ impl Capture {
                     .map_err(|why| CaptureError::Malformed { line: number, why })?;
             }
         }
+        if capture.frames.is_empty() && !capture.others.is_empty() {
+            let others: Vec<String> = capture.others.into_iter().collect();
+            return Err(CaptureError::OtherVenues(others.join(", ")));
+        }
         Ok(capture)
     }
 
     fn take_line(&mut self, text: &str) -> Result<(), String> {
         let line: Line = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Some(frame) = line.frame else {
-            return Ok(());
+        let frame = match (&line.frame, &line.text) {
+            (Some(frame), _) => frame.get(),
+            (None, Some(text)) => text,
+            (None, None) => return Ok(()),
         };
+        if let Some(source) = &line.source {
+            let name = SourceId::parse(source).map_err(|error| error.to_string())?;
+            if name.plain() != PLAYED {
+                if line.dir == "rx" {
+                    self.others.insert(name.plain().to_owned());
+                }
+                return Ok(());
+            }
+        }
         match line.dir.as_str() {
-            "rx" => self.frames.extend(frame_of(line.t_ns, &frame)),
-            "rest" => self.take_rest(line.url.as_deref().unwrap_or(""), &frame),
-            "tx" | "open" => return Ok(()),
+            "rx" => self.frames.extend(frame_of(line.t_ns, frame)),
+            "rest" => match &line.head {
+                Some(head) => self.take_book(head, line.status, frame),
+                None => self.take_rest(line.url.as_deref().unwrap_or(""), frame),
+            },
+            "tx" | "open" | "meta" => return Ok(()),
             other => return Err(format!("unknown direction {other:?}")),
         }
         if let Some(frame) = self.frames.last()
@@ -149,7 +208,17 @@ impl Capture {
         Ok(())
     }
 
-    fn take_rest(&mut self, url: &str, frame: &RawValue) {
+    /// A REST answer of a recording, which says what was asked for.
+    fn take_book(&mut self, head: &Head, status: Option<u16>, body: &str) {
+        if let Some(symbol) = &head.symbol
+            && head.wanted == "book"
+            && status == Some(200)
+        {
+            self.take_snapshot(symbol, body);
+        }
+    }
+
+    fn take_rest(&mut self, url: &str, body: &str) {
         let Some((path, query)) = url.split_once('?') else {
             return;
         };
@@ -157,21 +226,25 @@ impl Capture {
             .split(['&', ' '])
             .find_map(|part| part.strip_prefix("symbol="))
             .filter(|_| path.ends_with("/depth"));
-        let Some(symbol) = symbol else { return };
+        if let Some(symbol) = symbol {
+            self.take_snapshot(symbol, body);
+        }
+    }
+
+    fn take_snapshot(&mut self, symbol: &str, body: &str) {
         self.symbols.insert(symbol.to_owned());
         self.snapshots
             .entry(symbol.to_owned())
             .or_default()
             .push(Snapshot {
                 after_frames: self.frames.len(),
-                body: frame.get().to_owned().into(),
+                body: body.to_owned().into(),
             });
     }
 }
 
 /// The frame of one line; `None` for answers to commands, which the simulated venue gives itself.
-fn frame_of(t_ns: Option<u64>, frame: &RawValue) -> Option<Frame> {
-    let text = frame.get();
+fn frame_of(t_ns: Option<u64>, text: &str) -> Option<Frame> {
     if let Ok(wrapped) = serde_json::from_str::<Wrapped<'_>>(text) {
         let payload = wrapped.data.get();
         let symbol = described(payload)
@@ -222,8 +295,7 @@ mod tests {
     use super::*;
 
     fn frame(text: &str) -> Option<Frame> {
-        let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
-        frame_of(None, &raw)
+        frame_of(None, text)
     }
 
     #[test]
@@ -239,5 +311,58 @@ mod tests {
         let diff = frame(r#"{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":1,"u":2,"b":[],"a":[]}"#);
         assert_eq!(diff.unwrap().streams.len(), 2);
         assert!(frame(r#"{"result":null,"id":1}"#).is_none());
+    }
+
+    /// A file of `kurs record`, packed in two pieces as its recorder packs them.
+    fn recording(lines: &[&str]) -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kurs-20261121T231300Z-0001.jsonl.zst");
+        let mut packed = Vec::new();
+        for line in lines {
+            let piece = format!("{line}\n");
+            packed.extend(zstd::bulk::compress(piece.as_bytes(), 3).unwrap());
+        }
+        std::fs::write(&path, &packed).unwrap();
+        (folder, path, packed)
+    }
+
+    const HEAD: &str = r#"{"t_ns":1,"mono_ns":1,"dir":"meta","frame":{"what":"head","format":1,"started":"2026-11-21T23:13:00.000Z"}}"#;
+    const KRAKEN: &str = r#"{"t_ns":2,"mono_ns":2,"dir":"rx","source":"sim:kraken","conn":1,"frame":{"channel":"heartbeat"}}"#;
+    const BOOK: &str = r#"{"t_ns":3,"mono_ns":3,"dir":"rest","source":"sim:binance","status":200,"head":{"for":"book","symbol":"BTCUSDT"},"frame":{"lastUpdateId":7,"bids":[],"asks":[]}}"#;
+    const REFUSED: &str = r#"{"t_ns":3,"mono_ns":3,"dir":"rest","source":"sim:binance","status":429,"head":{"for":"book","symbol":"ETHUSDT"},"text":"slow down"}"#;
+    const TICKER: &str = r#"{"t_ns":4,"mono_ns":4,"dir":"rx","source":"sim:binance","conn":1,"frame":{"stream":"btcusdt@bookTicker","data":{"u":1,"s":"BTCUSDT","b":"1.0","B":"2","a":"1.10","A":"3"}}}"#;
+    const GARBAGE: &str =
+        r#"{"t_ns":5,"mono_ns":5,"dir":"rx","source":"sim:binance","conn":1,"text":"<html>"}"#;
+    const DOWN: &str = r#"{"t_ns":6,"mono_ns":6,"dir":"meta","source":"sim:binance","frame":{"what":"down","why":"cut","silent":false}}"#;
+
+    #[test]
+    fn of_a_recording_the_frames_and_books_of_binance_are_played() {
+        let lines = [HEAD, KRAKEN, BOOK, REFUSED, TICKER, GARBAGE, DOWN, TICKER];
+        let (_folder, path, packed) = recording(&lines);
+        let capture = Capture::read(&path).unwrap();
+        assert_eq!(capture.frames.len(), 2);
+        assert_eq!(&*capture.frames[0].streams[0], "btcusdt@bookTicker");
+        assert_eq!(capture.frames[0].t_ns, Some(4));
+        assert_eq!(capture.symbols, BTreeSet::from(["BTCUSDT".to_owned()]));
+        let books = &capture.snapshots["BTCUSDT"];
+        assert_eq!((books.len(), books[0].after_frames), (1, 0));
+        assert_eq!(
+            &books[0].body[..],
+            br#"{"lastUpdateId":7,"bids":[],"asks":[]}"#
+        );
+        // Its recorder was killed while it wrote the last piece.
+        std::fs::write(&path, &packed[..packed.len() - 5]).unwrap();
+        assert_eq!(Capture::read(&path).unwrap().frames.len(), 1);
+    }
+
+    #[test]
+    fn a_recording_of_other_venues_is_refused_with_a_way_to_run_it() {
+        let (_folder, path, _) = recording(&[HEAD, KRAKEN]);
+        let error = Capture::read(&path).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the capture holds frames of kraken and none of binance, the one venue that captures \
+             are played as; `kurs replay` runs a recording of any source"
+        );
     }
 }

@@ -22,8 +22,13 @@ pub(super) fn frame(text: &str, symbols: &dyn Symbols, heap: &mut Heap) {
         Wire::BookTicker(ticker) => book_ticker(&ticker, symbols),
         Wire::DepthUpdate(update) => depth_update(&update, symbols, heap),
         Wire::Trade(trade) => trade_of(&trade, symbols),
-        Wire::Accepted { command } => Said::Accepted { command },
-        Wire::Refused { command, why } => Said::Refused { command, why },
+        Wire::Accepted { command } => Said::Accepted {
+            command: Some(command),
+        },
+        Wire::Refused { command, why } => Said::Refused {
+            command: Some(command),
+            why,
+        },
         Wire::ShutdownNotice => Said::ShutdownNotice,
         Wire::Other => Said::Other,
         Wire::Unreadable => Said::Unreadable,

@@ -27,15 +27,18 @@ impl Answer {
     /// asked for again, one by one, and what is subscribed already counts as accepted.
     pub(super) fn say(&self, symbols: &dyn Symbols, said: &mut Vec<Said>) {
         let is_pong = self.operation == "pong" || self.message == "pong";
-        let Some(is_success) = self.is_success.filter(|_| !is_pong) else {
+        if is_pong {
+            return said.push(Said::Heartbeat);
+        }
+        let Some(is_success) = self.is_success else {
             return said.push(Said::Other);
         };
         let is_known = self.message.contains("already subscribed");
         if is_success || is_known {
-            said.push(
-                self.command
-                    .map_or(Said::Other, |command| Said::Accepted { command }),
-            );
+            let accepted = |command| Said::Accepted {
+                command: Some(command),
+            };
+            said.push(self.command.map_or(Said::Other, accepted));
             return;
         }
         if self.operation == "unsubscribe" {
@@ -53,7 +56,7 @@ impl Answer {
                 });
             }
         }
-        let command = self.command.unwrap_or(NO_COMMAND);
+        let command = Some(self.command.unwrap_or(NO_COMMAND));
         said.push(Said::Refused { command, why });
     }
 }

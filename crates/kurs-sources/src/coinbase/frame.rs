@@ -7,9 +7,6 @@ use kurs_core::{Price, Wall};
 use rust_decimal::Decimal;
 use std::ops::Range;
 
-/// Errors of the venue do not say which command they answer.
-const NO_COMMAND: u64 = 0;
-
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
@@ -20,7 +17,9 @@ pub(super) enum Type {
     Match,
     LastMatch,
     Error,
-    /// Answers to commands, and channels that are not subscribed.
+    /// All that is subscribed: the answer to a command that was accepted.
+    Subscriptions,
+    /// Channels that are not subscribed.
     Other,
 }
 
@@ -34,6 +33,7 @@ impl Type {
             "match" => Self::Match,
             "last_match" => Self::LastMatch,
             "error" => Self::Error,
+            "subscriptions" => Self::Subscriptions,
             _ => Self::Other,
         }
     }
@@ -44,7 +44,7 @@ impl Type {
             Self::Ticker => Some(Channel::Top),
             Self::Heartbeat => Some(Channel::Heartbeat),
             Self::Match | Self::LastMatch => Some(Channel::Trades),
-            Self::Error | Self::Other => None,
+            Self::Error | Self::Subscriptions | Self::Other => None,
         }
     }
 }
@@ -98,6 +98,8 @@ impl Frame {
             return match kind {
                 _ if !is_whole => said.push(Said::Unreadable),
                 Type::Error => self.refusal(symbols, said),
+                // Answers name no command; they come in the order of the commands.
+                Type::Subscriptions => said.push(Said::Accepted { command: None }),
                 _ => said.push(Said::Other),
             };
         };
@@ -142,7 +144,7 @@ impl Frame {
             Type::Match => self.trade(symbol),
             // Sent once after subscribing. It may be hours old, so it dates nothing.
             Type::LastMatch => Some(Said::Other),
-            Type::Error | Type::Other => None,
+            Type::Error | Type::Subscriptions | Type::Other => None,
         }
     }
 
@@ -174,13 +176,15 @@ impl Frame {
         })
     }
 
-    /// The venue names the product in its reason, or nobody.
+    /// A bad product spoils its whole command. The venue names the product in its reason, or
+    /// nobody; the others of the command are asked for again, one by one.
     fn refusal(&self, symbols: &dyn Symbols, said: &mut Vec<Said>) {
         let why = if self.reason.is_empty() {
             self.message.clone()
         } else {
             shortened(&format!("{}: {}", self.message, self.reason))
         };
+        let is_unknown = self.reason.contains("not a valid product");
         let before = said.len();
         let is_symbol = |symbol: char| symbol.is_ascii_alphanumeric() || symbol == '-';
         for text in [&self.reason, &self.message] {
@@ -192,15 +196,18 @@ impl Frame {
                 let refused = |channel| Said::StreamRefused {
                     symbol,
                     channel,
-                    why: why.clone(),
+                    why: match is_unknown {
+                        true => shortened(&format!("unknown symbol: {}", self.reason)),
+                        false => why.clone(),
+                    },
                 };
                 said.extend(Channel::ALL.map(refused));
             }
             if said.len() > before {
-                return;
+                break;
             }
         }
-        let command = NO_COMMAND;
+        let command = None;
         said.push(Said::Refused { command, why });
     }
 }

@@ -124,7 +124,7 @@ impl<'de> Visitor<'de> for &mut Reading<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<Key>()? {
             // What is of no interest may have its own idea of the other keys.
-            let is_known = self.frame.kind != Some(Type::Other);
+            let is_known = !matches!(self.frame.kind, Some(Type::Other | Type::Subscriptions));
             match key {
                 Key::Type => {
                     once::<A>(&mut self.frame.has_type)?;

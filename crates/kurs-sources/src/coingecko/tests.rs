@@ -109,7 +109,7 @@ fn the_key_goes_into_the_header_of_its_plan_and_never_into_the_url() {
         let fetch = CoinGecko::new(config(json)).request(now(0));
         assert!(fetch.url.starts_with(host), "{}", fetch.url);
         assert!(!fetch.url.contains("s3cret"));
-        assert_eq!(fetch.headers.first().map(|header| header.name), header);
+        assert_eq!(fetch.headers.first().map(|header| &*header.name), header);
         assert!(
             fetch
                 .headers

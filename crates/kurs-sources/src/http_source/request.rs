@@ -5,8 +5,6 @@ use crate::settings;
 use http::{HeaderName, HeaderValue};
 use kurs_net::http::Header;
 use kurs_telemetry::{Secret, secret::REDACTED};
-use parking_lot::Mutex;
-use std::collections::BTreeSet;
 
 /// What stands for the key in URL and headers.
 const PLACEHOLDER: &str = "{key}";
@@ -133,29 +131,10 @@ fn header(name: &str, value: &str) -> Result<Header, String> {
     HeaderValue::from_str(value)
         .map_err(|_| "holds a line end or another letter that no header may have")?;
     Ok(Header {
-        name: lasting(parsed.as_str()).ok_or("too many different names of headers")?,
+        name: parsed.as_str().to_owned().into(),
         value: value.into(),
         secret: true,
     })
-}
-
-/// Different names of headers in the life of a process, reloads included.
-const MOST_NAMES: usize = 4_096;
-
-/// The same name for as long as the process lives: what [`Header`] wants. Every name is kept
-/// once, and their number is bounded.
-fn lasting(name: &str) -> Option<&'static str> {
-    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut names = NAMES.lock();
-    if let Some(known) = names.get(name) {
-        return Some(known);
-    }
-    if names.len() == MOST_NAMES {
-        return None;
-    }
-    let name: &'static str = Box::leak(name.to_owned().into_boxed_str());
-    names.insert(name);
-    Some(name)
 }
 
 /// Everything but the unreserved letters of RFC 3986 as %XX.
@@ -193,7 +172,7 @@ mod tests {
         assert_eq!(template.shown_url(), "https://h/v6/***/latest?k=***&x=1");
         let headers = template.headers();
         assert_eq!(
-            (headers[0].name, &*headers[0].value),
+            (&*headers[0].name, &*headers[0].value),
             ("authorization", "Bearer can/ary")
         );
         let shown = format!(

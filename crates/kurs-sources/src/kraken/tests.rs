@@ -1,27 +1,14 @@
 //! Frames with the traps of the protocol sheet.
 
 use super::*;
+use crate::spoken::{self, Names};
 use crate::venue::codec::Said;
-use kurs_book::{Ids, Kind, Side};
+use kurs_book::{Ids, Kind};
 
-/// Follows BTC/USD (0) and ETH/BTC (1).
-struct Two;
-
-impl Symbols for Two {
-    fn find(&self, name: &str) -> Option<u32> {
-        match name {
-            "BTC/USD" => Some(0),
-            "ETH/BTC" => Some(1),
-            _ => None,
-        }
-    }
-}
+const TWO: Names = Names(&["BTC/USD", "ETH/BTC"]);
 
 fn heap(text: &str) -> Heap {
-    let mut heap = Heap::default();
-    Kraken::new().read(text, &Two, &mut heap);
-    assert!(!heap.said.is_empty(), "{text}");
-    heap
+    spoken::heap(&Kraken::new(), &TWO, text)
 }
 
 fn read(text: &str) -> Vec<Said> {
@@ -30,32 +17,9 @@ fn read(text: &str) -> Vec<Said> {
 
 /// The one book message of a frame, with its levels as text.
 fn book(text: &str) -> (u32, Kind, Option<u32>, String) {
-    let heap = heap(text);
-    let [
-        Said::Book {
-            symbol,
-            kind,
-            ids,
-            checksum,
-            changes,
-            ..
-        },
-    ] = &heap.said[..]
-    else {
-        panic!("{text}: {:?}", heap.said)
-    };
-    assert_eq!(*ids, Ids::None);
-    let levels: Vec<String> = heap.changes[changes.clone()]
-        .iter()
-        .map(|change| {
-            let side = match change.side {
-                Side::Bid => 'b',
-                Side::Ask => 'a',
-            };
-            format!("{side}{}x{}", change.price, change.size)
-        })
-        .collect();
-    (*symbol, *kind, *checksum, levels.join(" "))
+    let book = spoken::book(&Kraken::new(), &TWO, text);
+    assert_eq!(book.ids, Ids::None);
+    (book.symbol, book.kind, book.checksum, book.levels)
 }
 
 const BOOK: Channel = Channel::Book;
@@ -235,7 +199,7 @@ fn a_ticker_of_a_dead_market_is_no_quote_and_1970_no_time() {
 #[test]
 fn a_heartbeat_proves_the_connection_and_no_symbol() {
     for text in [r#"{"channel":"heartbeat"}"#, r#"{ "channel":"heartbeat" }"#] {
-        assert_eq!(read(text), [Said::Other]);
+        assert_eq!(read(text), [Said::Heartbeat]);
     }
 }
 
@@ -260,13 +224,15 @@ fn a_venue_that_is_not_online_is_halted() {
 #[test]
 fn acknowledgements_accept_their_command() {
     let text = r#"{"method":"subscribe","result":{"channel":"book","depth":10,"snapshot":true,"symbol":"BTC/USD","warnings":["w"]},"success":true,"time_in":"2026-08-24T22:21:56.724795Z","time_out":"2026-08-24T22:21:56.724853Z","req_id":7}"#;
-    assert_eq!(read(text), [Said::Accepted { command: 7 }]);
+    assert_eq!(read(text), [Said::Accepted { command: Some(7) }]);
+    let unnumbered =
+        r#"{"method":"subscribe","result":{"channel":"book","symbol":"BTC/USD"},"success":true}"#;
+    assert_eq!(read(unnumbered), [Said::Other]);
     for text in [
-        r#"{"method":"subscribe","result":{"channel":"book","symbol":"BTC/USD"},"success":true}"#,
         r#"{"method":"pong","req_id":101,"time_in":"a","time_out":"b"}"#,
         r#"{"method":"pong"}"#,
     ] {
-        assert_eq!(read(text), [Said::Other], "{text}");
+        assert_eq!(read(text), [Said::Heartbeat], "{text}");
     }
 }
 
@@ -289,7 +255,13 @@ fn a_refusal_without_a_symbol_is_one_of_the_whole_command() {
     let text = format!(
         r#"{{"error":"{why}","method":"subscribe","req_id":3,"success":false,"time_in":"a","time_out":"b"}}"#
     );
-    assert_eq!(read(&text), [Said::Refused { command: 3, why }]);
+    assert_eq!(
+        read(&text),
+        [Said::Refused {
+            command: Some(3),
+            why
+        }]
+    );
 }
 
 #[test]
@@ -382,7 +354,7 @@ fn what_is_in_the_heap_already_stays() {
         "{",
         r#"{"channel":"book","type":"update","data":[{"symbol":"ETH/BTC","bids":[{"price":0,"qty":1}],"asks":[]}]}"#,
     ] {
-        Kraken::new().read(text, &Two, &mut heap);
+        Kraken::new().read(text, &TWO, &mut heap);
     }
     assert_eq!((heap.said.len(), heap.changes.len()), (3, 1));
 }

@@ -76,7 +76,7 @@ struct Status<'a> {
 /// Reads a frame.
 pub(super) fn read(text: &str, symbols: &dyn Symbols, heap: &mut Heap) {
     if text == HEARTBEAT {
-        heap.said.push(Said::Other);
+        heap.said.push(Said::Heartbeat);
         return;
     }
     let (said, changes) = (heap.said.len(), heap.changes.len());
@@ -114,6 +114,10 @@ fn reads(text: &str, symbols: &dyn Symbols, heap: &mut Heap) -> bool {
     let kind = frame.kind.as_deref().unwrap_or_default();
     match frame.data {
         Some(rows) => data(channel, kind, rows.get(), symbols, heap),
+        None if channel == "heartbeat" => {
+            heap.said.push(Said::Heartbeat);
+            true
+        }
         None => !matches!(&**channel, "book" | "trade" | "ticker"),
     }
 }
@@ -232,12 +236,16 @@ fn status(row: &Status<'_>, heap: &mut Heap) {
 /// channel: a pair that is not supported is so on every channel.
 fn answer(frame: &Frame<'_>, symbols: &dyn Symbols, heap: &mut Heap) {
     let is_subscribe = frame.method.as_deref() == Some("subscribe");
+    if frame.method.as_deref() == Some("pong") {
+        return heap.said.push(Said::Heartbeat);
+    }
     let Some(error) = &frame.error else {
         // Each symbol's own acknowledgement proves that the command was understood; symbols of
         // it that are refused say so by their names.
         if frame.success == Some(true)
             && let Some(command) = frame.req_id
         {
+            let command = Some(command);
             heap.said.push(Said::Accepted { command });
         }
         return;
@@ -265,6 +273,7 @@ fn answer(frame: &Frame<'_>, symbols: &dyn Symbols, heap: &mut Heap) {
             }
         }
     } else if let Some(command) = frame.req_id {
+        let command = Some(command);
         let why = shortened(error);
         heap.said.push(Said::Refused { command, why });
     }

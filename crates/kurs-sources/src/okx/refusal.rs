@@ -50,22 +50,13 @@ fn value(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spoken::Names;
 
-    struct Two;
-
-    impl Symbols for Two {
-        fn find(&self, name: &str) -> Option<u32> {
-            ["BTC-USDT", "X-USDT"]
-                .iter()
-                .zip(0..)
-                .find(|(known, _)| **known == name)
-                .map(|(_, number)| number)
-        }
-    }
+    const TWO: Names = Names(&["BTC-USDT", "X-USDT"]);
 
     fn named(message: &str) -> Vec<(u32, Channel)> {
         let mut said = Vec::new();
-        streams(message, &Two, &mut said);
+        streams(message, &TWO, &mut said);
         said.into_iter()
             .map(|said| match said {
                 Said::StreamRefused {

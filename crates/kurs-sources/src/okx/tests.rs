@@ -1,27 +1,14 @@
 //! Frames with the traps of the protocol sheet.
 
 use super::*;
+use crate::spoken::{self, Names};
 use crate::venue::codec::Said;
-use kurs_book::{Ids, Kind, Side};
+use kurs_book::{Ids, Kind};
 
-/// Follows BTC-USDT (0) and ETH-BTC (1).
-struct Two;
-
-impl Symbols for Two {
-    fn find(&self, name: &str) -> Option<u32> {
-        match name {
-            "BTC-USDT" => Some(0),
-            "ETH-BTC" => Some(1),
-            _ => None,
-        }
-    }
-}
+const TWO: Names = Names(&["BTC-USDT", "ETH-BTC"]);
 
 fn heap(text: &str) -> Heap {
-    let mut heap = Heap::default();
-    Okx::new().read(text, &Two, &mut heap);
-    assert!(!heap.said.is_empty(), "{text}");
-    heap
+    spoken::heap(&Okx::new(), &TWO, text)
 }
 
 fn read(text: &str) -> Vec<Said> {
@@ -38,31 +25,9 @@ fn frame(channel: &str, action: &str, row: &str) -> String {
 
 /// Kind, ids, checksum and levels of the one book message of a frame.
 fn book(text: &str) -> (Kind, Ids, Option<u32>, String) {
-    let heap = heap(text);
-    let [
-        Said::Book {
-            symbol: 0,
-            kind,
-            ids,
-            checksum,
-            changes,
-            ..
-        },
-    ] = &heap.said[..]
-    else {
-        panic!("{text}: {:?}", heap.said)
-    };
-    let levels: Vec<String> = heap.changes[changes.clone()]
-        .iter()
-        .map(|change| {
-            let side = match change.side {
-                Side::Bid => 'b',
-                Side::Ask => 'a',
-            };
-            format!("{side}{}x{}", change.price, change.size)
-        })
-        .collect();
-    (*kind, *ids, *checksum, levels.join(" "))
+    let book = spoken::book(&Okx::new(), &TWO, text);
+    assert_eq!(book.symbol, 0);
+    (book.kind, book.ids, book.checksum, book.levels)
 }
 
 const fn chain(previous: Option<u64>, id: u64) -> Ids {
@@ -301,7 +266,7 @@ fn trades_are_read() {
 
 #[test]
 fn the_text_pong_is_known() {
-    assert_eq!(read("pong"), [Said::Other]);
+    assert_eq!(read("pong"), [Said::Heartbeat]);
     assert_eq!(read("pong "), [Said::Unreadable]);
     assert_eq!(Okx::new().keep_alive().as_deref(), Some("ping"));
 }
@@ -311,7 +276,9 @@ fn events_are_told_from_data() {
     for (text, expect) in [
         (
             r#"{"id":"1512","event":"subscribe","arg":{"channel":"books","instId":"BTC-USDT"},"connId":"a4d3ae55"}"#,
-            Said::Accepted { command: 1_512 },
+            Said::Accepted {
+                command: Some(1_512),
+            },
         ),
         (
             r#"{"event":"subscribe","arg":{"channel":"books","instId":"BTC-USDT"},"connId":"a4d3ae55"}"#,
@@ -351,7 +318,7 @@ fn an_invalid_request_is_refused_as_a_whole_or_else_stream_by_stream() {
     let with_id =
         format!(r#"{{"id":"7","event":"error","code":"60012","msg":"{message}","connId":"x"}}"#);
     assert!(
-        matches!(&read(&with_id)[..], [Said::Refused { command: 7, why }] if why.starts_with("60012: Invalid"))
+        matches!(&read(&with_id)[..], [Said::Refused { command: Some(7), why }] if why.starts_with("60012: Invalid"))
     );
     let without = format!(r#"{{"event":"error","code":"60012","msg":"{message}","connId":"x"}}"#);
     let named: Vec<(u32, Channel)> = read(&without)
@@ -370,7 +337,13 @@ fn an_invalid_request_is_refused_as_a_whole_or_else_stream_by_stream() {
 fn an_error_about_nothing_in_particular_refuses_its_command() {
     let text = r#"{"event":"error","code":"60013","msg":"Invalid args","id":"9"}"#;
     let why = "60013: Invalid args".to_owned();
-    assert_eq!(read(text), [Said::Refused { command: 9, why }]);
+    assert_eq!(
+        read(text),
+        [Said::Refused {
+            command: Some(9),
+            why
+        }]
+    );
     for text in [
         r#"{"event":"error","code":"60013","msg":"Invalid args"}"#,
         r#"{"event":"error","code":"60014","msg":"Requests too frequent","id":"9"}"#,

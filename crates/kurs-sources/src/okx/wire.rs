@@ -83,7 +83,11 @@ struct Trade<'a> {
 /// Reads a frame.
 pub(super) fn read(text: &str, symbols: &dyn Symbols, heap: &mut Heap) {
     let (said, changes) = (heap.said.len(), heap.changes.len());
-    if text != PONG && !reads(text, symbols, heap) {
+    if text == PONG {
+        heap.said.push(Said::Heartbeat);
+        return;
+    }
+    if !reads(text, symbols, heap) {
         heap.said.truncate(said);
         heap.changes.truncate(changes);
         heap.said.push(Said::Unreadable);
@@ -339,13 +343,13 @@ fn event(name: &str, frame: &Frame<'_>, symbols: &dyn Symbols, said: &mut Vec<Sa
         ("error" | "notice", _) if code == UPGRADE => said.push(Said::ShutdownNotice),
         // Each stream's own acknowledgement proves that the command was understood; streams of
         // it that are refused say so by their names.
-        ("subscribe" | "unsubscribe", Some(command)) => said.push(Said::Accepted { command }),
+        ("subscribe" | "unsubscribe", Some(_)) => said.push(Said::Accepted { command }),
         // Asked for again later; taking the command apart would only send more messages.
         ("error", _) if code == TOO_FREQUENT => {}
         ("error", command) => {
             let message = frame.msg.as_deref().unwrap_or("no reason given");
             let refused = |command| Said::Refused {
-                command,
+                command: Some(command),
                 why: shortened(&format!("{code}: {message}")),
             };
             match command {

@@ -7,13 +7,34 @@ use crate::poller::{Poller, Step};
 use crate::protocol::{Protocol, Received, Refusal};
 use crate::source::Context;
 use kurs_core::{Now, Wall};
+use kurs_net::http::{Fetch, FetchError, Fetched};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
+
+/// From this length of its body on, an answer is read apart from the tasks of the runtime.
+const HEAVY_BYTES: usize = 64 << 10;
+/// Long answers that are read at the same time.
+const READERS_MAX: usize = 2;
+
+static READERS: Semaphore = Semaphore::const_new(READERS_MAX);
+
+type Answer = Result<Fetched, FetchError>;
+
+fn bytes_of(answer: &Answer) -> usize {
+    match answer {
+        Ok(Fetched::Body { bytes, .. }) => bytes.len(),
+        Ok(Fetched::NotModified) | Err(_) => 0,
+    }
+}
 
 pub(super) struct Run<'a, P> {
     source: &'a Polled<P>,
     poller: Poller,
-    ledger: Ledger<P>,
+    /// Nobody else holds it, unless an answer is being read elsewhere.
+    ledger: Arc<Mutex<Ledger<P>>>,
     context: Context,
 }
 
@@ -23,7 +44,7 @@ impl<'a, P: Protocol> Run<'a, P> {
         Self {
             source,
             poller: Poller::new(source.schedule.clone(), source.backoff_cap, context.seed),
-            ledger,
+            ledger: Arc::new(Mutex::new(ledger)),
             context,
         }
     }
@@ -54,8 +75,41 @@ impl<'a, P: Protocol> Run<'a, P> {
         if let Some(tap) = &self.context.tap {
             tap.record(self.source.id, now, &input);
         }
-        self.ledger.take(now, input, &mut wishes);
+        self.ledger.lock().take(now, input, &mut wishes);
         wishes
+    }
+
+    /// Takes an answer in. A long one is read where it holds up nobody.
+    async fn reply(&mut self, now: Now, url: String, answer: Answer) -> Wishes {
+        if bytes_of(&answer) < HEAVY_BYTES {
+            let (url, answer) = (&*url, &answer);
+            return self.tell(now, Input::Reply { url, answer });
+        }
+        // It fails only when it is closed, which it never is.
+        let _turn = READERS.acquire().await;
+        let (id, tap, ledger) = (
+            self.source.id,
+            self.context.tap.clone(),
+            self.ledger.clone(),
+        );
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut wishes = Wishes::new();
+            let (url, answer) = (&*url, &answer);
+            let input = Input::Reply { url, answer };
+            if let Some(tap) = tap {
+                tap.record(id, now, &input);
+            }
+            ledger.lock().take(now, input, &mut wishes);
+            wishes
+        });
+        match reading.await {
+            Ok(wishes) => wishes,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is ending.
+                Err(_) => Wishes::new(),
+            },
+        }
     }
 
     /// Sleeps no longer than `wait` and serves a change of the picture on the way. False at
@@ -72,7 +126,7 @@ impl<'a, P: Protocol> Run<'a, P> {
 
     /// How long the picture stays as it is, at most so long that a jump of the clock is noticed.
     fn until_change(&self, now: Wall) -> Duration {
-        let change = self.ledger.change_at();
+        let change = self.ledger.lock().change_at();
         change.map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP))
     }
 
@@ -80,10 +134,10 @@ impl<'a, P: Protocol> Run<'a, P> {
     async fn poll(&mut self, context: &mut Context) -> bool {
         loop {
             self.tell(context.clock.now(), Input::Asked);
-            let Some(fetch) = self.ledger.take_request() else {
+            let Some(fetch) = self.take_request() else {
                 return true;
             };
-            let url = fetch.url.split('?').next().unwrap_or_default().to_owned();
+            let url = fetch.shown_url().to_owned();
             let transport = self.source.transport.clone();
             let get = async move { transport.get(fetch).await };
             tokio::pin!(get);
@@ -98,11 +152,7 @@ impl<'a, P: Protocol> Run<'a, P> {
                 }
             };
             let now = context.clock.now();
-            let reply = Input::Reply {
-                url: &url,
-                answer: &answer,
-            };
-            match self.tell(now, reply).answered {
+            match self.reply(now, url, answer).await.answered {
                 Some(Ok(Received::More)) => {}
                 Some(Ok(Received::Done)) | None => {
                     self.poller.succeeded(now);
@@ -116,6 +166,10 @@ impl<'a, P: Protocol> Run<'a, P> {
                 }
             }
         }
+    }
+
+    fn take_request(&self) -> Option<Fetch> {
+        self.ledger.lock().take_request()
     }
 
     fn show_times(&self, now: Now) {

@@ -1,255 +1,17 @@
 //! Polled sources run: in virtual time with a scripted server, and against a real one.
 
+mod rig;
+
 use super::*;
 use crate::cbr;
 use crate::coingecko::{self, CoinGecko};
 use crate::ecb;
-use crate::period::{Period, TimeOfDay};
-use crate::source::EventSink;
-use crate::timetable::Timetable;
-use kurs_core::{Clock, EventKind, Mono, Now, SourceEvent, SourceState};
-use kurs_net::http::Validators;
+use crate::http_source::HttpSource;
+use kurs_core::SourceState;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use rig::*;
 use std::sync::atomic::Ordering;
-use tokio::sync::watch;
 use tokio::time::Instant;
-
-/// The clock of the test's tokio runtime, which may be paused.
-#[derive(Debug)]
-struct TokioClock {
-    start: Instant,
-    wall: Wall,
-}
-
-impl Clock for TokioClock {
-    fn now(&self) -> Now {
-        let elapsed = self.start.elapsed();
-        Now {
-            mono: Mono(1).plus(elapsed),
-            wall: self.wall.plus(elapsed),
-        }
-    }
-}
-
-#[derive(Default)]
-struct Events(Mutex<Vec<SourceEvent>>);
-
-impl EventSink for Events {
-    fn deliver(&self, event: SourceEvent) {
-        self.0.lock().push(event);
-    }
-}
-
-/// Answers from a list, the last one for ever; notes when it was asked for what.
-struct Script {
-    answers: Mutex<VecDeque<Result<Fetched, FetchError>>>,
-    asked: Mutex<Vec<(Duration, String)>>,
-    start: Instant,
-    takes: Duration,
-}
-
-#[async_trait]
-impl Transport for Script {
-    async fn get(&self, fetch: Fetch) -> Result<Fetched, FetchError> {
-        self.asked.lock().push((self.start.elapsed(), fetch.url));
-        tokio::time::sleep(self.takes).await;
-        let mut answers = self.answers.lock();
-        let next = if answers.len() > 1 {
-            answers.pop_front()
-        } else {
-            answers.front().cloned()
-        };
-        next.unwrap_or(Err(FetchError::Unreachable("nobody there".into())))
-    }
-}
-
-/// Collects what is logged on this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<(tracing::Level, String)>>>);
-
-impl Log {
-    fn lines(&self, level: tracing::Level) -> Vec<String> {
-        let lines = self.0.lock();
-        let of_level = lines.iter().filter(|(found, _)| *found == level);
-        of_level.map(|(_, line)| line.clone()).collect()
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Line(String);
-        impl tracing::field::Visit for Line {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                use std::fmt::Write;
-                let _ = write!(self.0, "{field}={value:?} ");
-            }
-        }
-        if !event.metadata().target().starts_with("kurs_sources") {
-            return;
-        }
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        self.0.lock().push((*event.metadata().level(), line.0));
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-struct Bench {
-    script: Arc<Script>,
-    events: Arc<Events>,
-    stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
-    source: Arc<dyn Source>,
-    _pairs: watch::Sender<Arc<[Pair]>>,
-}
-
-const START: &str = "2026-04-24T12:00:10Z";
-
-fn run<P: Protocol>(
-    protocol: P,
-    period: &str,
-    wall: &str,
-    takes: Duration,
-    answers: Vec<Result<Fetched, FetchError>>,
-) -> Bench {
-    let start = Instant::now();
-    let clock = Arc::new(TokioClock {
-        start,
-        wall: wall.parse().unwrap(),
-    });
-    let script = Arc::new(Script {
-        answers: Mutex::new(answers.into()),
-        asked: Mutex::default(),
-        start,
-        takes,
-    });
-    launch(protocol, period, clock, script.clone(), script)
-}
-
-fn launch<P: Protocol>(
-    protocol: P,
-    period: &str,
-    clock: Arc<dyn Clock>,
-    transport: Arc<dyn Transport>,
-    script: Arc<Script>,
-) -> Bench {
-    let period: Period = period.parse().unwrap();
-    let parts = Parts {
-        id: SourceId::parse("coingecko").unwrap(),
-        kind: SourceKind::Aggregator,
-        priority: 6,
-        schedule: Arc::new(Timetable::new(TimeOfDay::default(), period, None).unwrap()),
-        backoff_cap: Duration::from_secs(30),
-        max_age: None,
-        protocol,
-    };
-    let source = Arc::new(Polled::new(parts, transport, clock.now().wall));
-    let events = Arc::new(Events::default());
-    let (stop, shutdown) = watch::channel(false);
-    let (sender, pairs) = watch::channel(Arc::from([]));
-    let context = Context {
-        clock,
-        events: events.clone(),
-        pairs,
-        depth: Arc::from([]),
-        tap: None,
-        seed: 3,
-        shutdown,
-    };
-    let task = tokio::spawn(source.clone().run(context));
-    Bench {
-        script,
-        events,
-        stop,
-        task,
-        source,
-        _pairs: sender,
-    }
-}
-
-impl Bench {
-    /// Ends the run and returns all events, shortened.
-    async fn end(self) -> Vec<String> {
-        self.stop.send(true).unwrap();
-        tokio::time::timeout(Duration::from_secs(30), self.task)
-            .await
-            .unwrap()
-            .unwrap();
-        let events = self.events.0.lock();
-        events.iter().map(shorten).collect()
-    }
-
-    fn asked_at_ms(&self) -> Vec<u128> {
-        self.script
-            .asked
-            .lock()
-            .iter()
-            .map(|(at, _)| at.as_millis())
-            .collect()
-    }
-}
-
-fn shorten(event: &SourceEvent) -> String {
-    match &event.kind {
-        EventKind::Table(ticks) => {
-            let first = ticks.first().unwrap();
-            format!(
-                "{} {} for {}s",
-                first.pair,
-                first.quote.value().unwrap(),
-                first.valid_for.as_secs()
-            )
-        }
-        EventKind::State { state, .. } => state.as_str().to_owned(),
-        EventKind::PairState { pair, state, .. } => format!("{pair} {}", state.as_str()),
-        other => format!("{other:?}"),
-    }
-}
-
-fn body(text: &str) -> Result<Fetched, FetchError> {
-    Ok(Fetched::Body {
-        bytes: text.to_owned().into(),
-        validators: Validators::default(),
-        content_type: None,
-        headers: Vec::new(),
-    })
-}
-
-fn limited(seconds: Option<u64>) -> Result<Fetched, FetchError> {
-    let retry_after = seconds.map(Duration::from_secs);
-    Err(FetchError::Limited {
-        status: 429,
-        retry_after,
-        body: Default::default(),
-    })
-}
-
-fn one_coin() -> CoinGecko {
-    let json = r#"{"ids":{"bitcoin":"BTC"},"vs_currencies":["USD"]}"#;
-    CoinGecko::new(serde_json::from_str::<coingecko::Config>(json).unwrap())
-}
-
-fn coin(price: &str) -> Result<Fetched, FetchError> {
-    body(&format!(r#"{{"bitcoin":{{"usd":{price}}}}}"#))
-}
-
-const QUICK: Duration = Duration::from_millis(100);
 
 #[tokio::test(start_paused = true)]
 async fn prices_hold_until_the_next_moment_and_ten_seconds() {
@@ -518,4 +280,51 @@ async fn over_a_real_connection_no_request_comes_before_retry_after_ends() {
         "{events:?}"
     );
     assert_eq!(events[2], "live");
+}
+
+fn source_with_a_key_in_its_path() -> HttpSource {
+    let config = serde_json::json!({
+        "url": "https://bank.example/v6/{key}/latest?x=1", "key": "canary/1",
+        "rates": {"USD-RUB": "/usd"},
+    });
+    HttpSource::new(&serde_json::from_value(config).unwrap()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_the_path_of_a_url_goes_to_the_server_and_nowhere_else() {
+    let answers = vec![
+        Err(FetchError::Unreachable("no route".to_owned())),
+        body(r#"{"usd": 90}"#),
+    ];
+    let bench = run(source_with_a_key_in_its_path(), "1h", START, QUICK, answers);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let asked = bench.script.asked.lock()[0].1.clone();
+    assert_eq!(asked, "https://bank.example/v6/canary%2F1/latest?x=1");
+    let seen = format!("{:?}", bench.seen.0.lock());
+    assert!(
+        seen.contains("https://bank.example/v6/***/latest"),
+        "{seen}"
+    );
+    assert!(!seen.contains("canary"), "{seen}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_document_is_read_apart_from_the_tasks_of_the_runtime() {
+    let long = format!(r#"{{"usd": 90, "x": "{}"}}"#, "x".repeat(100_000));
+    let answers = vec![body(r#"{"usd": 80}"#), body(&long), body("[")];
+    let bench = run(source_with_a_key_in_its_path(), "1m", START, QUICK, answers);
+    tokio::time::sleep(Duration::from_secs(125)).await;
+    let here = std::thread::current().id();
+    let replies: Vec<bool> = bench
+        .seen
+        .0
+        .lock()
+        .iter()
+        .filter(|(input, _)| input.starts_with("https"))
+        .map(|(_, thread)| *thread == here)
+        .collect();
+    assert_eq!(replies[..3], [true, false, true]);
+    let told = bench.end().await;
+    let rates = told.iter().filter(|event| event.starts_with("USD-RUB "));
+    assert_eq!(rates.count(), 2, "{told:?}");
 }

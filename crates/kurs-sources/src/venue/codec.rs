@@ -91,15 +91,17 @@ pub enum Said {
         /// Where.
         channel: Channel,
     },
+    /// The connection is alive; of the symbols this says nothing.
+    Heartbeat,
     /// A whole command was accepted.
     Accepted {
-        /// Its number.
-        command: u64,
+        /// Its number; `None` where the venue names none and answers in order.
+        command: Option<u64>,
     },
     /// A whole command was refused.
     Refused {
-        /// Its number.
-        command: u64,
+        /// Its number; `None` where the venue names none and answers in order.
+        command: Option<u64>,
         /// The venue's words, shortened.
         why: String,
     },
@@ -224,7 +226,8 @@ pub trait Codec: Send + Sync + 'static {
     /// Text that unsubscribes these streams.
     fn unsubscribe(&self, command: u64, streams: &[Named<'_>]) -> String;
 
-    /// The client's own sign of life, sent every [`Facts::keep_alive`].
+    /// The venue's word for a ping, where it has one: sent every [`Facts::keep_alive`], and when
+    /// the connection has gone quiet. Its answer is [`Said::Heartbeat`].
     fn keep_alive(&self) -> Option<String>;
 
     /// Reads a frame. Adds at least one statement, never panics, and takes memory in
@@ -294,9 +297,9 @@ pub struct Facts {
     pub mixes_channels: bool,
     /// How often the client must speak.
     pub keep_alive: Option<std::time::Duration>,
-    /// True when unchanged tops are never repeated, so that a quiet symbol must be confirmed
-    /// by other means (heartbeat, REST).
-    pub quiet_when_unchanged: bool,
+    /// How often an unchanged top is said again; `None` when it is not, so that a quiet symbol
+    /// must be confirmed by other means (heartbeat, REST).
+    pub repeats_after: Option<std::time::Duration>,
     /// True when best prices come from the book: there is no channel of their own.
     pub top_from_book: bool,
     /// Streams named in one subscribe message.

@@ -10,6 +10,14 @@ use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 use std::time::Duration;
 
+/// What a venue that repeats unchanged prices may be late by.
+const REPEAT_GRACE: Duration = Duration::from_secs(1);
+/// A connection is dead after so many times the silence that makes a pair stale, without any sign
+/// of life.
+const DEAD_AFTER: u32 = 3;
+/// It is frozen after so many times that silence, where there are heartbeats and nothing else.
+const FROZEN_AFTER: u32 = 10;
+
 /// Settings of one venue; what is left out is as the venue's [`Site`] says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, bound = "")]
@@ -28,7 +36,8 @@ pub struct Config<S: Site> {
     /// How long the source must be well before it is preferred again, milliseconds.
     pub hold_ms: u64,
     /// A pair without data for this long is stale, milliseconds. Quiet pairs are confirmed by
-    /// REST from half of this on.
+    /// REST from half of this on. Bybit says an unchanged price again after 3 s: its pairs are
+    /// stale after 4 s at the earliest, and confirmed by REST from 3.5 s on.
     pub silence_ms: u64,
     /// Pause between two REST polls, milliseconds.
     pub poll_ms: u64,
@@ -119,21 +128,29 @@ impl<S: Site> Config<S> {
         Duration::from_millis(self.max_age_ms)
     }
 
-    /// Silence that makes a pair stale.
-    #[must_use]
-    pub const fn silence(&self) -> Duration {
-        Duration::from_millis(self.silence_ms)
+    /// Silence that makes a pair stale: never so short that a price which does not change would
+    /// be silent before the venue says it again.
+    fn silence(&self, facts: &Facts) -> Duration {
+        let repeated = facts
+            .repeats_after
+            .map_or(Duration::ZERO, |repeats| repeats + REPEAT_GRACE);
+        Duration::from_millis(self.silence_ms).max(repeated)
     }
 
     /// Waits and choices of the desk.
     #[must_use]
-    pub fn waits(&self) -> Waits {
+    pub fn waits(&self, facts: &Facts) -> Waits {
         let poll = Duration::from_millis(self.poll_ms);
+        let silence = self.silence(facts);
+        let confirm = facts
+            .repeats_after
+            .map_or(Duration::ZERO, |repeats| repeats + REPEAT_GRACE / 2);
         Waits {
-            silence: self.silence(),
+            silence,
+            confirm: confirm.max(silence / 2),
             max_age: self.max_age(),
             // A poll may be late by a second.
-            rest_silence: self.silence().max(poll) + Duration::from_secs(1),
+            rest_silence: silence.max(poll) + Duration::from_secs(1),
             trades: self.trades,
             books: self.books,
         }
@@ -146,12 +163,16 @@ impl<S: Site> Config<S> {
         let renew_after = facts
             .connection_life
             .map_or(wanted, |life| life.min(wanted));
+        let silence = self.silence(facts);
+        // A stream that rests for long must not use up what the venue allows.
+        let resubscribe_after = Duration::from_secs(30).max(facts.resubscribe_pause * 4);
         Settings {
-            stream_silence: self.silence(),
-            first_frame: self.silence().max(Duration::from_secs(5)),
-            connection_silence: self.silence() * 3,
-            // A stream that rests for long must not use up what the venue allows.
-            resubscribe_after: Duration::from_secs(30).max(facts.resubscribe_pause * 4),
+            stream_silence: silence,
+            first_frame: silence.max(Duration::from_secs(5)),
+            connection_silence: silence * DEAD_AFTER,
+            // All streams are subscribed anew after half of it, within the same limits.
+            data_silence: (silence * FROZEN_AFTER).max(facts.resubscribe_pause * 4),
+            resubscribe_after,
             renew_after,
             renew_jitter: renew_after / 40,
             commands_per_second: facts.commands_per_second,
@@ -182,6 +203,7 @@ fn with_path(url: &str, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::codec::Codec;
     use super::super::sites::{Binance, Bybit, Coinbase, Kraken, Okx};
     use super::*;
 
@@ -230,6 +252,42 @@ mod tests {
             urls::<Okx>(),
         ];
         assert_eq!(found, expected.map(|pair| pair.map(str::to_owned)));
+    }
+
+    #[test]
+    fn a_pair_is_not_silent_before_the_venue_says_an_unchanged_price_again() {
+        let facts = crate::bybit::Bybit::new().facts();
+        for (silence_ms, expected) in [(1_000, 4_000), (3_000, 4_000), (6_000, 6_000)] {
+            let config = Config::<Bybit> {
+                silence_ms,
+                ..Config::default()
+            };
+            let expected = Duration::from_millis(expected);
+            let (waits, connection) = (config.waits(&facts), config.connection(&facts));
+            assert_eq!(waits.silence, expected);
+            assert_eq!(connection.stream_silence, expected);
+            // The repetition has had its time before REST is asked.
+            assert!(waits.confirm > Duration::from_secs(3) || waits.confirm >= expected / 2);
+            assert!(waits.confirm < expected);
+        }
+        let facts = crate::okx::Okx::new().facts();
+        let waits = Config::<Okx>::default().waits(&facts);
+        let (silence, confirm) = (Duration::from_secs(3), Duration::from_millis(1_500));
+        assert_eq!((waits.silence, waits.confirm), (silence, confirm));
+    }
+
+    #[test]
+    fn a_frozen_connection_has_longer_than_a_dead_one_and_all_within_the_venues_limits() {
+        let venues = [
+            Config::<Kraken>::default().connection(&crate::kraken::Kraken::new().facts()),
+            Config::<Okx>::default().connection(&crate::okx::Okx::new().facts()),
+        ];
+        let seconds = venues.map(|settings| {
+            let (dead, frozen) = (settings.connection_silence, settings.data_silence);
+            (dead.as_secs(), frozen.as_secs())
+        });
+        // OKX takes 480 commands an hour: two per 32 s are 225.
+        assert_eq!(seconds, [(9, 30), (9, 64)]);
     }
 
     #[test]

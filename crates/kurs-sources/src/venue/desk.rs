@@ -27,14 +27,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a venue that repeats unchanged prices may be late by.
-const REPEAT_GRACE: Duration = Duration::from_secs(1);
-
 /// Waits and choices of the desk.
 #[derive(Debug, Clone)]
 pub struct Waits {
     /// Silence that makes a pair stale.
     pub silence: Duration,
+    /// Silence from which on a pair is confirmed by REST.
+    pub confirm: Duration,
     /// How long a price may be used.
     pub max_age: Duration,
     /// Silence of REST that makes the source down while no socket speaks.
@@ -108,11 +107,7 @@ impl Desk {
     #[must_use]
     pub fn new(parts: DeskParts) -> Self {
         let facts = parts.codec.facts();
-        let mut waits = parts.waits;
-        if !facts.quiet_when_unchanged {
-            // The venue repeats what does not change, and may do so just at the limit.
-            waits.silence += REPEAT_GRACE;
-        }
+        let waits = parts.waits;
         let mut channels = parts.codec.channels();
         channels.retain(|(channel, _)| match channel {
             Channel::Trades => waits.trades,

@@ -69,10 +69,15 @@ impl Poller {
 
     async fn poll(&self, mut symbols: Vec<String>) -> Result<(), RestError> {
         symbols.truncate(SYMBOLS_MAX);
+        let mut answered = Ok(());
         for request in self.codec.ask_tops(&symbols) {
-            self.ask(&request).await?;
+            match self.ask(&request).await {
+                // The others are asked for none the less: it comes first again the next time.
+                Err(RestError::BadSymbol) => answered = Err(RestError::BadSymbol),
+                other => other?,
+            }
         }
-        Ok(())
+        answered
     }
 
     async fn ask(&self, request: &Request) -> Result<(), RestError> {

@@ -110,6 +110,7 @@ impl Rest {
         self.check_gate()?;
         self.wait_for_place(request.weight).await?;
         let fetch = Fetch {
+            shown: None,
             url: format!("{}{}", self.base, request.path),
             headers: Vec::new(),
             validators: None,

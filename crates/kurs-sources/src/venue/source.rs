@@ -81,7 +81,7 @@ impl Venue {
         Self {
             id,
             priority: config.priority,
-            waits: config.waits(),
+            waits: config.waits(&facts),
             poll: Duration::from_millis(config.poll_ms),
             stream_url: config.stream_url(),
             connection: config.connection(&facts),

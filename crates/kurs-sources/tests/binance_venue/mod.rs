@@ -45,6 +45,8 @@ pub(crate) struct RestSide {
 /// A frame for one connection, or the order to cut it.
 pub(crate) enum Order {
     Say(String),
+    /// Read no more, so that pings are not answered.
+    Hang,
     Cut,
 }
 
@@ -205,6 +207,7 @@ async fn serve_sockets(listener: TcpListener, peers: mpsc::UnboundedSender<Peer>
                 return;
             };
             let _ = peers.send(Peer { orders, received });
+            let mut hangs = false;
             loop {
                 tokio::select! {
                     order = to_do.recv() => match order {
@@ -213,9 +216,10 @@ async fn serve_sockets(listener: TcpListener, peers: mpsc::UnboundedSender<Peer>
                                 return;
                             }
                         }
+                        Some(Order::Hang) => hangs = true,
                         Some(Order::Cut) | None => return,
                     },
-                    message = socket.next() => match message {
+                    message = socket.next(), if !hangs => match message {
                         Some(Ok(Message::Text(text))) => {
                             let _ = tell.send(text.as_str().to_owned());
                         }

@@ -5,7 +5,7 @@ use super::history::{read_id, stored_id};
 use super::names::Names;
 use crate::StoredRate;
 use kurs_core::{Epoch, Pair, TrackedSymbol, Wall};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// Keeps the rate with the greatest id of each pair.
 pub(super) fn save_current(
@@ -51,6 +51,36 @@ pub(super) fn load_current(connection: &Connection) -> Result<Vec<StoredRate>, F
         });
     }
     Ok(rates)
+}
+
+/// Removes the current rates of these pairs.
+pub(super) fn drop_current(connection: &Connection, pairs: &[Pair]) -> Result<(), Fault> {
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM current_rates WHERE pair = (SELECT id FROM pairs WHERE name = ?1)",
+    )?;
+    for pair in pairs {
+        delete.execute([pair.to_string()])?;
+    }
+    Ok(())
+}
+
+/// The terms under which the current rates were made.
+pub(super) fn terms(connection: &Connection) -> Result<Option<String>, Fault> {
+    Ok(connection
+        .prepare_cached("SELECT value FROM meta WHERE name = 'terms'")?
+        .query_row([], |row| row.get(0))
+        .optional()?)
+}
+
+/// Replaces the terms.
+pub(super) fn save_terms(connection: &Connection, terms: &str) -> Result<(), Fault> {
+    connection
+        .prepare_cached(
+            "INSERT INTO meta (name, value) VALUES ('terms', ?1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
+        .execute([terms])?;
+    Ok(())
 }
 
 /// The epoch of a new Writer of a shard.

@@ -75,7 +75,7 @@ pub struct SourceReading {
     pub lag_ms: Option<i64>,
     /// Order books in step at present.
     pub books_synced: u64,
-    /// Messages of order books found missing.
+    /// Times an order book was lost: a message missing, a crossed book, an unusable message.
     pub book_gaps: u64,
     /// Order books whose checksum was not the venue's.
     pub book_checksum_failures: u64,
@@ -140,7 +140,7 @@ impl SourceFamilies {
         );
         registry.register(
             "source_book_gaps",
-            "Order book messages of a source found missing by their ids",
+            "Times an order book of a source was lost: a message missing by its ids, a crossed book, a message that cannot be used",
             families.book_gaps.clone(),
         );
         registry.register(

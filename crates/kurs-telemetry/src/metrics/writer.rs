@@ -40,6 +40,8 @@ pub struct WriterMetrics {
     pub history_waiting: Gauge,
     /// History rows given up because the queue was full.
     pub history_dropped: Counter,
+    /// 1 when what the sources receive is to be recorded and is not; 0 otherwise.
+    pub capture_failed: Gauge,
     /// Epoch of this Writer; 0 before it has one.
     pub lease_epoch: Gauge,
     failovers: Family<FailoverLabels, Counter>,
@@ -58,6 +60,7 @@ impl WriterMetrics {
             history_rows: Counter::default(),
             history_waiting: Gauge::default(),
             history_dropped: Counter::default(),
+            capture_failed: Gauge::default(),
             lease_epoch: Gauge::default(),
             failovers: Family::default(),
             store_requests: Family::default(),
@@ -102,6 +105,11 @@ impl WriterMetrics {
             "history_dropped",
             "History rows given up because the queue was full",
             metrics.history_dropped.clone(),
+        );
+        registry.register(
+            "capture_failed",
+            "1 when what the sources receive is to be recorded and is not",
+            metrics.capture_failed.clone(),
         );
         registry.register(
             "lease_epoch",

@@ -7,19 +7,21 @@
 //! | [`timeline`] | the time of each line, and the grid between lines |
 //! | [`foreign`] | captures of other recorders |
 //! | [`player`] | lines of one source become inputs of its machine |
+//! | `publishing` | from effects to numbered updates |
 //! | [`tally`] | what was met |
 
 pub mod foreign;
 pub mod player;
+mod publishing;
 pub mod tally;
 pub mod timeline;
 
 use super::line::{Direction, Line};
 use super::words::Words;
-use crate::outcome::{Numbering, Outcome};
+use crate::outcome::Numbering;
 use crate::status;
 use kurs_bus::{Body, Update};
-use kurs_core::{Epoch, Mono, Now, Pair, SourceEvent, SourceId, TrackedSymbol};
+use kurs_core::{Epoch, Mono, Now, Pair, SourceEvent, SourceId};
 use kurs_pricing::{Effect, Engine, EngineConfig, SourceInfo};
 use kurs_sources::{EventSink, Machine};
 use parking_lot::Mutex;
@@ -352,69 +354,6 @@ impl Replay {
             self.engine.advance(now, &mut self.effects);
             self.carry_out(now, audience);
         }
-    }
-
-    /// The name under which a source is published.
-    fn name(&self, source: SourceId) -> SourceId {
-        if self.published.is_empty() {
-            return source;
-        }
-        self.published.get(&source).copied().unwrap_or(source)
-    }
-
-    /// Tells what is followed when that has changed.
-    fn tell_tracked(&mut self, now: Now, audience: &mut dyn Audience) {
-        let is_news = self.players.iter_mut().any(Player::has_news);
-        if !is_news {
-            return;
-        }
-        let mut pairs: Vec<Pair> = self
-            .players
-            .iter()
-            .flat_map(|player| player.followed().iter().copied())
-            .collect();
-        pairs.sort_unstable();
-        pairs.dedup();
-        if pairs == self.tracked {
-            return;
-        }
-        let symbols: Arc<[TrackedSymbol]> = pairs
-            .iter()
-            .map(|pair| TrackedSymbol {
-                symbol: format!("{}{}", pair.base, pair.quote).into(),
-                pair: *pair,
-                added_at: now.wall,
-            })
-            .collect();
-        self.tracked = pairs;
-        self.publish(now, Body::Tracked(symbols), audience);
-    }
-
-    fn carry_out(&mut self, now: Now, audience: &mut dyn Audience) {
-        let mut effects = std::mem::take(&mut self.effects);
-        for effect in effects.drain(..) {
-            if let Outcome::Update(update) = self.numbering.outcome(effect, now) {
-                self.hand_out(now, update, audience);
-            }
-        }
-        self.effects = effects;
-    }
-
-    fn publish(&mut self, now: Now, body: Body, audience: &mut dyn Audience) {
-        let update = self.numbering.update(body);
-        self.hand_out(now, update, audience);
-    }
-
-    fn hand_out(&mut self, now: Now, update: Update, audience: &mut dyn Audience) {
-        self.json.clear();
-        // Writing to memory cannot fail, and every update has a JSON form: it travels as one.
-        let _ = serde_json::to_writer(&mut self.json, &update);
-        self.json.push(b'\n');
-        self.hash.update(&self.json);
-        if matches!(update.body, Body::Rate(_)) {
-            self.tally.rates += 1;
-        }
-        audience.update(now, update);
     }
 }
 

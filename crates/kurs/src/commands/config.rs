@@ -4,8 +4,9 @@ use super::settings::SettingsArgs;
 use crate::config::schema::Schema;
 use crate::config::{Config, example, print};
 use crate::exit::{Exit, Failure};
-use crate::output::{Form, Output};
+use crate::output::{Form, Output, complain};
 use clap::{Args, Subcommand};
+use kurs_core::{Clock, SystemClock};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +25,8 @@ pub struct ConfigCommandArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Say everything that is wrong; exit code 2 when something is
+    /// Say everything that is wrong; exit code 2 when something is. What is allowed but hardly
+    /// meant is a warning
     Check(SettingsArgs),
     /// Print what is in force with the origin of each value; secrets are not shown
     Print(SettingsArgs),
@@ -39,6 +41,11 @@ pub(super) fn run(arguments: ConfigCommandArgs, output: Output) -> Result<Exit, 
     match arguments.what {
         What::Check(settings) => {
             let loaded = settings.inputs(None)?.load()?;
+            let now = Clock::now(&SystemClock::new()).wall;
+            for warning in loaded.config.warnings(now) {
+                // Not by `say`: whoever wants no messages wants this one.
+                complain(&format!("warning: {warning}"));
+            }
             let from = match loaded.file {
                 Some(file) => format!("{} and what overrides it", file.display()),
                 None => "defaults and what overrides them; no kurs.toml here".to_owned(),

@@ -1,17 +1,17 @@
 //! `kurs doctor`: checks everything kurs needs, and explains what is wrong and how to mend it.
 
+mod sources;
+
 use super::settings::SettingsArgs;
+use crate::config::Config;
 use crate::config::redact::redact_url;
-use crate::config::{Config, Loaded};
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output};
 use clap::Args;
 use kurs_core::Wall;
 use kurs_store::config::StoreUrl;
 use serde::Serialize;
-use serde_json::Value;
 use std::path::Path;
-use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,14 +20,8 @@ Examples:
   kurs doctor --json
 ";
 
-/// How long one source may take to answer.
-const PATIENCE: Duration = Duration::from_secs(8);
-/// Clocks that differ by more than this make schedules and ages look wrong.
-const SKEW_SECONDS_MAX: u64 = 30;
 /// A clock before this moment (2025-01-01) was never set.
 const CLOCK_UNSET_BEFORE: Wall = Wall::from_unix_seconds(1_735_689_600);
-/// Where CoinGecko is asked when no URL is set.
-const COINGECKO: &str = "https://api.coingecko.com/api/v3/ping";
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
@@ -93,7 +87,7 @@ pub(super) async fn run(arguments: DoctorArgs, output: Output) -> Result<Exit, F
     findings.push(store(&loaded.config).await);
     findings.push(address(&loaded.config).await);
     if !arguments.offline {
-        findings.extend(sources(&loaded).await);
+        findings.extend(sources::ask_all(&loaded).await);
     }
     show(&findings, output)?;
     let problems = findings
@@ -265,117 +259,4 @@ async fn address(config: &Config) -> Finding {
             "set http.addr",
         ),
     }
-}
-
-/// Every URL of every source that is switched on, all asked at once.
-async fn sources(loaded: &Loaded) -> Vec<Finding> {
-    let tree = loaded.tree.to_json();
-    let mut targets: Vec<(String, String)> = Vec::new();
-    for (name, settings) in tree
-        .get("sources")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        if settings.get("enabled") == Some(&Value::Bool(false)) {
-            continue;
-        }
-        if name == "openexchangerates" && settings.get("key").is_none_or(Value::is_null) {
-            continue;
-        }
-        for key in ["ws_url", "rest_url"] {
-            let url = match settings.get(key) {
-                Some(Value::String(url)) => url.clone(),
-                Some(Value::Null) if name == "coingecko" => COINGECKO.to_owned(),
-                _ => continue,
-            };
-            targets.push((format!("sources.{name}.{key}"), url));
-        }
-    }
-    let http = reqwest::Client::builder()
-        .timeout(PATIENCE)
-        .user_agent(concat!("kurs/", env!("CARGO_PKG_VERSION")))
-        .build();
-    let Ok(http) = http else {
-        return vec![finding(
-            "sources",
-            Verdict::Problem,
-            "TLS cannot be set up",
-            "",
-        )];
-    };
-    let mut asked = tokio::task::JoinSet::new();
-    for (at, (key, url)) in targets.into_iter().enumerate() {
-        let http = http.clone();
-        asked.spawn(async move { (at, ask(&http, &key, &url).await) });
-    }
-    let mut found: Vec<(usize, Finding)> = asked.join_all().await;
-    found.sort_by_key(|(at, _)| *at);
-    found.into_iter().map(|(_, finding)| finding).collect()
-}
-
-async fn ask(http: &reqwest::Client, key: &str, url: &str) -> Finding {
-    let shown = redact_url(url);
-    // A WebSocket server answers plain HTTP too, if only with a refusal: it is there.
-    let plain = match url.split_once("://") {
-        Some(("ws", rest)) => format!("http://{rest}"),
-        Some(("wss", rest)) => format!("https://{rest}"),
-        _ => url.to_owned(),
-    };
-    let response = match http.get(&plain).send().await {
-        Ok(response) => response,
-        Err(error) => {
-            let why = if error.is_timeout() {
-                "no answer in time".to_owned()
-            } else {
-                cause(&error)
-            };
-            let fix = "check network, DNS, firewall and proxy (HTTPS_PROXY), or set another URL; \
-                       kurs runs without it and keeps trying";
-            return finding(key, Verdict::Problem, format!("{shown}: {why}"), fix);
-        }
-    };
-    let status = response.status().as_u16();
-    match status {
-        403 | 451 => finding(
-            key,
-            Verdict::Problem,
-            format!("{shown} refuses this machine (HTTP {status})"),
-            "the venue does not serve this place; set another host",
-        ),
-        418 | 429 => finding(
-            key,
-            Verdict::Warning,
-            format!("{shown} limits this machine (HTTP {status})"),
-            "wait; poll less often, or use a key",
-        ),
-        _ => match skew_seconds(&response) {
-            Some(skew) if skew > SKEW_SECONDS_MAX => finding(
-                key,
-                Verdict::Warning,
-                format!("{shown} answers, but its clock differs by {skew} s"),
-                "set the machine's clock (NTP)",
-            ),
-            _ => finding(key, Verdict::Ok, format!("{shown} answers"), ""),
-        },
-    }
-}
-
-/// How far this clock is from the server's.
-fn skew_seconds(response: &reqwest::Response) -> Option<u64> {
-    let date = response.headers().get("date")?.to_str().ok()?;
-    let theirs = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(date)
-        .ok()?;
-    let theirs = Wall::from_unix_seconds(theirs.as_second());
-    let ours = kurs_core::Clock::now(&kurs_core::SystemClock::new()).wall;
-    Some(ours.since(theirs).max(theirs.since(ours)).as_secs())
-}
-
-fn cause(error: &reqwest::Error) -> String {
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
 }

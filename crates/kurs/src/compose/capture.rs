@@ -1,12 +1,14 @@
 //! Puts recorders and replays together.
 
-use super::{BuiltSource, engine};
+use super::{Built, BuiltSource, engine};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use kurs_core::{Clock, ManualClock, Now, Pair, SourceId, Wall};
 use kurs_pricing::SourceInfo;
 use kurs_sources::config::SourcesConfig;
 use kurs_sources::{EventSink, registry};
+use kurs_telemetry::metrics::WriterMetrics;
+use kurs_telemetry::{Health, Status};
 use kurs_writer::capture::replay::{Collector, Parts};
 use kurs_writer::capture::{Capture, Head, Replay};
 use serde_json::{Value, json};
@@ -28,6 +30,9 @@ pub(crate) fn head(config: &Config, sources: &[BuiltSource], simulated: bool) ->
     }
 }
 
+/// Name of the check that tells whether what is received is recorded.
+const CHECK: &str = "capture";
+
 /// The recorder of a serving Writer, if it is to record. One that cannot be started is told;
 /// rates matter more than their recording.
 pub(super) fn recorder(
@@ -35,6 +40,7 @@ pub(super) fn recorder(
     sources: &[BuiltSource],
     simulated: bool,
     clock: &Arc<dyn Clock>,
+    (health, metrics): (&Health, &WriterMetrics),
 ) -> Option<Arc<Capture>> {
     if !config.capture.enabled || sources.is_empty() {
         return None;
@@ -44,12 +50,37 @@ pub(super) fn recorder(
         Ok(capture) => {
             let file = capture.written().path;
             tracing::info!(file, "records what the sources receive");
+            health.set(CHECK, Status::Ok, "");
             Some(Arc::new(capture))
         }
         Err(error) => {
             tracing::error!(%error, "nothing is recorded; everything else goes on");
+            is_not_recorded(health, metrics, &error.to_string());
             None
         }
+    }
+}
+
+fn is_not_recorded(health: &Health, metrics: &WriterMetrics, why: &str) {
+    health.set(
+        CHECK,
+        Status::Degraded,
+        &format!("nothing is recorded: {why}"),
+    );
+    metrics.capture_failed.set(1);
+}
+
+/// Tells the probes when a recorder fails; until it ends in order. It has logged why by itself.
+pub(super) async fn watch(built: Arc<Built>, capture: Arc<Capture>) {
+    let mut failure = capture.failure();
+    let ended = match failure.wait_for(Option::is_some).await {
+        Ok(error) => error.as_ref().map(ToString::to_string),
+        // Its thread is gone without a word: it was ended, or it panicked.
+        Err(_) if built.health.is_draining() => None,
+        Err(_) => Some("its thread ended".to_owned()),
+    };
+    if let Some(why) = ended {
+        is_not_recorded(&built.health, &built.metrics.writer, &why);
     }
 }
 

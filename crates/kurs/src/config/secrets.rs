@@ -8,6 +8,7 @@ use super::schema::Schema;
 use super::tree::{Content, Node, show_path};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// A longer file is no secret.
@@ -41,22 +42,39 @@ impl Files {
 
 fn read_short(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let length = std::fs::metadata(path)
-        .map_err(|error| format!("the file {shown} cannot be read: {error}"))?
-        .len();
-    if length > SECRET_BYTES_MAX {
+    let unreadable = |error: std::io::Error| format!("the file {shown} cannot be read: {error}");
+    let kind = std::fs::metadata(path).map_err(unreadable)?.file_type();
+    if !kind.is_file() && !is_pipe(kind) {
+        return Err(format!("{shown} is neither a file nor a pipe"));
+    }
+    // What a file says of its length may be wrong by the time it is read, and a pipe says nothing.
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text))
+        .map_err(unreadable)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > SECRET_BYTES_MAX {
         return Err(format!(
             "the file {shown} is longer than {SECRET_BYTES_MAX} bytes"
         ));
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
         return Err(format!("the file {shown} is empty"));
     }
     Ok(text.to_owned())
+}
+
+/// True for what `<(command)` of a shell and `mkfifo` make.
+#[cfg(unix)]
+fn is_pipe(kind: std::fs::FileType) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    kind.is_fifo()
+}
+
+#[cfg(not(unix))]
+const fn is_pipe(_: std::fs::FileType) -> bool {
+    false
 }
 
 /// Replaces `x_file = NAME` by `x` with the content of the file, and `x = "file:NAME"` likewise
@@ -149,4 +167,35 @@ pub(super) fn credentials_layer(
         }
     }
     layer
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn what_never_ends_is_refused_and_a_pipe_is_read() {
+        let refused = read_short(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(refused, "/dev/zero is neither a file nor a pipe");
+        assert!(read_short(Path::new("/")).is_err());
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"from a shell\n").unwrap();
+        drop(writer);
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        assert_eq!(read_short(Path::new(&path)).unwrap(), "from a shell");
+    }
+
+    #[test]
+    fn a_pipe_is_read_no_further_than_a_secret_is_long() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        // It ends when nobody reads any more.
+        let writing = std::thread::spawn(move || while writer.write_all(b"xxxxxxxx").is_ok() {});
+        let refused = read_short(Path::new(&path)).unwrap_err();
+        assert!(refused.contains("longer than"), "{refused}");
+        drop(reader);
+        writing.join().unwrap();
+    }
 }

@@ -126,6 +126,11 @@ impl Kurs {
         }
     }
 
+    /// The whole URL of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
         let method = method.parse().unwrap();
         let mut request = self.client.request(method, format!("{}{path}", self.base));

@@ -175,6 +175,33 @@ fn only_named_sources_take_part_and_those_that_never_spoke_are_told() {
 }
 
 #[test]
+fn a_named_source_that_never_spoke_is_told_with_its_mark_and_its_true_state() {
+    let policy = r#"{"kind": "median", "sources": ["binance", "kraken", "okx", "huobi"]}"#;
+    let mut desk = Desk::with(&[], &[("BTC-USDT", policy)]);
+    let mut config = desk.engine.config.clone();
+    for info in &mut config.sources {
+        info.id = info.id.simulated();
+    }
+    desk.engine = Engine::new(config);
+    desk.state("sim:okx", SourceState::Down, "refused");
+    desk.near("sim:binance", "BTC-USDT", "100")
+        .near("sim:kraken", "BTC-USDT", "100.02");
+    desk.check("BTC-USDT", "100.01 sim:median fresh");
+    let skipped = &desk.last("BTC-USDT").unwrap().choice.skipped;
+    let told: Vec<String> = skipped
+        .iter()
+        .map(|one| format!("{} {}: {}", one.source, one.state.as_str(), one.why))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "sim:okx down: refused",
+            "sim:huobi down: it is not switched on"
+        ]
+    );
+}
+
+#[test]
 fn a_median_takes_every_sources_best_way_and_leaves_indicative_numbers_out() {
     let mut desk = Desk::with(&[], &[("BTC-USD", MEDIAN)]);
     desk.stream("kraken", "USDT-USD", "0.9995", "1.0005");

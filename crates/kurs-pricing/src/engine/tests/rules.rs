@@ -274,3 +274,106 @@ fn a_fixed_rate_is_confirmed_every_minute() {
     let rate = desk.last("USD-RUB").unwrap();
     assert_eq!((rate.bid, rate.valid_for), (None, DAY));
 }
+
+/// The five exchanges and the others, all simulated, and one policy.
+fn simulated(market: &str, policy: &str) -> Desk {
+    let mut desk = Desk::with(&[], &[(market, policy)]);
+    let mut config = desk.engine.config.clone();
+    for info in &mut config.sources {
+        info.id = info.id.simulated();
+    }
+    desk.engine = Engine::new(config);
+    desk
+}
+
+fn passed_over(desk: &Desk, market: &str) -> Vec<String> {
+    let skipped = &desk.last(market).unwrap().choice.skipped;
+    let told = skipped
+        .iter()
+        .map(|one| format!("{} {}: {}", one.source, one.state.as_str(), one.why));
+    told.collect()
+}
+
+#[test]
+fn what_a_rule_lacks_has_the_name_and_the_state_that_it_has_everywhere() {
+    let rule = r#""median(binance, coinbase, kraken, bybit, okx)(BTC-USDT)""#;
+    let mut desk = simulated("BTC-USDT", rule);
+    for name in ["sim:binance", "sim:kraken", "sim:bybit"] {
+        desk.near(name, "BTC-USDT", "60000");
+    }
+    desk.near("sim:coinbase", "BTC-USDT", "70000");
+    desk.state("sim:bybit", SourceState::Down, "cut");
+    desk.check("BTC-USDT", "60000 sim:rule fresh");
+    assert_eq!(
+        passed_over(&desk, "BTC-USDT"),
+        [
+            "sim:coinbase live: out of line with the median of 3",
+            "sim:bybit down: cut",
+            "sim:okx syncing: it has given no price yet",
+        ]
+    );
+    let evidence = desk.evidence("BTC-USDT");
+    assert!(
+        evidence
+            .evaluated
+            .as_deref()
+            .unwrap()
+            .contains("bybit[none: sim:bybit down: cut]"),
+        "{evidence:?}"
+    );
+    let told: Vec<String> = evidence
+        .constituents
+        .iter()
+        .map(|one| format!("{} {}", one.source, one.why))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "sim:binance ",
+            "sim:coinbase out of line with the median of 3",
+            "sim:kraken ",
+            "sim:bybit down: cut",
+            "sim:okx syncing: it has given no price yet",
+        ]
+    );
+}
+
+#[test]
+fn a_price_too_old_for_a_rule_is_stale_and_a_source_that_does_not_run_is_down() {
+    let rule = r#""first(huobi, kraken, okx)(BTC-USDT)""#;
+    let mut desk = simulated("BTC-USDT", rule);
+    desk.near("sim:kraken", "BTC-USDT", "60000")
+        .wait(Duration::from_secs(3))
+        .near("sim:okx", "BTC-USDT", "60001")
+        .wait(Duration::from_secs(3));
+    desk.check("BTC-USDT", "60001 sim:rule fresh");
+    assert_eq!(
+        passed_over(&desk, "BTC-USDT"),
+        [
+            "sim:huobi down: it is not switched on",
+            "sim:kraken stale: its last price is too old",
+        ]
+    );
+}
+
+#[test]
+fn a_pair_that_a_rule_lacks_is_told_by_who_serves_it() {
+    let rule = r#""first(BTC-USD * USD-RUB, fixed(7000000))""#;
+    let mut desk = simulated("BTC-RUB", rule);
+    desk.near("sim:kraken", "BTC-USD", "60000");
+    desk.wait(Duration::from_secs(1));
+    assert_eq!(
+        passed_over(&desk, "BTC-RUB"),
+        ["sim:priority syncing: USD-RUB has no rate yet"]
+    );
+    desk.table("sim:cbr", DAY, &[("USD-RUB", "100")]);
+    desk.check("BTC-RUB", "6000000 sim:rule fresh");
+    desk.state("sim:kraken", SourceState::Down, "cut")
+        .wait(Duration::from_secs(6));
+    // A number of our own is not simulated.
+    desk.check("BTC-RUB", "7000000 rule fresh");
+    assert_eq!(
+        passed_over(&desk, "BTC-RUB"),
+        ["sim:kraken down: BTC-USD is stale"]
+    );
+}

@@ -1,35 +1,22 @@
 use super::*;
+use crate::bybit::Bybit;
+use crate::spoken::{self, Names};
 use kurs_book::Ids;
 use kurs_core::Price;
 use rust_decimal::Decimal;
 
-struct Two;
-
-impl Symbols for Two {
-    fn find(&self, name: &str) -> Option<u32> {
-        ["BTCUSDT", "ETHUSDT"]
-            .iter()
-            .position(|known| *known == name)
-            .and_then(|index| u32::try_from(index).ok())
-    }
-}
+const TWO: Names = Names(&["BTCUSDT", "ETHUSDT"]);
 
 fn heap(text: &str) -> Heap {
-    let mut heap = Heap::default();
-    read(text, &Two, &mut heap);
-    assert!(!heap.said.is_empty(), "{text}");
-    heap
+    spoken::heap(&Bybit::new(), &TWO, text)
 }
 
 fn said(text: &str) -> Said {
-    let mut heap = heap(text);
-    assert_eq!(heap.said.len(), 1, "{text}");
-    heap.said.pop().unwrap()
+    spoken::said(&Bybit::new(), &TWO, text)
 }
 
 fn levels(heap: &Heap) -> Vec<String> {
-    let level = |change: &Change| format!("{:?} {} {}", change.side, change.price, change.size);
-    heap.changes.iter().map(level).collect()
+    spoken::levels(&heap.changes)
 }
 
 const DELTA: &str = r#"{"topic":"orderbook.50.BTCUSDT","ts":1731035685345,"type":"delta","data":{"s":"BTCUSDT","b":[["75837.13","0"]],"a":[["75848.89","0.0881490"]],"u":2876701,"seq":47474967823},"cts":1731035685342}"#;
@@ -130,11 +117,11 @@ fn the_newest_trade_of_a_frame_dates_it_unless_it_is_a_block_trade() {
 fn answers_are_told_by_their_number() {
     let accepted =
         r#"{"success":true,"ret_msg":"subscribe","conn_id":"x","req_id":"7","op":"subscribe"}"#;
-    assert_eq!(said(accepted), Said::Accepted { command: 7 });
+    assert_eq!(said(accepted), Said::Accepted { command: Some(7) });
     let unnumbered = r#"{"success":true,"ret_msg":"subscribe","conn_id":"x","op":"subscribe"}"#;
     assert_eq!(said(unnumbered), Said::Other);
     let again = r#"{"success":false,"ret_msg":"error:already subscribed,topic:orderbook.50.BTCUSDT","req_id":"8","op":"subscribe"}"#;
-    assert_eq!(said(again), Said::Accepted { command: 8 });
+    assert_eq!(said(again), Said::Accepted { command: Some(8) });
     let leaving = r#"{"success":false,"ret_msg":"error:handler not found,topic:orderbook.50.BTCUSDT","req_id":"8","op":"unsubscribe"}"#;
     assert_eq!(said(leaving), Said::Other);
 }
@@ -151,7 +138,10 @@ fn a_refusal_that_names_a_topic_refuses_it_and_leaves_the_rest_to_be_asked_for_a
                 channel: Channel::Book,
                 why: why.clone(),
             },
-            Said::Refused { command: 3, why },
+            Said::Refused {
+                command: Some(3),
+                why
+            },
         ]
     );
     let unnamed =
@@ -159,19 +149,27 @@ fn a_refusal_that_names_a_topic_refuses_it_and_leaves_the_rest_to_be_asked_for_a
     assert_eq!(
         said(unnamed),
         Said::Refused {
-            command: 4,
+            command: Some(4),
             why: "error:args size >10".to_owned(),
         }
     );
 }
 
 #[test]
-fn both_forms_of_a_pong_and_what_is_not_followed_are_of_no_interest() {
+fn both_forms_of_a_pong_are_signs_of_life_of_the_connection() {
     for text in [
         r#"{"success":true,"ret_msg":"pong","conn_id":"x","req_id":"","op":"ping"}"#,
         r#"{"success":true,"ret_msg":"pong","conn_id":"x","req_id":"5","op":"ping"}"#,
         r#"{"op":"pong","args":["1753340040127"],"conn_id":"x"}"#,
         r#"{"req_id":"5","op":"pong","args":["1"],"conn_id":"x","success":true}"#,
+    ] {
+        assert_eq!(said(text), Said::Heartbeat, "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_followed_is_of_no_interest() {
+    for text in [
         r#"{"topic":"orderbook.50.XYZUSDT","ts":1,"type":"delta","data":{"b":"?","u":-1}}"#,
         r#"{"data":{"b":"?","u":-1},"topic":"orderbook.200.BTCUSDT","ts":1,"type":"delta"}"#,
         r#"{"topic":"tickers.BTCUSDT","type":"delta","data":{"symbol":"BTCUSDT","bid1Price":"1"},"cs":1,"ts":1}"#,
@@ -250,8 +248,8 @@ fn times_that_cannot_be_are_none() {
 #[test]
 fn a_heap_that_holds_something_already_is_added_to() {
     let mut heap = heap(DELTA);
-    read(DELTA, &Two, &mut heap);
-    read(&DELTA.replace("0.0881490", "-1"), &Two, &mut heap);
+    read(DELTA, &TWO, &mut heap);
+    read(&DELTA.replace("0.0881490", "-1"), &TWO, &mut heap);
     assert_eq!(heap.said.len(), 3);
     assert!(matches!(&heap.said[1], Said::Book { changes, .. } if *changes == (2..4)));
     assert_eq!(heap.changes.len(), 4);

@@ -1,35 +1,22 @@
 use super::*;
+use crate::coinbase::Coinbase;
+use crate::spoken::{self, Names};
 use kurs_book::{Ids, Kind};
 use kurs_core::{Price, Wall};
 use rust_decimal::Decimal;
 
-struct Two;
-
-impl Symbols for Two {
-    fn find(&self, name: &str) -> Option<u32> {
-        ["BTC-USD", "ETH-USD"]
-            .iter()
-            .position(|known| *known == name)
-            .and_then(|index| u32::try_from(index).ok())
-    }
-}
+const TWO: Names = Names(&["BTC-USD", "ETH-USD"]);
 
 fn heap(text: &str) -> Heap {
-    let mut heap = Heap::default();
-    read(text, &Two, &mut heap);
-    assert!(!heap.said.is_empty(), "{text}");
-    heap
+    spoken::heap(&Coinbase::new(), &TWO, text)
 }
 
 fn said(text: &str) -> Said {
-    let mut heap = heap(text);
-    assert_eq!(heap.said.len(), 1, "{text}");
-    heap.said.pop().unwrap()
+    spoken::said(&Coinbase::new(), &TWO, text)
 }
 
 fn levels(heap: &Heap) -> Vec<String> {
-    let level = |change: &Change| format!("{:?} {} {}", change.side, change.price, change.size);
-    heap.changes.iter().map(level).collect()
+    spoken::levels(&heap.changes)
 }
 
 fn wall(text: &str) -> Wall {
@@ -158,19 +145,32 @@ fn a_refusal_that_names_a_product_refuses_its_streams() {
     let refused: Vec<_> = heap(text)
         .said
         .into_iter()
-        .map(|said| match said {
+        .filter_map(|said| match said {
             Said::StreamRefused {
                 symbol,
                 channel,
                 why,
             } => {
+                assert_eq!(why, "unknown symbol: ETH-USD is not a valid product");
+                Some((symbol, channel))
+            }
+            // The others of the command are to be asked for again.
+            Said::Refused { command: None, why } => {
                 assert_eq!(why, "Failed to subscribe: ETH-USD is not a valid product");
-                (symbol, channel)
+                None
             }
             other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(refused, Channel::ALL.map(|channel| (1, channel)));
+    assert!(matches!(heap(text).said.last(), Some(Said::Refused { .. })));
+}
+
+#[test]
+fn the_list_of_what_is_subscribed_accepts_the_next_command() {
+    let text =
+        r#"{"type":"subscriptions","channels":[{"name":"level2","product_ids":["BTC-USD"]}]}"#;
+    assert_eq!(said(text), Said::Accepted { command: None });
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_refusal_that_names_nobody_is_told_with_the_venues_words() {
     ] {
         let text =
             format!(r#"{{"type":"error","message":"Failed to subscribe","reason":"{reason}"}}"#);
-        let Said::Refused { command: 0, why } = said(&text) else {
+        let Said::Refused { command: None, why } = said(&text) else {
             panic!("{text}")
         };
         assert!(why.ends_with(reason), "{why}");
@@ -193,7 +193,6 @@ fn a_refusal_that_names_nobody_is_told_with_the_venues_words() {
 #[test]
 fn answers_and_what_is_not_followed_are_of_no_interest() {
     for text in [
-        r#"{"type":"subscriptions","channels":[{"name":"level2","product_ids":["BTC-USD"]}]}"#,
         r#"{"type":"status","products":[{"id":"BTC-USD"}],"currencies":[]}"#,
         r#"{"type":"received","product_id":"BTC-USD","time":"x","price":5}"#,
         r#"{"type":"something_new","price":{},"changes":7}"#,
@@ -262,8 +261,8 @@ fn what_is_no_frame_is_unreadable() {
 #[test]
 fn a_heap_that_holds_something_already_is_added_to() {
     let mut heap = heap(UPDATE);
-    read(UPDATE, &Two, &mut heap);
-    read(&UPDATE.replace("0.10", "-1"), &Two, &mut heap);
+    read(UPDATE, &TWO, &mut heap);
+    read(&UPDATE.replace("0.10", "-1"), &TWO, &mut heap);
     assert_eq!(heap.said.len(), 3);
     assert!(matches!(&heap.said[1], Said::Book { changes, .. } if *changes == (2..4)));
     assert_eq!(heap.changes.len(), 4);

@@ -69,14 +69,16 @@ impl Slot {
         }
     }
 
-    /// A connection carries it.
-    pub(super) fn feed(&mut self, connection: u64) {
-        if !self.feeders.contains(&connection) {
-            if self.feeders.len() >= FEEDERS_MAX {
-                self.feeders.remove(0);
-            }
-            self.feeders.push(connection);
+    /// A connection carries it. True when it did not before.
+    pub(super) fn feed(&mut self, connection: u64) -> bool {
+        if self.feeders.contains(&connection) {
+            return false;
         }
+        if self.feeders.len() >= FEEDERS_MAX {
+            self.feeders.remove(0);
+        }
+        self.feeders.push(connection);
+        true
     }
 
     pub(super) const fn is_fed(&self) -> bool {
@@ -91,7 +93,7 @@ impl Slot {
     /// Takes a message of a connection.
     pub(super) fn take(&mut self, now: Now, message: Message<'_>, stats: &BookStats) -> Outcome {
         let mut outcome = Outcome::default();
-        self.feed(message.connection);
+        let is_first_word = self.feed(message.connection);
         if self.feeders.len() > 1 && self.book.is_synced() {
             match (message.kind, self.book.last_id()) {
                 (Kind::Diff, Some(last)) if is_ahead(message.ids, last) => {
@@ -100,8 +102,10 @@ impl Slot {
                     }
                     self.release(now, stats, &mut outcome);
                 }
-                // The first word of a further connection brings nothing new.
-                (Kind::Snapshot, Some(last)) if id_of(message.ids).is_some_and(|id| id <= last) => {
+                // The first word of a further connection, which is behind, brings nothing new.
+                // Said later, an older id means that the venue numbers anew.
+                (Kind::Snapshot, Some(last)) if is_first_word && is_behind(message.ids, last) => {
+                    self.book.overlap(message.ids);
                     return outcome;
                 }
                 _ => {}
@@ -303,12 +307,10 @@ fn is_ahead(ids: Ids, last: u64) -> bool {
     }
 }
 
-/// Id of the message itself.
-const fn id_of(ids: Ids) -> Option<u64> {
+/// True when a snapshot is of a book that was there before, and not of one that is counted anew.
+const fn is_behind(ids: Ids, last: u64) -> bool {
     match ids {
-        Ids::None => None,
-        Ids::Range { last, .. } => Some(last),
-        Ids::Chain { id, .. } => Some(id),
-        Ids::Counter(number) => Some(number),
+        Ids::None | Ids::Counter(1) => false,
+        Ids::Range { last: id, .. } | Ids::Chain { id, .. } | Ids::Counter(id) => id <= last,
     }
 }

@@ -222,3 +222,61 @@ fn a_message_that_cannot_be_used_loses_the_book() {
     assert!(outcome.changed && rig.best_size().is_none());
     assert_eq!((rig.gaps(), rig.renewals()), (1, vec![1]));
 }
+
+#[test]
+fn a_service_that_begins_anew_on_one_connection_is_followed_there_and_read_when_the_other_ends() {
+    let mut rig = Rig::new(Scheme::Counter, false);
+    rig.snapshot(1, Ids::Counter(500));
+    rig.snapshot(2, Ids::Counter(90));
+    rig.diff(1, Ids::Counter(501), 5);
+    // The service of the second connection begins anew; the first one's goes on.
+    rig.snapshot(2, Ids::Counter(1));
+    rig.diff(2, Ids::Counter(2), 7);
+    rig.diff(1, Ids::Counter(502), 6);
+    assert_eq!(rig.best_size(), Some(6.into()), "the lead is not disturbed");
+    assert!(rig.ended(1, 2).changed);
+    assert_eq!(rig.best_size(), Some(7.into()));
+    rig.snapshot(2, Ids::Counter(1));
+    rig.diff(2, Ids::Counter(2), 8);
+    assert_eq!((rig.best_size(), rig.gaps()), (Some(8.into()), 0));
+}
+
+#[test]
+fn a_count_that_begins_anew_resets_a_shared_book_whichever_connection_brings_it() {
+    for connection in [1, 2] {
+        let mut rig = Rig::new(Scheme::Counter, true);
+        rig.snapshot(1, Ids::Counter(500));
+        if connection == 1 {
+            rig.diff(2, Ids::Counter(501), 5);
+        }
+        assert!(rig.snapshot(connection, Ids::Counter(1)).changed);
+        rig.diff(connection, Ids::Counter(2), 7);
+        assert_eq!((rig.best_size(), rig.gaps()), (Some(7.into()), 0));
+    }
+}
+
+#[test]
+fn a_snapshot_with_an_older_id_begins_the_book_anew_unless_it_is_the_first_word_of_a_connection() {
+    let begin = |id| Ids::Chain { previous: None, id };
+    let two = || {
+        let mut rig = Rig::new(Scheme::Chain, true);
+        rig.snapshot(1, begin(1_000));
+        rig.diff(1, chain(1_000, 1_010), 2);
+        // Behind, and between what the first connection brought.
+        assert!(!rig.snapshot(2, begin(1_005)).changed);
+        assert_eq!(rig.best_size(), Some(2.into()), "the book does not go back");
+        rig
+    };
+    let mut rig = two();
+    assert!(!rig.diff(2, chain(1_005, 1_010), 2).changed);
+    rig.diff(2, chain(1_010, 1_020), 3);
+    assert_eq!((rig.best_size(), rig.gaps()), (Some(3.into()), 0));
+    // The venue numbers anew, with a snapshot on the connections it has.
+    let mut rig = two();
+    assert!(rig.snapshot(2, begin(7)).changed);
+    assert!(rig.diff(2, chain(7, 9), 4).changed);
+    rig.snapshot(1, begin(7));
+    rig.diff(1, chain(7, 9), 4);
+    rig.diff(1, chain(9, 12), 5);
+    assert_eq!((rig.best_size(), rig.gaps()), (Some(5.into()), 0));
+}

@@ -17,7 +17,7 @@ impl Desk {
         if self.halted.is_some() {
             return Vec::new();
         }
-        let confirm_after = self.waits.silence / 2;
+        let confirm_after = self.waits.confirm;
         let is_due = |row: &Row| match row.last_data() {
             Some(last) if self.socket_live => now.since(last) >= confirm_after,
             _ => now.since(row.since) >= FIRST_FRAME_GRACE,

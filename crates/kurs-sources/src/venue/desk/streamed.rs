@@ -1,6 +1,7 @@
 //! Data by stream: frames, and what becomes of connections.
 
 use super::Desk;
+use super::row::Row;
 use crate::input::Wishes;
 use crate::venue::codec::{Channel, Heap, Offer, Said};
 use crate::venue::symbols::stream_id;
@@ -110,9 +111,11 @@ impl Desk {
             Said::Alive { symbol, channel } => {
                 if self.row(symbol).is_some() {
                     self.alive(now, connection, symbol);
-                    hear(Heard::Data(stream_id(symbol, channel)));
+                    let stream = Some(stream_id(symbol, channel));
+                    hear(Heard::Alive { stream });
                 }
             }
+            Said::Heartbeat => hear(Heard::Alive { stream: None }),
             Said::Accepted { command } => hear(Heard::Accepted { command }),
             Said::Refused { command, why } => hear(Heard::Refused { command, why }),
             Said::StreamRefused {
@@ -121,7 +124,10 @@ impl Desk {
                 why,
             } => {
                 let stream = stream_id(symbol, channel);
-                hear(Heard::StreamRefused { stream, why });
+                self.refused(now, symbol, channel, &why);
+                wishes
+                    .heard
+                    .push((connection, Heard::StreamRefused { stream, why }));
             }
             Said::ShutdownNotice => hear(Heard::ShutdownNotice),
             Said::Halted { why } => {
@@ -138,6 +144,20 @@ impl Desk {
                     self.book_spoilt(now, connection, symbol);
                 }
             }
+        }
+    }
+
+    /// The venue does not carry a stream. Without the one that prices come from, the pair has
+    /// none, unless another connection still brings them.
+    fn refused(&mut self, now: Now, index: u32, channel: Channel, why: &str) {
+        let needed = if self.facts.top_from_book {
+            Channel::Book
+        } else {
+            Channel::Top
+        };
+        let is_live = |row: &Row| row.reported == SourceState::Live;
+        if channel == needed && !self.row(index).is_some_and(is_live) {
+            self.mark(now, index, SourceState::Down, why);
         }
     }
 

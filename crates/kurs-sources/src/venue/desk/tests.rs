@@ -41,6 +41,7 @@ impl Rig {
                 codec: Arc::new(words),
                 waits: Waits {
                     silence: Duration::from_secs(3),
+                    confirm: Duration::from_millis(1_500),
                     max_age: Duration::from_secs(5),
                     rest_silence: Duration::from_secs(4),
                     trades: true,
@@ -308,6 +309,39 @@ fn where_a_connection_cannot_carry_all_best_prices_come_before_books() {
             (pair("B"), Channel::Top)
         ]
     );
+}
+
+#[test]
+fn a_refused_symbol_is_told_as_such_for_its_pair_unless_another_connection_carries_it() {
+    let mut rig = Rig::new(Words::top_from_book());
+    rig.say(1, "snap B 5 200 210");
+    assert_eq!(rig.say(1, "refuse A"), ["A down: unknown symbol"]);
+    let heard = std::mem::take(&mut rig.wishes.heard);
+    let is_refusal = |heard: &(u64, Heard)| matches!(heard.1, Heard::StreamRefused { .. });
+    assert!(heard.iter().any(is_refusal), "{heard:?}");
+    assert_eq!(rig.say(2, "refuse B"), Vec::<String>::new());
+    let later = rig.pass(5_000);
+    assert!(
+        !later.iter().any(|told| told.starts_with("A ")),
+        "{later:?}"
+    );
+    let back = rig.say(1, "snap A 5 100 110");
+    assert!(back.contains(&"A live: ".to_owned()), "{back:?}");
+}
+
+#[test]
+fn a_heartbeat_of_the_connection_is_heard_there_and_keeps_no_pair_from_being_stale() {
+    let mut rig = Rig::new(Words::top_from_book());
+    rig.say(1, "snap B 5 200 210");
+    rig.wishes.heard.clear();
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        assert_eq!(rig.say(1, "beat"), Vec::<String>::new());
+        told.extend(rig.pass(1_000));
+    }
+    let alive = (1, Heard::Alive { stream: None });
+    assert_eq!(rig.wishes.heard, vec![alive; 4]);
+    assert!(told.contains(&"B stale: silent".to_owned()), "{told:?}");
 }
 
 fn statement() -> impl Strategy<Value = String> {

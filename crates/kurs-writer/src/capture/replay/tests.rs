@@ -102,7 +102,7 @@ fn replay(kind: SourceKind, marked: bool) -> (Replay, Arc<Mutex<Vec<String>>>) {
 
 fn text(record: &Record) -> Vec<u8> {
     let mut buffer = Vec::new();
-    crate::capture::write::encode(&mut buffer, record);
+    crate::capture::write::keeper::encode(&mut buffer, record);
     buffer.pop();
     buffer
 }

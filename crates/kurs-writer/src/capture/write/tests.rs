@@ -1,7 +1,11 @@
+use super::keeper::{OpenFile, encode};
 use super::*;
+use crate::capture::files;
+use crate::capture::line::Line;
 use crate::capture::read::{End, Lines, Next};
 use kurs_core::{ManualClock, SystemClock};
 use kurs_sources::Period;
+use std::fs::OpenOptions;
 use std::path::Path;
 
 fn head() -> Head {
@@ -182,6 +186,7 @@ fn a_full_disk_ends_the_capture_with_a_hint_and_nothing_waits_for_it() {
         head: head(),
         clock,
         written: Arc::default(),
+        failed: watch::Sender::default(),
         compressor: compressor().unwrap(),
         file: Some(OpenFile {
             file: OpenOptions::new().write(true).open("/dev/full").unwrap(),
@@ -195,11 +200,13 @@ fn a_full_disk_ends_the_capture_with_a_hint_and_nothing_waits_for_it() {
     };
     encode(&mut keeper.buffer, &frame(1, b"{}".to_vec()));
     let written = Arc::clone(&keeper.written);
+    let failure = keeper.failed.subscribe();
     let queue = Queue::default();
     queue.push(frame(2, b"{}".to_vec()));
     queue.close();
     keeper.run(&queue);
     let failed = written.lock().failed.clone().unwrap();
     assert!(failed.why.starts_with("the disk is full"), "{failed}");
+    assert_eq!(*failure.borrow(), Some(failed));
     assert!(!queue.push(frame(3, Vec::new())));
 }

@@ -255,6 +255,7 @@ impl Audience for Printer {
                     _ => true,
                 });
             }
+            (Body::NoRate(_), _) => {}
             (body, Print::Last) => {
                 self.last.insert(body.key(), update);
             }

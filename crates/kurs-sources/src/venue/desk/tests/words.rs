@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use std::time::Duration;
 
 /// `top NAME BID ASK ID`, `snap NAME ID BID ASK`, `diff NAME PREVIOUS ID BID`, `alive NAME`,
-/// `bad NAME`, `halt WHY`, `junk`.
+/// `bad NAME`, `refuse NAME`, `halt WHY`, `beat`, `junk`.
 pub(super) struct Words {
     from_book: bool,
     pub(super) streams_max: usize,
@@ -51,6 +51,7 @@ fn read(text: &str, symbols: &dyn Symbols, heap: &mut Heap) -> Said {
             ["halt", why] => Said::Halted {
                 why: why.to_owned(),
             },
+            ["beat"] => Said::Heartbeat,
             ["junk"] => Said::Unreadable,
             _ => Said::Other,
         };
@@ -69,6 +70,13 @@ fn read(text: &str, symbols: &dyn Symbols, heap: &mut Heap) -> Said {
         ["alive", _] => {
             let channel = Channel::Heartbeat;
             return Said::Alive { symbol, channel };
+        }
+        ["refuse", _] => {
+            return Said::StreamRefused {
+                symbol,
+                channel: Channel::Book,
+                why: "unknown symbol".to_owned(),
+            };
         }
         ["bad", _] => {
             let channel = Channel::Book;
@@ -160,7 +168,7 @@ impl Codec for Words {
             shares_book_ids: false,
             mixes_channels: !self.from_book,
             keep_alive: None,
-            quiet_when_unchanged: true,
+            repeats_after: None,
             top_from_book: self.from_book,
             streams_per_command: 10,
             commands_per_second: 4,

@@ -7,201 +7,17 @@
     reason = "helpers of tests may fail the test"
 )]
 
+mod rig;
+
 use futures_util::{SinkExt, StreamExt};
-use kurs_core::{Clock, Now, SystemClock};
-use kurs_net::{Dialect, Frame, Heard, Notice, Proxies, Settings, StreamId, StreamSpec, WebSocket};
-use std::future::Future;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use kurs_core::Clock;
+use kurs_net::{Notice, Proxies, Settings, StreamId};
+use rig::{Client, Server, Told, is_down, read, read_text, say, soon, specs};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-
-/// Nothing here takes long unless it hangs.
-async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future)
-        .await
-        .expect("it hangs")
-}
-
-/// What the client told its user.
-#[derive(Debug, PartialEq)]
-enum Told {
-    Data { connection: u64, number: u64 },
-    Notice(Notice),
-}
-
-/// A small language: `DATA <stream> <number>`, `RENEW <stream>`, `REFUSE <stream>`, `ROT`, `BYE`,
-/// `NONSENSE`, several of them parted by `; `.
-struct TestDialect {
-    told: mpsc::UnboundedSender<Told>,
-    /// A connection that is found unfit without a frame.
-    rotten: Option<u64>,
-}
-
-fn named(word: &str, command: u64, streams: &[StreamId]) -> String {
-    let names: Vec<String> = streams.iter().map(|stream| stream.0.to_string()).collect();
-    format!("{word} {command} {}", names.join(","))
-}
-
-impl Dialect for TestDialect {
-    fn subscribe(&mut self, command: u64, streams: &[StreamId]) -> String {
-        named("SUB", command, streams)
-    }
-
-    fn unsubscribe(&mut self, command: u64, streams: &[StreamId]) -> String {
-        named("UNSUB", command, streams)
-    }
-
-    fn frame(&mut self, frame: Frame<'_>, heard: &mut Vec<Heard>) {
-        assert!(heard.is_empty(), "what the last frame said");
-        for said in frame.text.split("; ") {
-            let words: Vec<&str> = said.split(' ').collect();
-            match words[..] {
-                ["DATA", stream, number] => {
-                    let number = number.parse().unwrap();
-                    let _ = self.told.send(Told::Data {
-                        connection: frame.connection,
-                        number,
-                    });
-                    heard.push(Heard::Data(StreamId(stream.parse().unwrap())));
-                }
-                ["RENEW", stream] => heard.push(Heard::Renew {
-                    stream: StreamId(stream.parse().unwrap()),
-                }),
-                ["REFUSE", stream] => heard.push(Heard::StreamRefused {
-                    stream: StreamId(stream.parse().unwrap()),
-                    why: "unknown".to_owned(),
-                }),
-                ["ROT"] => self.rotten = Some(frame.connection),
-                ["BYE"] => heard.push(Heard::ShutdownNotice),
-                ["NONSENSE"] => heard.push(Heard::Unfit {
-                    why: "nonsense".to_owned(),
-                }),
-                _ => {}
-            }
-        }
-    }
-
-    fn keep_alive(&mut self) -> Option<String> {
-        Some("ALIVE".to_owned())
-    }
-
-    fn advance(&mut self, _: Now, heard: &mut Vec<(u64, Heard)>) {
-        if let Some(connection) = self.rotten.take() {
-            let why = "rotten".to_owned();
-            heard.push((connection, Heard::Unfit { why }));
-        }
-    }
-
-    fn notice(&mut self, notice: Notice, _: Now) {
-        let _ = self.told.send(Told::Notice(notice));
-    }
-}
-
-/// A client that runs until it is dropped or stopped.
-struct Client {
-    told: mpsc::UnboundedReceiver<Told>,
-    streams: watch::Sender<Arc<[StreamSpec]>>,
-    stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
-    clock: Arc<SystemClock>,
-}
-
-impl Client {
-    fn start(address: SocketAddr, settings: Settings, proxies: Proxies, streams: u32) -> Self {
-        let clock = Arc::new(SystemClock::new());
-        let (tell, told) = mpsc::unbounded_channel();
-        let (streams, desired) = watch::channel(specs(streams));
-        let (stop, stopped) = watch::channel(false);
-        let socket = WebSocket {
-            url: format!("ws://{address}/stream"),
-            user_agent: "kurs/test".to_owned(),
-            settings,
-            proxies: Arc::new(proxies),
-            clock: clock.clone(),
-            seed: 11,
-        };
-        let task = tokio::spawn(async move {
-            let mut dialect = TestDialect {
-                told: tell,
-                rotten: None,
-            };
-            socket.run(&mut dialect, desired, stopped).await;
-        });
-        Self {
-            told,
-            streams,
-            stop,
-            task,
-            clock,
-        }
-    }
-
-    async fn next(&mut self) -> Told {
-        soon(self.told.recv()).await.expect("the client ended")
-    }
-
-    /// The next notice that `wanted` accepts; everything before it is dropped.
-    async fn notice(&mut self, wanted: impl Fn(&Notice) -> bool) -> Notice {
-        loop {
-            if let Told::Notice(notice) = self.next().await
-                && wanted(&notice)
-            {
-                return notice;
-            }
-        }
-    }
-}
-
-fn specs(count: u32) -> Arc<[StreamSpec]> {
-    (0..count)
-        .map(|id| StreamSpec {
-            id: StreamId(id),
-            watched: true,
-            group: 0,
-        })
-        .collect()
-}
-
-struct Server(TcpListener);
-
-type Peer = WebSocketStream<TcpStream>;
-
-impl Server {
-    async fn start() -> (Self, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        (Self(listener), address)
-    }
-
-    async fn accept(&self) -> Peer {
-        let (stream, _) = soon(self.0.accept()).await.unwrap();
-        soon(tokio_tungstenite::accept_async(stream)).await.unwrap()
-    }
-}
-
-async fn read(peer: &mut Peer) -> Message {
-    soon(peer.next()).await.expect("the client closed").unwrap()
-}
-
-async fn read_text(peer: &mut Peer) -> String {
-    match read(peer).await {
-        Message::Text(text) => text.as_str().to_owned(),
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn say(peer: &mut Peer, text: impl Into<String>) {
-    soon(peer.send(Message::text(text.into()))).await.unwrap();
-}
-
-fn is_down(notice: &Notice) -> bool {
-    matches!(notice, Notice::Down { .. })
-}
 
 #[tokio::test]
 async fn streams_are_subscribed_data_flows_and_pings_are_answered_with_their_payload() {
@@ -313,7 +129,7 @@ async fn a_reset_is_reported_at_once_and_everything_is_subscribed_again() {
 }
 
 #[tokio::test]
-async fn a_socket_that_is_silent_but_answers_is_replaced() {
+async fn a_socket_that_answers_nothing_is_replaced() {
     let (server, address) = Server::start().await;
     let settings = Settings {
         stream_silence: Duration::from_millis(100),
@@ -323,12 +139,42 @@ async fn a_socket_that_is_silent_but_answers_is_replaced() {
     let mut client = Client::start(address, settings, Proxies::none(), 1);
     let mut peer = server.accept().await;
     say(&mut peer, "DATA 0 1").await;
-    peer.send(Message::Ping("x".into())).await.unwrap();
     client
         .notice(|notice| *notice == Notice::StreamSilent(StreamId(0)))
         .await;
-    client.notice(is_down).await;
+    let Notice::Down { why, .. } = client.notice(is_down).await else {
+        panic!("not down")
+    };
+    assert_eq!(why, "no data on any stream");
     server.accept().await;
+}
+
+#[tokio::test]
+async fn a_socket_that_answers_pings_and_carries_nothing_is_replaced_later() {
+    let (server, address) = Server::start().await;
+    let settings = Settings {
+        connection_silence: Duration::from_secs(3),
+        data_silence: Duration::from_secs(4),
+        ..Settings::default()
+    };
+    let mut client = Client::start(address, settings, Proxies::none(), 1);
+    client.has_no_word_for_a_ping.store(true, Ordering::Relaxed);
+    let mut peer = server.accept().await;
+    say(&mut peer, "DATA 0 1").await;
+    // Reading is answering.
+    let reads = tokio::spawn(async move {
+        let mut pings = 0;
+        while let Some(Ok(message)) = peer.next().await {
+            pings += u32::from(message.is_ping());
+        }
+        pings
+    });
+    let Notice::Down { why, .. } = client.notice(is_down).await else {
+        panic!("not down")
+    };
+    assert_eq!(why, "signs of life, but no data on any stream");
+    server.accept().await;
+    assert!(soon(reads).await.unwrap() > 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,7 @@
+//! The connection machine under virtual time.
+
+mod handover;
+mod limits;
+mod rig;
+mod silence;
+mod subscriptions;
