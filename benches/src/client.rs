@@ -2,7 +2,7 @@
 //! light enough not to disturb what is measured.
 
 use anyhow::{Context as _, Result, ensure};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -78,10 +78,21 @@ impl Connection {
 
     fn read_more(&mut self) -> Result<()> {
         let mut chunk = [0; 16 * 1_024];
-        let count = self.socket.read(&mut chunk)?;
+        let count = read_some(&mut self.socket, &mut chunk)?;
         ensure!(count > 0, "the server closed the connection");
         self.buffer.extend_from_slice(&chunk[..count]);
         Ok(())
+    }
+}
+
+/// Reads what is there. A read with a time limit is broken off when the process is held for a
+/// moment, which means nothing.
+pub(crate) fn read_some(mut socket: impl Read, into: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match socket.read(into) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
 

@@ -7,9 +7,10 @@ mod frame;
 use frame::Head;
 pub(crate) use frame::{binary, ping, text};
 
+use crate::client;
 use anyhow::{Context as _, Result, bail, ensure};
 use parking_lot::{Condvar, Mutex};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -258,11 +259,11 @@ fn serve(client: TcpStream, number: u64, shared: &Arc<Shared>) -> Result<()> {
 }
 
 /// From the venue to kurs: first the handshake's answer, then frames.
-fn pass(mut venue: &TcpStream, line: &Arc<Line>, shared: &Arc<Shared>) -> Result<()> {
+fn pass(venue: &TcpStream, line: &Arc<Line>, shared: &Arc<Shared>) -> Result<()> {
     let mut waiting = Vec::with_capacity(READ_BYTES);
     let mut chunk = vec![0; READ_BYTES];
     let mut read = |waiting: &mut Vec<u8>| -> Result<()> {
-        let count = venue.read(&mut chunk)?;
+        let count = client::read_some(venue, &mut chunk)?;
         ensure!(count > 0, "the venue closed the connection");
         waiting.extend_from_slice(chunk.get(..count).unwrap_or_default());
         Ok(())

@@ -30,8 +30,7 @@ pub enum Body {
     Tracked(Arc<[TrackedSymbol]>),
     /// The pair is not published any more, and what was published of it is not stood behind.
     Withdrawn(Pair),
-    /// The pair has a policy of its own, and by it there is no rate yet. What an earlier Writer
-    /// published stays as long as it is valid.
+    /// The pair has a policy of its own, and by it there is no rate yet.
     NoRate(NoRate),
 }
 
@@ -42,6 +41,10 @@ pub struct NoRate {
     pub pair: Pair,
     /// The reason in one short phrase.
     pub why: Arc<str>,
+    /// Nobody stands behind what an earlier Writer published of it; else that stays as long as it
+    /// is valid.
+    #[serde(default)]
+    pub withdraws: bool,
 }
 
 /// What an update is the last value of: a later update with the same key replaces it.

@@ -147,7 +147,7 @@ const FIRST_ASSETS: [&str; 24] = [
 ];
 
 /// Understands every spelling of a pair that users send: `BTC-USD`, `btc/usd`, `BTC_USD`,
-/// `BTCUSDT` (split against known assets) and CoinGecko ids (`bitcoin-usd`).
+/// `BTCUSDT` (split against known assets) and CoinGecko ids (`bitcoin-usd`, `bitcoin-tether`).
 #[derive(Debug, Clone)]
 pub struct PairParser {
     assets: BTreeSet<Asset>,
@@ -199,16 +199,25 @@ impl PairParser {
         }
     }
 
-    /// `the-open-network-usd`: the id itself may hold dashes, so the last one separates.
+    /// `bitcoin-usd`, `the-open-network-usd-coin`: ids may hold dashes themselves, so every
+    /// separator is tried, the last one first.
     fn parse_coingecko(text: &str) -> Option<Result<Pair, PairError>> {
-        let (id, quote) = text.rsplit_once(['-', '/', '_'])?;
-        let (_, asset) = COINGECKO_IDS
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(id))?;
-        let base = Asset::parse(asset).ok()?;
-        Some(match Asset::parse(quote) {
-            Ok(quote) => Pair::of(base, quote),
-            Err(_) => Err(PairError::Malformed),
+        let by_id = |text: &str| {
+            let mut ids = COINGECKO_IDS.iter();
+            let (_, asset) = ids.find(|(id, _)| id.eq_ignore_ascii_case(text))?;
+            Asset::parse(asset).ok()
+        };
+        let mut separators = text.rmatch_indices(['-', '/', '_']);
+        separators.find_map(|(at, separator)| {
+            let base = text.get(..at)?;
+            let quote = text.get(at + separator.len()..)?;
+            let (base_id, quote_id) = (by_id(base), by_id(quote));
+            if base_id.is_none() && quote_id.is_none() {
+                return None;
+            }
+            let base = base_id.or_else(|| Asset::parse(base).ok())?;
+            let quote = quote_id.or_else(|| Asset::parse(quote).ok())?;
+            Some(Pair::of(base, quote))
         })
     }
 
@@ -259,6 +268,10 @@ mod tests {
         check("USDTTRC-RUB", "USDTTRC-RUB");
         check("the-open-network-usd", "TON-USD");
         check("usd-coin/rub", "USDC-RUB");
+        check("bitcoin-tether", "BTC-USDT");
+        check("btc-tether", "BTC-USDT");
+        check("USD_usd-coin", "USD-USDC");
+        check("the-open-network-usd-coin", "TON-USDC");
     }
 
     #[test]

@@ -111,8 +111,14 @@ impl Connection {
         self.slot(stream).is_some_and(|slot| slot.spoke)
     }
 
-    /// Begins an attempt under the next number.
+    /// Begins an attempt under the next number, at once or as soon as one is allowed.
     pub fn connect(&mut self, now: Mono, common: &mut Common, actions: &mut Vec<Action>) {
+        let at = common.attempt_at(now);
+        if at > now {
+            self.state = State::Backoff(at);
+            return;
+        }
+        common.attempted_at = Some(now);
         common.last_number = common.next_number();
         self.number = common.last_number;
         self.state = State::Connecting(now.plus(common.settings.connect_timeout));
@@ -127,7 +133,7 @@ impl Connection {
         let delay = self.backoff.next_delay(&mut common.random);
         let mut successor = Self::new(&common.settings);
         successor.backoff = self.backoff.clone();
-        successor.state = State::Backoff(now.plus(delay));
+        successor.state = State::Backoff(common.attempt_at(now.plus(delay)));
         successor
     }
 
@@ -155,7 +161,7 @@ impl Connection {
             .backoff
             .next_delay(&mut common.random)
             .max(retry_after.unwrap_or_default());
-        let until = now.plus(delay);
+        let until = common.attempt_at(now.plus(delay));
         self.state = State::Backoff(until);
         until
     }

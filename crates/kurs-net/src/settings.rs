@@ -8,6 +8,9 @@ use std::time::Duration;
 pub struct Settings {
     /// Name, TCP, TLS and handshake together.
     pub connect_timeout: Duration,
+    /// Least time from the beginning of one attempt to that of the next, whatever became of the
+    /// first: venues count attempts, and shut out who makes too many.
+    pub connect_every: Duration,
     /// A watched stream without data for this long is reported silent.
     pub stream_silence: Duration,
     /// A watched stream without any data this long after its subscription is reported.
@@ -48,12 +51,17 @@ pub struct Settings {
     pub refused_delay: Duration,
     /// A longer message or frame ends the connection, bytes.
     pub message_bytes_max: usize,
+    /// More messages than this within a second, pings included, end the connection: nothing that
+    /// is meant comes so fast.
+    pub messages_per_second_max: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
+            // The strictest venue takes three a second.
+            connect_every: Duration::from_millis(400),
             stream_silence: Duration::from_secs(3),
             first_frame: Duration::from_secs(5),
             connection_silence: Duration::from_secs(9),
@@ -71,6 +79,7 @@ impl Default for Settings {
             backoff: BackoffSettings::default(),
             refused_delay: Duration::from_secs(300),
             message_bytes_max: 16 << 20,
+            messages_per_second_max: 100_000,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod dial;
 mod dialect;
+mod inflow;
 mod turns;
 
 use crate::overlap::{Action, Event, Overlap};
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use dial::{DialError, Socket, Target};
 pub use dialect::{Dialect, Frame, Heard};
 use futures_util::{FutureExt, SinkExt};
+use inflow::{Inflow, Row};
 use kurs_core::{Clock, Mono, Now};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +28,6 @@ use turns::{Item, next_message};
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// A peer may take this long to take our farewell.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
-/// Frames read in a row before timers and commands get their turn.
-const FRAMES_IN_A_ROW: usize = 128;
 /// Without any deadline the shell still looks around this often.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -66,9 +66,11 @@ impl WebSocket {
         let mut shell = Shell {
             overlap: Overlap::new(self.settings.clone(), self.seed),
             target: target.map(Arc::new),
+            inflow: Inflow::new(self.settings.messages_per_second_max),
             settings: self.settings,
             clock: self.clock,
             dialect,
+            row: Row::default(),
             sockets: Vec::new(),
             turn: 0,
             dialling: JoinSet::new(),
@@ -83,7 +85,12 @@ impl WebSocket {
         tokio::pin!(timer);
         desired.mark_changed();
         loop {
-            // A socket that never runs dry must not keep the timer from its turn.
+            // A socket that never runs dry must not keep other tasks from their turn,
+            if shell.row.is_full() {
+                shell.row = Row::default();
+                tokio::task::yield_now().await;
+            }
+            // nor the timer.
             if shell.clock.now().mono >= shell.deadline {
                 shell.advance();
             }
@@ -126,6 +133,9 @@ struct Shell<'a, D> {
     clock: Arc<dyn Clock>,
     dialect: &'a mut D,
     sockets: Vec<(u64, Socket)>,
+    inflow: Inflow,
+    /// What was read since a socket last ran dry or the others had their turn.
+    row: Row,
     turn: usize,
     dialling: JoinSet<(u64, Result<Socket, DialError>)>,
     actions: Vec<Action>,
@@ -177,22 +187,29 @@ impl<D: Dialect> Shell<'_, D> {
 
     /// Reads what is there, without asking anybody in between.
     fn read(&mut self, number: u64, item: Item) {
-        self.message(number, item);
-        for _ in 1..FRAMES_IN_A_ROW {
-            if !self.actions.is_empty() {
-                return;
-            }
+        let now = self.clock.now().mono;
+        self.message(now, number, item);
+        while self.actions.is_empty() && !self.row.is_full() {
             // Pending here is safe: the caller polls again with its own waker.
             let Some((number, item)) =
                 next_message(&mut self.sockets, &mut self.turn).now_or_never()
             else {
+                self.row = Row::default();
                 return;
             };
-            self.message(number, item);
+            self.message(now, number, item);
         }
     }
 
-    fn message(&mut self, number: u64, item: Item) {
+    fn message(&mut self, now: Mono, number: u64, item: Item) {
+        if let Some(Ok(message)) = &item {
+            self.row.add(message.len());
+            if !self.inflow.take(now, number) {
+                let most = self.settings.messages_per_second_max;
+                self.lost(number, format!("sends more than {most} messages a second"));
+                return;
+            }
+        }
         match item {
             Some(Ok(Message::Text(text))) => self.frame(number, text.as_str()),
             Some(Ok(Message::Binary(bytes))) => {

@@ -6,13 +6,16 @@
 //! when half or more would be out, what was remembered is forgotten and all are judged anew:
 //! the gate follows the majority wherever it goes. With two prices there is no majority; a
 //! price that was out stays out, and for a while the last agreed median tells which of two is
-//! the liar.
+//! the liar. Where nothing does, and what is in stands in two camps of equal size too far apart,
+//! the middle between them is nobody's price: the verdict says that they contradict each other.
 
+use crate::config::units::Percent;
 use crate::decimal::{distance, median, median_of_sorted, times_or_max};
 use kurs_core::Mono;
 use kurs_core::price::HALF;
 use kurs_core::rate::GateReading;
 use rust_decimal::Decimal;
+use std::fmt::Display;
 use std::time::Duration;
 
 /// Fewest prices that have a majority.
@@ -29,6 +32,9 @@ pub struct GateSettings {
     pub k: Decimal,
     /// What is always let in, as a fraction of the median.
     pub band: Decimal,
+    /// Two prices, or two camps of equal size, further apart than this fraction and the band
+    /// contradict each other; zero: never.
+    pub apart: Decimal,
     /// How long memory may keep a price out that the majority agrees with.
     pub readmit_after: Duration,
 }
@@ -76,6 +82,9 @@ pub struct Verdict {
     pub reading: Option<GateReading>,
     /// True when those that are in do not agree with one another.
     pub is_dispersed: bool,
+    /// True when those that are in stand in two camps of equal size that contradict each other:
+    /// nobody can tell which one is right, and the median is nobody's price.
+    pub contradicts: bool,
     /// When time alone will let a price in.
     pub next_change: Option<Mono>,
 }
@@ -147,6 +156,7 @@ impl Gate {
             let allowed = times_or_max(times_or_max(settings.band, center), BANDS_OF_DISAGREEMENT);
             spread_around(center, &kept) > allowed
         });
+        let contradicts = center.is_some_and(|center| contradict(center, &kept, settings));
         if let Some(center) = center
             && votes.len() >= MAJORITY_OF
             && !is_dispersed
@@ -158,6 +168,7 @@ impl Gate {
             median: center,
             reading,
             is_dispersed,
+            contradicts,
             next_change,
         }
     }
@@ -286,9 +297,42 @@ fn measure(votes: &[Vote], settings: &GateSettings) -> GateReading {
     }
 }
 
+/// True when sorted prices have two middle ones that are too far apart.
+fn contradict(center: Decimal, sorted: &[Decimal], settings: &GateSettings) -> bool {
+    let middle = sorted.len() / 2;
+    let is_even = sorted.len() >= 2 && sorted.len().is_multiple_of(2);
+    let (true, Some(low), Some(high)) = (
+        is_even,
+        sorted.get(middle.wrapping_sub(1)),
+        sorted.get(middle),
+    ) else {
+        return false;
+    };
+    let allowed = times_or_max(center, settings.apart.max(settings.band));
+    !settings.apart.is_zero() && distance(*low, *high) > allowed
+}
+
 /// Median of the distances from the center.
 fn spread_around(center: Decimal, values: &[Decimal]) -> Decimal {
     median(values.iter().map(|value| distance(*value, center))).unwrap_or_default()
+}
+
+/// Why there is no number of sources that contradict each other.
+pub(crate) fn contradiction(names: &[impl Display], allowed: Percent) -> String {
+    let listed = match names {
+        [first @ .., last] if !first.is_empty() => {
+            let first: Vec<String> = first.iter().map(ToString::to_string).collect();
+            format!("{} and {last}", first.join(", "))
+        }
+        _ => "its prices".to_owned(),
+    };
+    let whom = if names.len() > 2 {
+        "in two camps of equal size, and no other says which of them is right"
+    } else {
+        "and no third says which of them is right"
+    };
+    let comma = if names.len() > 2 { " " } else { ", " };
+    format!("{listed} contradict each other by more than {allowed}{comma}{whom}")
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use crate::rendered::{Rendered, json_of};
 use arc_swap::ArcSwapOption;
 use kurs_bus::{Body, SourcePrice, Update};
 use kurs_core::rate::{Evidence, PolicyKind};
-use kurs_core::{Mono, Now, Pair, Rate, RateState, SourceState, UpdateId};
+use kurs_core::{Mono, Now, Pair, Rate, RateState, SourceState, UpdateId, Wall};
 use kurs_pricing::Market;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// A pair's place: exists as long as the process, so that it can be kept by whoever uses it.
 #[derive(Debug)]
@@ -87,6 +88,9 @@ pub(crate) struct Held {
     update: Arc<Update>,
     /// Until when it may be used as fresh, on this machine's clock.
     pub(crate) valid_until: Mono,
+    /// When it came, on this machine's clock, and what time its ages are counted from: the
+    /// Writer's time of publishing off the bus, our own out of the store.
+    received: (Mono, Wall),
     rendered: OnceLock<Arc<Rendered>>,
 }
 
@@ -99,6 +103,7 @@ impl Held {
         let valid_until = now.plus(rate.valid_for);
         Some(Self {
             valid_until,
+            received: (now, rate.published_at),
             update,
             rendered: OnceLock::new(),
         })
@@ -114,6 +119,7 @@ impl Held {
         });
         Self {
             valid_until: now.mono.plus(left),
+            received: (now.mono, now.wall),
             update,
             rendered: OnceLock::new(),
         }
@@ -129,6 +135,19 @@ impl Held {
             Body::Rate(rate) => Some(rate),
             _ => None,
         }
+    }
+
+    /// How long ago something was observed that the rate was made of: by the Writer's one clock
+    /// up to publishing, by ours since receipt. Two machines' clocks are never compared.
+    pub(crate) fn since(&self, observed_at: Wall, now: Mono) -> Duration {
+        let (received, at) = self.received;
+        at.plus(now.since(received)).since(observed_at)
+    }
+
+    /// When it ran out, if it did without a word of the Writer.
+    pub(crate) fn ran_out(&self, now: Mono) -> Option<Wall> {
+        let rate = self.rate()?;
+        (self.state() != self.state_at(now)).then(|| rate.expires_at())
     }
 
     /// True while the rate is within its validity; a suspect one says so itself.
@@ -214,6 +233,11 @@ fn market_of(rate: &Rate) -> Market {
     }
 }
 
+/// For answers.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// One source's own price as held by this Reader.
 #[derive(Debug)]
 pub(crate) struct HeldPrice {
@@ -247,8 +271,13 @@ impl HeldPrice {
     /// Age: what it was when published, by the Writer's one clock, plus the time since receipt
     /// by ours. Two machines' clocks are never compared.
     pub(crate) fn age_ms(&self, now: Mono) -> u64 {
-        let before = self.price.published_at.since(self.price.observed_at);
-        u64::try_from((before + now.since(self.received)).as_millis()).unwrap_or(u64::MAX)
+        milliseconds(self.since(self.price.observed_at, now))
+    }
+
+    /// How long ago something was observed, as [`Held::since`].
+    pub(crate) fn since(&self, observed_at: Wall, now: Mono) -> Duration {
+        let before = self.price.published_at.since(observed_at);
+        before + now.since(self.received)
     }
 
     pub(crate) fn market(&self) -> Market {

@@ -273,9 +273,13 @@ impl EventSink for Nobody {
 /// The code that runs live, without its sockets.
 fn desk(pairs: &[Pair]) -> Desk {
     let codec = Okx::new();
+    // Live, REST tells that a quiet book holds; a capture of the stream alone does not.
+    let mut waits = Config::<sites::Okx>::default().waits(&codec.facts());
+    waits.silence = Duration::from_secs(3_600);
+    waits.max_age = Duration::from_secs(3_600);
     let mut desk = Desk::new(DeskParts {
         source: SourceId::parse("okx").unwrap(),
-        waits: Config::<sites::Okx>::default().waits(&codec.facts()),
+        waits,
         codec: Arc::new(codec),
         depth: Arc::from([]),
         events: Arc::new(Nobody),

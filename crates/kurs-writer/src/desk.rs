@@ -4,7 +4,7 @@
 use crate::inbox::{Inbox, Message};
 use crate::outcome::{Numbering, Outcome};
 use crate::recorder::RecorderHandle;
-use kurs_bus::{Body, Bus, Update};
+use kurs_bus::{Body, Bus, NoRate, Update};
 use kurs_core::{Clock, Epoch, Now, Pair};
 use kurs_pricing::{Effect, Engine};
 use kurs_store::StoredRate;
@@ -34,16 +34,26 @@ pub struct Desk {
     pub shard: u16,
     /// Under which lease.
     pub epoch: Epoch,
-    /// Pairs whose former rates nobody stands behind.
-    pub withdrawn: Vec<Pair>,
+    /// Pairs whose former rates nobody stands behind; true where they have a policy now.
+    pub withdrawn: Vec<(Pair, bool)>,
 }
 
 impl Desk {
     /// Runs until the inbox is closed and empty. `begun` hears when former rates are withdrawn.
     pub fn run(mut self, begun: oneshot::Sender<()>) {
         let mut numbering = Numbering::new(self.shard, self.epoch);
-        for pair in std::mem::take(&mut self.withdrawn) {
-            self.publish(numbering.update(Body::Withdrawn(pair)));
+        for (pair, has_policy) in std::mem::take(&mut self.withdrawn) {
+            // At no moment may a way around its policy be served.
+            let body = if has_policy {
+                Body::NoRate(NoRate {
+                    pair,
+                    why: "no rate: its terms were changed, and no price has come yet".into(),
+                    withdraws: true,
+                })
+            } else {
+                Body::Withdrawn(pair)
+            };
+            self.publish(numbering.update(body));
         }
         // Whoever does not listen does not mind.
         let _ = begun.send(());

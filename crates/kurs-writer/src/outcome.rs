@@ -66,9 +66,11 @@ impl Numbering {
                 Outcome::Row(history_row(&rate, self.id(self.rows)))
             }
             Effect::Withdraw(pair) => Outcome::Update(self.update(Body::Withdrawn(pair))),
-            Effect::NoRate { pair, why } => {
-                Outcome::Update(self.update(Body::NoRate(NoRate { pair, why })))
-            }
+            Effect::NoRate { pair, why } => Outcome::Update(self.update(Body::NoRate(NoRate {
+                pair,
+                why,
+                withdraws: false,
+            }))),
             Effect::Report(failover) => Outcome::Report(failover),
         }
     }

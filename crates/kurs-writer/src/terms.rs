@@ -57,6 +57,12 @@ impl Terms {
         serde_json::from_str(text).ok()
     }
 
+    /// True when the pair has a policy of its own.
+    #[must_use]
+    pub fn has_policy(&self, pair: Pair) -> bool {
+        self.policies.contains_key(&pair)
+    }
+
     /// Pairs whose policy came, went or changed since `former`.
     #[must_use]
     pub fn changed_pairs(&self, former: &Self) -> BTreeSet<Pair> {
@@ -81,7 +87,8 @@ impl Terms {
         if former.is_none() && rate.evidence.is_some() && !has_policy {
             return Some("it was made by a policy that is not there");
         }
-        if !rate.is_direct() && !has_policy && !self.directions.contains(&rate.pair) {
+        let was_direction = former.is_some_and(|former| former.directions.contains(&rate.pair));
+        if !rate.is_direct() && was_direction && !self.directions.contains(&rate.pair) {
             return Some("it is no direction any more");
         }
         let told = rate.evidence.iter().flat_map(|told| &told.constituents);
@@ -311,10 +318,15 @@ mod tests {
         assert!(now.objection(None, &rate("USD-RUB", "bank", &[])).is_some());
         let fixed = made_of(rate("USD-RUB", "fixed", &[]), PolicyKind::Fixed, &[]);
         assert!(now.objection(None, &fixed).is_some());
-        let cross = rate("EUR-RUB", "cbr", &[("EUR-USD", "cbr"), ("USD-RUB", "cbr")]);
-        assert!(
-            now.objection(None, &cross).is_some(),
-            "no direction any more"
-        );
+    }
+
+    #[test]
+    fn a_pair_that_is_no_direction_any_more_is_withdrawn_and_a_tracked_one_is_not() {
+        let former = terms(&[], &SOURCES, &["EUR-RUB"]);
+        let now = terms(&[], &SOURCES, &[]);
+        let legs = [("EUR-USD", "cbr"), ("USD-RUB", "cbr")];
+        let objection = |market| now.objection(Some(&former), &rate(market, "cbr", &legs));
+        assert!(objection("EUR-RUB").is_some());
+        assert_eq!(objection("EUR-AMD"), None);
     }
 }

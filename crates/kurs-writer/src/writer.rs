@@ -110,7 +110,10 @@ impl Writer {
             metrics: parts.metrics.clone(),
             shard: 0,
             epoch,
-            withdrawn: withdrawn.clone(),
+            withdrawn: withdrawn
+                .into_iter()
+                .map(|pair| (pair, parts.terms.has_policy(pair)))
+                .collect(),
         };
         let (begun, has_begun) = oneshot::channel();
         let pricing = tokio::task::spawn_blocking(move || desk.run(begun));

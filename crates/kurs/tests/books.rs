@@ -43,7 +43,11 @@ async fn look(world: &World, source: &str, symbol: &str) -> Seen {
 }
 
 async fn readable(world: &World, source: &str, symbol: &str) -> Value {
-    let end = Instant::now() + PATIENCE;
+    readable_within(PATIENCE, world, source, symbol).await
+}
+
+async fn readable_within(patience: Duration, world: &World, source: &str, symbol: &str) -> Value {
+    let end = Instant::now() + patience;
     loop {
         match look(world, source, symbol).await {
             Seen::Readable(book) => return book,
@@ -215,7 +219,8 @@ async fn with_a_third_of_all_messages_lost_no_crossed_book_is_ever_readable() {
     assert!(source["books"]["gaps"].as_u64() > Some(20), "{source}");
     world.sim.heal(Venue::Binance);
     for symbol in &symbols {
-        readable(&world, "binance", symbol).await;
+        // The venue allows so many snapshots a minute, and most of them are spent by now.
+        readable_within(4 * PATIENCE, &world, "binance", symbol).await;
     }
 }
 
@@ -276,6 +281,44 @@ async fn crossed_books_and_restarted_numbering_are_never_shown_and_heal() {
         }
     }
     for (venue, source, pair, _) in books {
+        world.sim.heal(venue);
+        assert_in_order(&readable(&world, source, pair).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_book_of_a_venue_that_has_stalled_cannot_be_read_until_it_speaks_again() {
+    let settings = [&ALL_EXCHANGES[..], &[("KURS_PAIRS", "BTC-USD,BTC-USDT")]].concat();
+    let world = World::start(SimConfig::seeded(36), &settings).await;
+    let books = [
+        (Venue::Binance, "binance", "BTC-USDT"),
+        (Venue::Coinbase, "coinbase", "BTC-USD"),
+        (Venue::Kraken, "kraken", "BTC-USD"),
+        (Venue::Bybit, "bybit", "BTC-USDT"),
+        (Venue::Okx, "okx", "BTC-USDT"),
+    ];
+    for (venue, source, pair) in books {
+        readable(&world, source, pair).await;
+        // Pings are answered: the connection does not look dead.
+        assert!(world.sim.fault(venue, Fault::stall()));
+    }
+    let mut lifeless = BTreeSet::new();
+    let end = Instant::now() + PATIENCE;
+    while lifeless.len() < books.len() {
+        for (_, source, pair) in books {
+            if let Seen::NotReady(why) = look(&world, source, pair).await
+                && why.contains("no sign of life for ")
+            {
+                lifeless.insert(source);
+            }
+        }
+        assert!(
+            Instant::now() < end,
+            "only {lifeless:?} were found lifeless"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for (venue, source, pair) in books {
         world.sim.heal(venue);
         assert_in_order(&readable(&world, source, pair).await);
     }

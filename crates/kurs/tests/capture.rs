@@ -193,6 +193,81 @@ async fn a_replay_ends_with_the_rates_that_were_served_live_and_twice_the_same()
         let name = source["source"].as_str().unwrap();
         assert!(name.starts_with("replay:"), "{name}");
     }
+
+    // The rates that are printed run out when those that are served do.
+    let printed = first["rates"].as_array().unwrap();
+    for pair in ["USD-RUB", "EUR-USD", "USDT-USD", "BTC-USDT", "BTC-USD"] {
+        let printed = printed.iter().find(|rate| rate["pair"] == pair).unwrap();
+        let path = format!("{base}/api/v1/rates/{}", pair.replace('-', "/"));
+        until_async(&format!("the end of {printed}"), PATIENCE, || async {
+            let reply = reqwest::get(format!("{path}?allow_stale=true"))
+                .await
+                .ok()?;
+            let served: Value = serde_json::from_str(&reply.text().await.ok()?).ok()?;
+            (served["expires_at"] == printed["expires_at"]).then_some(())
+        })
+        .await;
+    }
+
+    // There is no Writer to ask for the rest.
+    for (path, kind) in [
+        ("books/binance/BTC-USDT", "unknown-book"),
+        ("books/replay:binance/BTC-USDT", "unknown-book"),
+        ("books/nobody/BTC-USDT", "unknown-source"),
+    ] {
+        let reply = reqwest::get(format!("{base}/api/v1/{path}")).await.unwrap();
+        let problem: Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
+        assert_eq!(problem["type"], format!("/docs/problems#{kind}"), "{path}");
+        assert!(problem["detail"].as_str().unwrap().contains("replay"));
+    }
+    let track = reqwest::Client::new()
+        .post(format!("{base}/api/v1/currency"))
+        .header("content-type", "application/json")
+        .body(r#"{"symbol":"BTCUSDC"}"#);
+    let refused = track.send().await.unwrap().text().await.unwrap();
+    assert!(refused.contains("nothing can be tracked"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_signal_ends_a_recording_in_order_with_code_0() {
+    for signal in ["-INT", "-TERM"] {
+        let captures = tempfile::tempdir().unwrap();
+        let folder = captures.path().to_str().unwrap();
+        let mut process = PrivateProcess::start(
+            Path::new(env!("CARGO_BIN_EXE_kurs")),
+            ["record", "--sim", "--out", folder],
+            [("KURS_LOG__LEVEL", "INFO")],
+        );
+        process.line("Ctrl-C ends it", PATIENCE).await;
+        let id = process.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(sent.success());
+        let status = process.end(PATIENCE).await;
+        assert_eq!(status.code(), Some(0), "{signal}");
+        process.line("last file: ", PATIENCE).await;
+        assert_eq!(lines(captures.path(), |_| ()), End::Whole, "{signal}");
+    }
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_says_so_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    // As little as a full disk takes, by the limit of the process on the size of a file.
+    let script = r#"trap "" XFSZ; ulimit -f 16; exec "$0" record --sim --for 60s --out "$1""#;
+    let output = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_kurs")])
+        .arg(folder.path().join("small"))
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("NOT WHOLE: it could not be written"),
+        "{said}"
+    );
+    assert!(said.contains("kurs: cannot write the capture "), "{said}");
+    assert!(!said.contains("too slow"), "{said}");
 }
 
 #[tokio::test]
@@ -327,7 +402,7 @@ fn broken_lines_are_counted_with_their_place_and_harm_nothing_else() {
     let huge = format!(r#"{{"dir":"rx","text":"{}"}}"#, "x".repeat(LINE_BYTES_MAX));
     let text = [
         frame(1, "100.0"),
-        "not a line".to_owned(),
+        r#"["not a line"]"#.to_owned(),
         frame(2, "101.0"),
         r#"{"dir":"rx","source":"nosuch","frame":{}}"#.to_owned(),
         deep,
@@ -352,7 +427,14 @@ fn broken_lines_are_counted_with_their_place_and_harm_nothing_else() {
     assert_eq!(summary["truncated"].as_array().unwrap().len(), 1);
     assert_eq!(document["rates"][0]["value"], "151", "{document}");
     assert!(said.contains("a.jsonl:2: "), "{said}");
-    assert!(said.contains("nosuch, which is not on here"), "{said}");
+    assert!(
+        said.contains("1 line of nosuch, which is not on here"),
+        "{said}"
+    );
+    assert!(
+        said.contains("not a JSON object") && !said.contains("struct"),
+        "{said}"
+    );
     assert!(said.contains("ends in the middle"), "{said}");
     assert!(
         !said.contains(['\r', '\u{1b}']),
@@ -411,6 +493,30 @@ fn what_cannot_be_replayed_is_told_with_its_exit_code() {
             .unwrap()
             .contains("newer kurs")
     );
+    // A format that is not known may say nothing that is.
+    let far = br#"{"dir":"meta","frame":{"what":"head","format":99}}"#;
+    let far = file(folder.path(), "c.jsonl", far);
+    let ours = br#"{"dir":"meta","frame":{"what":"asked"}}"#;
+    let ours = file(folder.path(), "d.jsonl", ours);
+    for paths in [vec![&far], vec![&ours, &far]] {
+        let mut arguments = vec!["replay"];
+        arguments.extend(paths.into_iter().map(|path| path.to_str().unwrap()));
+        let output = kurs(&arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("format 99 is of a newer kurs"), "{said}");
+    }
+    let output = kurs(&["replay", "/dev/zero"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("/dev/zero: this is no file"), "{said}");
+    for print in ["last", "changes"] {
+        let path = ours.to_str().unwrap();
+        let output = kurs(&["replay", path, "--pair", "BTC-XXX", "--print", print]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{print}: {said}");
+        assert!(said.contains("BTC-XXX: the replay gave no rate"), "{said}");
+    }
     let output = kurs(&["replay", newer.to_str().unwrap(), "--source", "nosuch"]);
     assert_ne!(output.status.code(), Some(0));
     let output = kurs(&["record", "--sim", "--source", "nosuch", "--out", path]);

@@ -94,6 +94,7 @@ fn stderr(output: &Output) -> String {
 
 /// More digits than any float holds: they must arrive as they are.
 const RATE: &str = r#"{"pair":"BTC-USD","value":"54000.0001230000045678","source":"binance","state":"fresh","path":["BTC-USDT","USDT-USD"],"age_ms":1234,"reason":"first","constituents":[],"rejections":[],"amount":"0.5","result":"27000.00006150000228390","observed_at":"2026-11-21T10:00:00.000Z"}"#;
+const FIXED: &str = r#"{"pair":"USD-RUB","value":"80","source":"fixed","state":"fresh","path":["USD-RUB"],"reason":"fixed by treasury until 2026-12-31","legs":[],"constituents":[],"rejections":[],"evidence":{"policy":"fixed","fixed":{"owner":"treasury","until":"2027-01-01T00:00:00.000Z"},"constituents":[{"source":"cbr","pair":"USD-RUB","value":"80","price":"mid","used":true}]}}"#;
 const STALE: &str = r#"{"pair":"ETH-USD","value":"3000","source":"binance","state":"stale","path":["ETH-USD"],"age_ms":99000}"#;
 const EXPIRED: &str = r#"{"type":"/docs/problems#rate-expired","title":"The rate has expired","status":503,"detail":"BTC-RUB ran out 4 s ago","instance":"abc12345"}"#;
 const NO_PAIR: &str = r#"{"type":"/docs/problems#unknown-pair","title":"No such pair","status":404,"detail":"no market of XXX"}"#;
@@ -106,6 +107,8 @@ const SERVER: &[(&str, u16, &str)] = &[
     ("GET /api/v1/rates/BTC/RUB", 503, EXPIRED),
     ("GET /api/v1/rates/XXX/USD", 404, NO_PAIR),
     ("GET /api/v1/history/BTC/USDT?limit=2&start=soon", 400, BAD),
+    ("GET /api/v1/rates/BTC/USDT", 200, RATE),
+    ("GET /api/v1/rates/USD/RUB", 200, FIXED),
     (
         "GET /api/v1/history/BTC/USDT?limit=1&cursor=c1",
         200,
@@ -183,6 +186,34 @@ fn exit_codes_say_what_happened() {
             stderr(&output)
         );
     }
+}
+
+#[test]
+fn names_of_coins_are_understood_on_both_sides_of_a_pair() {
+    let server = FakeServer::new(SERVER);
+    let output = server.run(&["get", "bitcoin-tether"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let seen = server.seen.lock().unwrap().clone();
+    assert!(
+        seen[0].starts_with("GET /api/v1/rates/BTC/USDT"),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn an_explanation_shows_the_last_day_as_configured_and_names_every_column_of_the_votes() {
+    let server = FakeServer::new(SERVER);
+    let shown = stdout(&server.run(&["explain", "USD-RUB"]));
+    let mut lines = shown.lines();
+    let until = lines.find(|line| line.starts_with("until")).unwrap();
+    assert_eq!(
+        until.split_whitespace().nth(1),
+        Some("2026-12-31"),
+        "{shown}"
+    );
+    let votes = lines.find(|line| line.starts_with("constituent")).unwrap();
+    let names: Vec<&str> = votes.split_whitespace().collect();
+    assert_eq!(names, ["constituent", "of", "value", "by", "used", "why"]);
 }
 
 #[test]

@@ -13,9 +13,9 @@ use support::{ALL_EXCHANGES, PATIENCE, World};
 /// The exchanges that are not flooded.
 const OTHERS: [&str; 4] = ["binance", "coinbase", "kraken", "bybit"];
 /// Frames of each that must come while the flood lasts.
-const FRAMES: u64 = 200;
+const FRAMES: u64 = 50;
 /// Connections that the flood is written into.
-const CONNECTIONS: u64 = 4;
+const CONNECTIONS: u64 = 3;
 /// What the flood may add to the memory of kurs, kilobytes: a multiple of what one message may
 /// have, and far less than the flood brings.
 const MEMORY_KB: u64 = 128 << 10;
@@ -43,6 +43,8 @@ async fn a_flood_of_garbage_is_judged_harms_no_other_stays_small_and_is_recovere
     let preference = [
         ("KURS_SOURCES__OKX__PRIORITY", "1"),
         ("KURS_SOURCES__BINANCE__PRIORITY", "5"),
+        // Preferred again as soon as it is well.
+        ("KURS_SOURCES__OKX__HOLD_MS", "100"),
     ];
     let settings = [&ALL_EXCHANGES[..], &[pairs], &preference].concat();
     let world = World::start(SimConfig::seeded(41), &settings).await;

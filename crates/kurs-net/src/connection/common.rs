@@ -2,6 +2,7 @@
 
 use crate::settings::Settings;
 use crate::stream::{StreamId, StreamSpec};
+use kurs_core::Mono;
 use std::collections::BTreeMap;
 
 /// What all connections of one chain share.
@@ -14,6 +15,8 @@ pub struct Common {
     /// Wanted streams.
     pub desired: BTreeMap<StreamId, StreamSpec>,
     pub(super) last_number: u64,
+    /// When the last attempt of any connection began.
+    pub(super) attempted_at: Option<Mono>,
 }
 
 impl Common {
@@ -25,6 +28,7 @@ impl Common {
             random: fastrand::Rng::with_seed(seed),
             desired: BTreeMap::new(),
             last_number: 0,
+            attempted_at: None,
         }
     }
 
@@ -39,6 +43,14 @@ impl Common {
     #[must_use]
     pub fn watches_any(&self) -> bool {
         self.desired.values().any(|spec| spec.watched)
+    }
+
+    /// The first moment from `wanted` on at which an attempt may begin.
+    #[must_use]
+    pub fn attempt_at(&self, wanted: Mono) -> Mono {
+        self.attempted_at.map_or(wanted, |last| {
+            last.plus(self.settings.connect_every).max(wanted)
+        })
     }
 
     /// The number the next connection gets.

@@ -39,6 +39,7 @@ proptest! {
         let mut rig = Rig::new(settings);
         let mut wanted = BTreeSet::new();
         let mut last_connection = 0;
+        let mut attempted_at: Option<Mono> = None;
         let mut open: BTreeSet<u64> = BTreeSet::new();
         let mut carried: BTreeMap<u64, BTreeSet<u32>> = BTreeMap::new();
         let mut named: BTreeMap<(u64, u64), Vec<StreamId>> = BTreeMap::new();
@@ -88,6 +89,10 @@ proptest! {
                     Action::Connect { connection } => {
                         prop_assert!(connection > last_connection);
                         last_connection = connection;
+                        // Dated to 50 ms.
+                        let least = Duration::from_millis(350);
+                        prop_assert!(attempted_at.is_none_or(|last| rig.now.since(last) >= least));
+                        attempted_at = Some(rig.now);
                         open.insert(connection);
                     }
                     Action::Close { connection } => {
@@ -122,6 +127,38 @@ proptest! {
                 let within = sent[index..].iter().filter(|at| at.since(*first) <= Duration::from_millis(900));
                 prop_assert!(within.count() <= 4);
             }
+        }
+    }
+}
+
+#[test]
+fn no_second_sees_more_than_three_attempts_whatever_becomes_of_them() {
+    for loss in [
+        Event::Lost {
+            why: "cut".to_owned(),
+        },
+        Event::ConnectFailed {
+            why: "refused".to_owned(),
+            retry_after: None,
+        },
+    ] {
+        let mut rig = Rig::new(Settings::default());
+        let mut attempts: Vec<Mono> = Vec::new();
+        let mut actions = rig.want([0]);
+        while attempts.len() < 20 {
+            for action in actions {
+                if let Action::Connect { connection } = action {
+                    attempts.push(rig.now);
+                    rig.event(connection, Event::Connected);
+                    rig.event(connection, loss.clone());
+                }
+            }
+            actions = rig.pass(Duration::from_millis(10));
+        }
+        for (index, first) in attempts.iter().enumerate() {
+            let within = attempts[index..].iter();
+            let within = within.filter(|at| at.since(*first) <= Duration::from_secs(1));
+            assert!(within.count() <= 3, "{attempts:?}");
         }
     }
 }

@@ -13,7 +13,8 @@ use futures_util::{SinkExt, StreamExt};
 use kurs_core::Clock;
 use kurs_net::{Notice, Proxies, Settings, StreamId};
 use rig::{Client, Server, Told, is_down, read, read_text, say, soon, specs};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -139,9 +140,6 @@ async fn a_socket_that_answers_nothing_is_replaced() {
     let mut client = Client::start(address, settings, Proxies::none(), 1);
     let mut peer = server.accept().await;
     say(&mut peer, "DATA 0 1").await;
-    client
-        .notice(|notice| *notice == Notice::StreamSilent(StreamId(0)))
-        .await;
     let Notice::Down { why, .. } = client.notice(is_down).await else {
         panic!("not down")
     };
@@ -195,6 +193,46 @@ async fn what_cannot_be_believed_is_given_up() {
     say(&mut peer, "X".repeat(2_000)).await;
     client.notice(is_down).await;
     server.accept().await;
+}
+
+/// One thread for the client, the venue and the one who looks: who does not give way, starves
+/// the others.
+#[tokio::test]
+async fn a_flood_is_given_up_whatever_it_is_made_of_and_others_get_their_turn() {
+    for message in [
+        Message::text("nothing of interest"),
+        Message::Ping("again".into()),
+        Message::Binary("\0".into()),
+    ] {
+        let settings = Settings {
+            messages_per_second_max: 5_000,
+            ..Settings::default()
+        };
+        let (server, address) = Server::start().await;
+        let mut client = Client::start(address, settings, Proxies::none(), 1);
+        let mut peer = server.accept().await;
+        read_text(&mut peer).await;
+        say(&mut peer, "DATA 0 1").await;
+        let flood = tokio::spawn(async move { while peer.feed(message.clone()).await.is_ok() {} });
+        let turns = Arc::new(AtomicU64::new(0));
+        let counted = turns.clone();
+        let look = tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        let notice = client.notice(is_down).await;
+        look.abort();
+        flood.await.unwrap();
+        let Notice::Down { why, .. } = notice else {
+            panic!("{notice:?}")
+        };
+        assert_eq!(why, "sends more than 5000 messages a second");
+        // 5,000 messages are some forty rows.
+        let turns = turns.load(Ordering::Relaxed);
+        assert!(turns > 30, "{turns} turns");
+    }
 }
 
 #[tokio::test]

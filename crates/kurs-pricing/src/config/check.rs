@@ -1,7 +1,7 @@
 //! Everything that is wrong with the policies, at once, each with its key.
 
 use super::policy::Policy;
-use crate::rule::check::{check, circles};
+use crate::rule::check::{check, circles, unknown_names};
 use crate::rule::{self, Rule};
 use kurs_core::rate::PolicyKind;
 use kurs_core::{Pair, SourceId, Wall};
@@ -41,7 +41,7 @@ pub fn validate(
             mistakes.push(format!("{key}: both sides are priced as the same asset"));
         }
         validate_sources(&key, policy, knowledge, mistakes);
-        validate_kind(&key, policy, mistakes);
+        validate_kind(&key, policy, knowledge.sources.len(), mistakes);
         if let Some(text) = &policy.rule {
             let mut wrong = Vec::new();
             match rule::parse(text, *pair) {
@@ -55,7 +55,11 @@ pub fn validate(
                     );
                     rules.insert(pair.canonical(), rule);
                 }
-                Err(mistake) => wrong.push(mistake),
+                Err(mistake) => {
+                    let names = unknown_names(text, mistake.span, knowledge.sources);
+                    wrong.push(mistake);
+                    wrong.extend(names);
+                }
             }
             for mistake in wrong {
                 mistakes.push(format!("{key}.rule: {}", mistake.show(text)));
@@ -99,7 +103,7 @@ fn validate_sources(
     }
 }
 
-fn validate_kind(key: &str, policy: &Policy, mistakes: &mut Vec<String>) {
+fn validate_kind(key: &str, policy: &Policy, known: usize, mistakes: &mut Vec<String>) {
     let kind = policy.kind();
     let mut only_for = |name: &str, is_given: bool, wanted: PolicyKind| {
         if is_given && kind != wanted {
@@ -119,6 +123,11 @@ fn validate_kind(key: &str, policy: &Policy, mistakes: &mut Vec<String>) {
     if kind == PolicyKind::Fixed && policy.value.is_none() {
         mistakes.push(format!("{key}.value: is missing"));
     }
+    if kind == PolicyKind::Fixed && policy.owner.is_none() {
+        mistakes.push(format!(
+            "{key}.owner: is missing; somebody answers for a fixed rate, such as owner = \"treasury\""
+        ));
+    }
     let takes_sources = matches!(
         kind,
         PolicyKind::Priority | PolicyKind::Median | PolicyKind::Merged
@@ -133,6 +142,14 @@ fn validate_kind(key: &str, policy: &Policy, mistakes: &mut Vec<String>) {
     let named = policy.sources.len();
     if policy.min_sources == 0 {
         mistakes.push(format!("{key}.min_sources: at least 1"));
+    } else if is_chosen
+        && named == 0
+        && usize::try_from(policy.min_sources).is_ok_and(|least| least > known)
+    {
+        let least = policy.min_sources;
+        mistakes.push(format!(
+            "{key}.min_sources: {least} can never be, there are {known} sources"
+        ));
     } else if is_chosen
         && named > 0
         && usize::try_from(policy.min_sources).is_ok_and(|least| least > named)

@@ -30,7 +30,9 @@ pub struct Policy {
     /// milliseconds. Absent: the hold time of that source.
     pub hold_ms: Option<u64>,
     /// Priority: a source further than this from the median is passed over, when at least two
-    /// others can be compared; it comes back below half of it. `0%` switches this off.
+    /// others can be compared; it comes back below half of it. Median, merged, rule: two sources
+    /// further apart than this, with no third to judge them, are both not believed. `0%` switches
+    /// this off.
     pub max_deviation: Percent,
     /// Median, merged, rule: with fewer sources than this the rate is not fresh.
     #[schemars(range(min = 1, max = 100))]
@@ -57,7 +59,7 @@ pub struct Policy {
     pub rule: Option<String>,
     /// The fixed rate.
     pub value: Option<Exact>,
-    /// Who answers for the fixed rate.
+    /// Who answers for the fixed rate; it must be given.
     pub owner: Option<String>,
     /// The last day of the fixed rate, in UTC. Past it there is no rate.
     pub until: Option<Day>,
@@ -129,6 +131,7 @@ impl Policy {
         GateSettings {
             k: self.outlier_k.value(),
             band: self.band.fraction(),
+            apart: self.max_deviation.fraction(),
             readmit_after: self.readmit_after.0,
         }
     }

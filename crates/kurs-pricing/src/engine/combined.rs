@@ -12,6 +12,7 @@ use crate::cross::Market;
 use crate::decimal::{median, middle};
 use crate::effect::{Effect, Failover};
 use crate::fair::{depth_weighted, weighted_mid};
+use crate::gate::contradiction;
 use crate::merged::merge;
 use kurs_core::rate::Evidence;
 use kurs_core::{
@@ -138,10 +139,14 @@ impl Engine {
             None => Price::new(mid),
         };
         let number = value
-            .map(|value| Number {
-                value: value.published(),
-                bid: Some(bid.price),
-                ask: Some(ask.price),
+            .map(|value| {
+                // Deep volume may weigh it over the best levels; they must not turn around.
+                let value = value.published();
+                Number {
+                    value,
+                    bid: Some(bid.price.min(value)),
+                    ask: Some(ask.price.max(value)),
+                }
             })
             .map_err(|error| error.to_string().into());
         (number, notes)
@@ -160,6 +165,18 @@ impl Engine {
         let skipped = judged.skipped();
         let count = judged.kept.len();
         let number = match number {
+            _ if judged.verdict.contradicts => {
+                if !self.is_over(now, index) {
+                    return;
+                }
+                let names = judged.used();
+                let allowed = plan.policy.max_deviation.max(plan.policy.band);
+                let (skipped, why) = (
+                    judged.contradicting(allowed),
+                    contradiction(&names, allowed),
+                );
+                return self.expire(now, index, Some(&why), skipped, effects);
+            }
             Ok(number) if count > 0 && (count >= plan.min_sources || !plan.refuses_few) => number,
             _ if !self.is_over(now, index) => return,
             Ok(_) => {

@@ -21,6 +21,23 @@ pub(super) struct Fair {
     pub(super) why: Option<Arc<str>>,
 }
 
+impl Fair {
+    /// Bid and ask with the fair price between them: deep volume may weigh it over the best
+    /// levels, and rounding over a bid or ask of more digits than are published.
+    #[inline]
+    pub(super) fn within(
+        &self,
+        bid: Option<Price>,
+        ask: Option<Price>,
+    ) -> (Option<Price>, Option<Price>) {
+        if self.method == FairMethod::Mid {
+            return (bid, ask);
+        }
+        let value = self.value;
+        (bid.map(|bid| bid.min(value)), ask.map(|ask| ask.max(value)))
+    }
+}
+
 impl Engine {
     /// The fair price of a market by the method of a plan; the mid where the source does not
     /// give what that needs.

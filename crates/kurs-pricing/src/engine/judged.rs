@@ -2,6 +2,7 @@
 
 use super::bench::Seat;
 use crate::config::FairMethod;
+use crate::config::units::Percent;
 use crate::gate::Verdict;
 use crate::marks::Marks;
 use crate::votes::{self, Ballot};
@@ -34,6 +35,17 @@ impl Judged {
             why: Arc::clone(why),
         });
         left_out.chain(self.missing.iter().cloned()).collect()
+    }
+
+    /// Everybody, when those that are in line contradict each other.
+    pub(super) fn contradicting(&self, allowed: Percent) -> Vec<Skipped> {
+        let why: Arc<str> = format!("contradicted by more than {allowed}").into();
+        let kept = self.kept.iter().map(|seat| Skipped {
+            source: seat.priced.market.source,
+            state: SourceState::Live,
+            why: Arc::clone(&why),
+        });
+        kept.chain(self.skipped()).collect()
     }
 
     /// Simulated and replayed prices never appear without their mark.

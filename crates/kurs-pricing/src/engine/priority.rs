@@ -108,7 +108,7 @@ impl Engine {
     #[inline(always)]
     fn market_of(&self, price: &PriceSlot, fair: &Fair) -> Market {
         let quoted = &price.quoted;
-        let (bid, ask) = (quoted.quote.bid(), quoted.quote.ask());
+        let (bid, ask) = fair.within(quoted.quote.bid(), quoted.quote.ask());
         Market {
             pair: quoted.pair,
             value: fair.value,

@@ -33,6 +33,29 @@ pub(super) struct Offer {
     pub(super) evidence: Option<Arc<Evidence>>,
 }
 
+/// Wall and monotonic clock are read one after the other: what ends at one moment may seem to
+/// end this much apart on the wall clock.
+const CLOCK_JITTER: Duration = Duration::from_millis(100);
+
+/// The validity, cut so that no leg is seen to end before the rate. A clock that was set in
+/// between changes nothing.
+#[inline]
+fn no_longer_than_legs(now: Now, valid_for: Duration, legs: Option<&[Leg]>) -> Duration {
+    let first = legs
+        .unwrap_or_default()
+        .iter()
+        .map(|leg| leg.expires_at)
+        .min();
+    let over = first.map_or(Duration::ZERO, |first| {
+        now.wall.plus(valid_for).since(first)
+    });
+    if over <= CLOCK_JITTER {
+        valid_for.saturating_sub(over)
+    } else {
+        valid_for
+    }
+}
+
 impl Engine {
     /// Prices every queued pair, and those that follow from them.
     pub(super) fn price_queued(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -143,8 +166,10 @@ impl Engine {
             Some(Price::new(price).ok()?.published())
         };
         let fraction = spread.fraction();
-        market.bid = around(Decimal::ONE.checked_sub(fraction));
-        market.ask = around(Decimal::ONE.checked_add(fraction));
+        let value = market.value;
+        // A value with more digits than are published may be rounded over itself.
+        market.bid = around(Decimal::ONE.checked_sub(fraction)).map(|bid| bid.min(value));
+        market.ask = around(Decimal::ONE.checked_add(fraction)).map(|ask| ask.max(value));
     }
 
     #[inline]
@@ -157,6 +182,8 @@ impl Engine {
         choice: Arc<Choice>,
         effects: &mut Vec<Effect>,
     ) {
+        let valid_for = offer.valid_until.since(now.mono);
+        let valid_for = no_longer_than_legs(now, valid_for, offer.legs.as_deref());
         if !self.pairs[index].yields {
             effects.push(Effect::Publish(Rate {
                 pair: market.pair,
@@ -169,7 +196,7 @@ impl Engine {
                 legs: offer.legs.clone(),
                 observed_at: market.observed_at,
                 published_at: now.wall,
-                valid_for: offer.valid_until.since(now.mono),
+                valid_for,
                 choice,
                 evidence: offer.evidence,
                 depeg: offer.depeg.clone(),

@@ -72,7 +72,7 @@ impl Prices for Sight<'_> {
             return Err(engine.unusable(price));
         }
         let fair = engine.fair(self.now.mono, price, &engine.pairs[self.index].plan);
-        let (bid, ask) = (quoted.quote.bid(), quoted.quote.ask());
+        let (bid, ask) = fair.within(quoted.quote.bid(), quoted.quote.ask());
         let market = Market {
             pair: quoted.pair,
             value: fair.value,

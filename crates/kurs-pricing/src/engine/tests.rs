@@ -5,6 +5,7 @@ mod none;
 mod priority;
 mod properties;
 mod rules;
+mod sides;
 
 use super::*;
 use kurs_core::{Depth, Level, Price, Quote, Rate, RateState, SourceKind, Tick, Wall};

@@ -2,6 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 const SETTINGS: GateSettings = GateSettings {
+    apart: Decimal::from_parts(5, 0, 0, false, 2),
     k: Decimal::from_parts(5, 0, 0, false, 0),
     band: Decimal::from_parts(5, 0, 0, false, 3),
     readmit_after: Duration::from_secs(60),
@@ -81,6 +82,37 @@ fn without_a_majority_nobody_is_out_and_the_verdict_says_so() {
             .judge(at(0), &votes(&["100", "100.3"]), &SETTINGS)
             .is_dispersed
     );
+}
+
+#[test]
+fn two_camps_of_equal_size_too_far_apart_contradict_each_other() {
+    let judge = |values: &[&str], settings: &GateSettings| {
+        Gate::default()
+            .judge(at(0), &votes(values), settings)
+            .contradicts
+    };
+    for (values, expect) in [
+        (&["100"][..], false),
+        (&["100", "105"], false),
+        (&["100", "106"], true),
+        (&["100", "1000"], true),
+        (&["100", "100.1", "120", "120.1"], true),
+        (&["100", "103", "106", "109"], false),
+        (&["100", "100", "106"], false),
+        (&["100", "1000", "10000"], true),
+    ] {
+        assert_eq!(judge(values, &SETTINGS), expect, "{values:?}");
+    }
+    let never = GateSettings {
+        apart: Decimal::ZERO,
+        ..SETTINGS
+    };
+    assert!(!judge(&["100", "1000"], &never));
+    let wide = GateSettings {
+        band: Decimal::ONE,
+        ..SETTINGS
+    };
+    assert!(!judge(&["100", "150"], &wide));
 }
 
 #[test]

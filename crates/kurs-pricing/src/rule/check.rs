@@ -1,9 +1,13 @@
 //! What is wrong with rules that can be read: names, units, circles. Everything is told, each
 //! with its place.
 
+use super::lexer::{Token, tokens};
 use super::mistake::{RuleMistake, nearest};
-use super::syntax::{FUNCTION_NAMES, Node, NodeKind, Operator, Rule, Span};
-use kurs_core::{Asset, Pair};
+use super::parser::LENGTH_MAX;
+use super::syntax::{FUNCTION_NAMES, Function, Node, NodeKind, Operator, Rule, Span};
+use crate::decimal::median;
+use kurs_core::{Asset, Pair, SourceId};
+use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
 /// Powers of assets: `RUB per BTC` is RUB to 1 and BTC to -1. Only plain numbers have none.
@@ -24,16 +28,7 @@ pub fn check(
         };
         let name = source.plain();
         if !sources.contains(&name) {
-            let known = FUNCTION_NAMES.iter().chain(sources).copied();
-            let hint = match nearest(name, known) {
-                hint if hint.is_empty() => format!("; there are {}", sources.join(", ")),
-                hint => hint,
-            };
-            let span = name_span(node.span, name);
-            mistakes.push(RuleMistake::at(
-                span,
-                format!("there is no source {name}{hint}"),
-            ));
+            mistakes.push(no_source(name, name_span(node.span, name), sources));
         } else if never_gives(name, *pair) && never_gives(name, pair.inverse()) {
             mistakes.push(RuleMistake::at(
                 node.span,
@@ -41,6 +36,10 @@ pub fn check(
             ));
         }
     });
+    if rule.names_no_market() {
+        mistakes.push(RuleMistake::at(rule.root.span, no_market(rule, target)));
+    }
+    let _ = constant(&rule.root, mistakes);
     let found = units(&rule.root, mistakes);
     let target = target.canonical();
     if let Ok(Some(found)) = found
@@ -53,6 +52,144 @@ pub fn check(
         );
         mistakes.push(RuleMistake::at(rule.root.span, what));
     }
+}
+
+/// Unknown sources in a text that is no rule: what can be told beside the mistake `told`.
+#[must_use]
+pub fn unknown_names(text: &str, told: Span, sources: &[&str]) -> Vec<RuleMistake> {
+    if text.len() > LENGTH_MAX {
+        return Vec::new();
+    }
+    let found = match tokens(text) {
+        Ok(found) => found,
+        Err(mistake) => {
+            let readable = text.get(..mistake.span.start).unwrap_or_default();
+            tokens(readable).unwrap_or_default()
+        }
+    };
+    let is_pair = |token: Option<&(Token<'_>, Span)>| match token {
+        Some((Token::Word(word), _)) => Pair::parse(word).is_ok(),
+        _ => false,
+    };
+    let mut mistakes = Vec::new();
+    for (at, (token, span)) in found.iter().enumerate() {
+        let Token::Word(name) = token else { continue };
+        let after = |count: usize| found.get(at + count).map(|(token, _)| token);
+        let before = at.checked_sub(1).and_then(|at| found.get(at));
+        let is_asked = after(1) == Some(&Token::Open)
+            && is_pair(found.get(at + 2))
+            && after(3).is_none_or(|token| *token == Token::Close);
+        let is_listed = matches!(before, Some((Token::Open | Token::Comma, _)))
+            && matches!(after(1), Some(Token::Comma | Token::Close));
+        let is_name = SourceId::parse(name).is_ok() && Pair::parse(name).is_err();
+        let is_known = sources.contains(name) || FUNCTION_NAMES.contains(name);
+        let is_told = span.start < told.end && told.start < span.end;
+        if is_name && (is_asked || is_listed) && !is_known && !is_told {
+            mistakes.push(no_source(name, *span, sources));
+        }
+    }
+    mistakes
+}
+
+fn no_source(name: &str, span: Span, sources: &[&str]) -> RuleMistake {
+    let known = FUNCTION_NAMES.iter().chain(sources).copied();
+    let hint = match nearest(name, known) {
+        hint if hint.is_empty() => format!("; there are {}", sources.join(", ")),
+        hint => hint,
+    };
+    RuleMistake::at(span, format!("there is no source {name}{hint}"))
+}
+
+fn no_market(rule: &Rule, target: Pair) -> String {
+    let value = match &rule.root.kind {
+        NodeKind::Number(value) | NodeKind::Fixed { value, .. } if !value.is_zero() => *value,
+        _ => Decimal::new(805, 1),
+    };
+    let until = match &rule.root.kind {
+        NodeKind::Fixed {
+            until: Some(day), ..
+        } => day.to_string(),
+        _ => "2026-12-31".to_owned(),
+    };
+    format!(
+        "a rule names a market, such as {target}; a fixed rate is written {{ value = \"{value}\", \
+         owner = \"who answers for it\", until = \"{until}\" }}"
+    )
+}
+
+/// The number that a part without any price comes to; `None` for one with prices. What can
+/// never come to anything is told.
+fn constant(node: &Node, mistakes: &mut Vec<RuleMistake>) -> Result<Option<Decimal>, Told> {
+    let found = match &node.kind {
+        NodeKind::Pair(_) | NodeKind::Source { .. } => return Ok(None),
+        NodeKind::Number(number) if number.is_zero() => {
+            let what = "numbers are greater than zero";
+            mistakes.push(RuleMistake::at(node.span, what));
+            return Err(Told);
+        }
+        NodeKind::Number(number) | NodeKind::Fixed { value: number, .. } => Some(*number),
+        NodeKind::Spread { inner, .. } => return constant(inner, mistakes),
+        NodeKind::Inverse(inner) => match constant(inner, mistakes)? {
+            Some(number) => Decimal::ONE.checked_div(number),
+            None => return Ok(None),
+        },
+        NodeKind::Function {
+            function,
+            arguments,
+            ..
+        } => {
+            let all: Vec<_> = arguments
+                .iter()
+                .map(|argument| constant(argument, mistakes))
+                .collect();
+            let all: Result<Vec<Option<Decimal>>, Told> = all.into_iter().collect();
+            let Some(numbers) = all?.into_iter().collect::<Option<Vec<Decimal>>>() else {
+                return Ok(None);
+            };
+            match function {
+                Function::Median => median(numbers),
+                Function::First => numbers.first().copied(),
+                Function::Min => numbers.into_iter().min(),
+                Function::Max => numbers.into_iter().max(),
+            }
+        }
+        NodeKind::Binary {
+            operator,
+            left,
+            right,
+        } => {
+            let (left, right) = (constant(left, mistakes), constant(right, mistakes));
+            let (Some(left), Some(right)) = (left?, right?) else {
+                return Ok(None);
+            };
+            match operator {
+                Operator::Times => left.checked_mul(right),
+                Operator::Over => left.checked_div(right),
+                Operator::Plus => left.checked_add(right),
+                Operator::Minus => left.checked_sub(right),
+            }
+        }
+    };
+    let what = match found {
+        Some(number) if !number.is_zero() && !number.is_sign_negative() => return Ok(found),
+        // What is less than can be held is zero by then, whatever it was made of.
+        Some(_) if is_difference(node) => {
+            "this is not greater than zero, so there would never be a rate"
+        }
+        _ => "this is too great or too small to compute with",
+    };
+    mistakes.push(RuleMistake::at(node.span, what));
+    Err(Told)
+}
+
+const fn is_difference(node: &Node) -> bool {
+    matches!(
+        node.kind,
+        NodeKind::Binary {
+            operator: Operator::Minus,
+            ..
+        }
+    )
 }
 
 /// The name at the beginning of `name(PAIR)`.

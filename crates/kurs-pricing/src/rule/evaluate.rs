@@ -273,7 +273,9 @@ impl<P: Prices> Run<'_, '_, P> {
             parts.push((outcome, text));
         }
         let outcome = match function {
-            Function::Median => self.median(at, first_constituent, &mut parts, &ends),
+            Function::Median => {
+                self.median((at, of.is_some()), first_constituent, &mut parts, &ends)
+            }
             Function::First => first(&parts),
             Function::Min => all(&parts, |numbers| numbers.into_iter().min()),
             Function::Max => all(&parts, |numbers| numbers.into_iter().max()),

@@ -1,6 +1,6 @@
 //! From text to words and signs.
 
-use super::mistake::RuleMistake;
+use super::mistake::{RuleMistake, short};
 use super::syntax::Span;
 use crate::config::units::Day;
 use kurs_core::price::parse_decimal;
@@ -123,7 +123,7 @@ fn number_or_word(rest: &str, at: usize) -> Result<(Token<'_>, usize), RuleMista
                 start: at,
                 end: at + length,
             };
-            let what = format!("{digits} is no number that can be held exactly");
+            let what = format!("{} is no number that can be held exactly", short(digits));
             Err(RuleMistake::at(span, what))
         }
     }

@@ -3,7 +3,7 @@
 mod calls;
 
 use super::lexer::{Token, tokens};
-use super::mistake::RuleMistake;
+use super::mistake::{RuleMistake, short};
 use super::syntax::{Node, NodeKind, Operator, Rule, Span};
 use crate::config::units::Percent;
 use kurs_core::{Pair, PairParser};
@@ -28,7 +28,8 @@ pub fn parse(text: &str, target: Pair) -> Result<Rule, RuleMistake> {
     };
     if text.len() > LENGTH_MAX {
         let what = format!("a rule has at most {LENGTH_MAX} characters");
-        return Err(RuleMistake::at(Span { start: 0, end: 0 }, what));
+        let end = text.floor_char_boundary(LENGTH_MAX);
+        return Err(RuleMistake::at(Span { start: end, end }, what));
     }
     let tokens = tokens(text)?;
     if tokens.is_empty() {
@@ -195,9 +196,6 @@ impl<'t> Parser<'t> {
             return Err(RuleMistake::at(span, what));
         }
         match token {
-            Token::Number(number) if number.is_zero() => {
-                Err(RuleMistake::at(span, "numbers are greater than zero"))
-            }
             Token::Number(number) => Ok(Node {
                 span,
                 kind: NodeKind::Number(*number),
@@ -267,8 +265,9 @@ fn no_price(word: &str) -> String {
     match upper_hint(word) {
         Some(hint) => hint,
         None => format!(
-            "{word} alone is no price: a source is asked for a pair, {}(BTC-USD)",
-            word.to_ascii_lowercase()
+            "{} alone is no price: a source is asked for a pair, {}(BTC-USD)",
+            short(word),
+            short(&word.to_ascii_lowercase())
         ),
     }
 }

@@ -225,6 +225,12 @@ impl Rule {
         sources
     }
 
+    /// True when it is made of numbers alone.
+    #[must_use]
+    pub fn names_no_market(&self) -> bool {
+        self.pairs().is_empty() && self.sources().is_empty()
+    }
+
     /// True when every price in it is of this pair or its inverse: then the result is as good
     /// a market of the pair as any.
     #[must_use]

@@ -1,6 +1,6 @@
 mod evaluation;
 
-use super::check::{check, circles};
+use super::check::{check, circles, unknown_names};
 use super::*;
 use kurs_core::Pair;
 use proptest::prelude::*;
@@ -22,7 +22,11 @@ fn wrong(target: &str, text: &str) -> Vec<String> {
     let mut mistakes = Vec::new();
     match parse(text, pair(target)) {
         Ok(rule) => check(&rule, pair(target), &SOURCES, never, &mut mistakes),
-        Err(mistake) => mistakes.push(mistake),
+        Err(mistake) => {
+            let names = unknown_names(text, mistake.span, &SOURCES);
+            mistakes.push(mistake);
+            mistakes.extend(names);
+        }
     }
     mistakes.iter().map(|mistake| mistake.show(text)).collect()
 }
@@ -38,8 +42,6 @@ fn rules_of_every_kind_are_good() {
         ("USDTTRC-RUB", "USDT-USD * USD-RUB"),
         ("BTC-RUB", "BTC-USDT*USDT-USD*USD-RUB+-0.5%"),
         ("BTC-RUB", "BTC-USDT * USDT-USD * USD-RUB ± 0.5 %"),
-        ("USD-RUB", "fixed(80.5, until 2026-12-31)"),
-        ("USD-RUB", "80.5"),
         ("USD-RUB", "first(cbr(USD-RUB), fixed(80.5))"),
         ("USD-RUB", "cbr(USD-RUB) + 1.5"),
         (
@@ -309,6 +311,117 @@ fn units_that_do_not_cancel_are_a_mistake() {
 fn all_mistakes_of_a_rule_are_told_at_once() {
     let said = wrong("BTC-RUB", "krakn(BTC-USDT) * foo(USDT-USD) * cbr(EUR-USD)");
     assert_eq!(said.len(), 4, "{said:#?}");
+}
+
+#[test]
+fn a_name_that_is_unknown_is_told_beside_whatever_else_is_wrong() {
+    let first_lines = |target: &str, text: &str| -> Vec<String> {
+        let said = wrong(target, text);
+        said.iter()
+            .map(|one| one.lines().next().unwrap().to_owned())
+            .collect()
+    };
+    let unknown = "there is no source krakn; did you mean kraken?";
+    assert_eq!(
+        first_lines(
+            "BTC-RUB",
+            "median(binance, krakn)(BTC-USDT) * USDT-USD * cbr(USD-RUB) / 0"
+        ),
+        [
+            format!("column 17: {unknown}"),
+            "column 62: numbers are greater than zero".to_owned(),
+        ]
+    );
+    for (text, column, at) in [
+        ("krakn(USD-RUB) * * 2", 18, 1),
+        ("cbr(USD-RUB) 2 * median(cbr, krakn)(USD-RUB)", 14, 30),
+        ("krakn(USD-RUB) $ binance", 16, 1),
+        ("krakn(USD-RUB) * kraken(USD-RUB", 32, 1),
+    ] {
+        let said = first_lines("USD-RUB", text);
+        assert_eq!(said.len(), 2, "{text}: {said:#?}");
+        assert!(
+            said[0].starts_with(&format!("column {column}: ")),
+            "{said:#?}"
+        );
+        assert_eq!(said[1], format!("column {at}: {unknown}"), "{text}");
+    }
+    assert_eq!(first_lines("USD-RUB", "krakn").len(), 1);
+}
+
+#[test]
+fn a_rule_without_a_market_is_a_mistake_that_says_how_a_fixed_rate_is_written() {
+    for text in [
+        "5",
+        "2 * 3",
+        "fixed(80.5)",
+        "fixed(80.5)(USD-RUB) * 1.01",
+        "first(1, 2)",
+    ] {
+        let said = wrong("USD-RUB", text).join("\n");
+        assert!(
+            said.starts_with("column 1: a rule names a market, such as USD-RUB; a fixed rate is written { value = \""),
+            "{text}: {said}"
+        );
+        assert!(said.contains("owner = "), "{said}");
+    }
+    assert!(wrong("USD-RUB", "5")[0].contains("{ value = \"5\", owner"));
+}
+
+#[test]
+fn numbers_that_come_to_nothing_are_a_mistake() {
+    let check = |text: &str, column: usize, what: &str| {
+        let said = wrong("USD-RUB", text);
+        assert_eq!(said.len(), 1, "{text}: {said:#?}");
+        assert!(
+            said[0].starts_with(&format!("column {column}: {what}")),
+            "{said:#?}"
+        );
+    };
+    let none = "this is not greater than zero, so there would never be a rate";
+    check("cbr(USD-RUB) / (1-1)", 16, none);
+    check("cbr(USD-RUB) * (2 - inv(0.25))", 16, none);
+    check("max(cbr(USD-RUB), 3 - max(2, 4))", 19, none);
+    check(
+        "fixed(80)(USD-RUB) - fixed(81)(USD-RUB) + cbr(USD-RUB)",
+        1,
+        none,
+    );
+    check(
+        "cbr(USD-RUB) * (9999999999999999999999999999 * 9999999999999999999999999999)",
+        16,
+        "this is too great or too small to compute with",
+    );
+    assert_eq!(
+        wrong("USD-RUB", "cbr(USD-RUB) / (1 - 0.5)"),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn of_a_long_rule_only_the_part_around_the_mistake_is_shown() {
+    let long = format!("cbr(USD-RUB){}", " * 1.01".repeat(90));
+    let text = format!("{long} $ 2{}", " ".repeat(600));
+    let said = wrong("USD-RUB", &text).join("\n");
+    assert!(
+        said.starts_with(&format!("column {}: ", long.len() + 2)),
+        "{said}"
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[1].len() < 140 && lines[2].len() < 140, "{said}");
+    let caret = lines[2].find('^').unwrap();
+    assert_eq!(lines[1].as_bytes()[caret], b'$', "{said}");
+    for text in [
+        "1".repeat(100_000),
+        "п".repeat(100_000),
+        format!("{} * 1", "a".repeat(1_500)),
+        format!("{}(USD-RUB)", "a".repeat(1_500)),
+        format!("cbr(USD-RUB) * {}.1.1", "1".repeat(1_500)),
+    ] {
+        let said = wrong("USD-RUB", &text).join("\n");
+        assert!(said.len() < 1_000, "{} characters: {said}", said.len());
+        assert!(said.contains('^'), "{said}");
+    }
 }
 
 #[test]

@@ -38,10 +38,17 @@ impl RateView {
                 }
                 newer
             }
-            Body::NoRate(NoRate { pair, why }) => {
+            Body::NoRate(NoRate {
+                pair,
+                why,
+                withdraws,
+            }) => {
                 let slot = self.slot_or_new(*pair);
                 let newer = slot.last_id().is_none_or(|last| update.id > last);
                 if newer {
+                    if *withdraws {
+                        slot.store(None);
+                    }
                     slot.set_unpriced(Some(Unpriced {
                         id: update.id,
                         why: Arc::clone(why),

@@ -99,8 +99,15 @@ struct Wrapped<T> {
 
 const WRAPPED: &str = r#"{"stream":""#;
 
+/// A longer frame is not of this venue: a diff that changes every level of a book of 5000 takes a
+/// third of it. It bounds what the JSON tree of one frame takes, which is many times its length.
+const FRAME_BYTES_MAX: usize = 1 << 20;
+
 /// Reads a frame, wrapped or bare.
 pub(super) fn read(text: &str) -> Wire<'_> {
+    if text.len() > FRAME_BYTES_MAX {
+        return Wire::Unreadable;
+    }
     if let Some(rest) = text.strip_prefix(WRAPPED) {
         // The name says what the frame holds; it cannot hold a quote or the JSON would end.
         let name = rest.split('"').next().unwrap_or_default();
@@ -346,5 +353,12 @@ mod tests {
         ] {
             check(text, &Wire::Unreadable);
         }
+    }
+
+    #[test]
+    fn a_frame_longer_than_any_of_the_venue_is_not_taken_apart() {
+        let of = |zeros: usize| format!(r#"{{"e":"anything new","x":[0{}]}}"#, ",0".repeat(zeros));
+        check(&of(FRAME_BYTES_MAX / 4), &Wire::Other);
+        check(&of(FRAME_BYTES_MAX / 2), &Wire::Unreadable);
     }
 }

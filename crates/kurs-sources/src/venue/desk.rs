@@ -80,6 +80,8 @@ pub struct Desk {
     /// Why it has brought none since.
     rest_trouble: Option<String>,
     reported: Option<(SourceState, String)>,
+    /// The time of the last input.
+    now: Mono,
     heap: Heap,
     snapshot: Vec<Change>,
     events: Arc<dyn EventSink>,
@@ -140,6 +142,7 @@ impl Desk {
             rest_spoke_at: None,
             rest_trouble: None,
             reported: None,
+            now: Mono(0),
             heap: Heap::default(),
             snapshot: Vec::new(),
             events: parts.events,
@@ -256,6 +259,7 @@ impl Machine for Desk {
     }
 
     fn take(&mut self, now: Now, input: Input<'_>, wishes: &mut Wishes) {
+        self.now = now.mono;
         match input {
             Input::Frame { connection, text } => self.frame(now, connection, text, wishes),
             Input::Time => self.time(now, wishes),

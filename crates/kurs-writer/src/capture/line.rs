@@ -149,6 +149,11 @@ impl<'a> Line<'a> {
     /// # Errors
     /// [`LineError`] when it is not of the format.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, LineError> {
+        // A list of values in the right order is no line either.
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first != Some(&b'{') {
+            return Err(LineError::Malformed("not a JSON object".to_owned()));
+        }
         let wire: Wire<'a> = serde_json::from_slice(bytes)
             .map_err(|error| LineError::Malformed(error.to_string()))?;
         let bytes = match (wire.frame, wire.text, wire.hex) {

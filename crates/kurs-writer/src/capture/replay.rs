@@ -17,7 +17,7 @@ pub mod tally;
 pub mod timeline;
 
 use super::line::{Direction, Line};
-use super::words::Words;
+use super::words::{Words, newer_format};
 use crate::outcome::Numbering;
 use crate::status;
 use kurs_bus::{Body, Update};
@@ -112,6 +112,8 @@ pub enum Fed {
     Taken,
     /// It could not be used; the caller knows its place.
     Broken(String),
+    /// It is the head of this newer format: nothing after it is to be understood.
+    Newer(u64),
     /// The audience wants no more.
     Ended,
 }
@@ -177,10 +179,15 @@ impl Replay {
             Err(error) => return Fed::Broken(error.to_string()),
         };
         let words = match (line.direction, line.bytes.as_deref()) {
-            (Direction::Meta, Some(bytes)) => match serde_json::from_slice::<Words>(bytes) {
-                Ok(words) => Some(words),
-                Err(error) => return Fed::Broken(format!("a meta line of no kind: {error}")),
-            },
+            (Direction::Meta, Some(bytes)) => {
+                if let Some(format) = newer_format(bytes) {
+                    return Fed::Newer(format);
+                }
+                match serde_json::from_slice::<Words>(bytes) {
+                    Ok(words) => Some(words),
+                    Err(error) => return Fed::Broken(format!("a meta line of no kind: {error}")),
+                }
+            }
             _ => None,
         };
         if let Some(Words::Head { started, .. }) = &words {

@@ -6,7 +6,7 @@ mod inputs;
 use inputs::record;
 pub use inputs::{fetched, record_of};
 
-use super::line::Direction;
+use super::line::{Direction, FORMAT};
 use super::queue::Record;
 use kurs_core::{Now, Pair, SourceId, Wall};
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,7 @@ pub enum Head {
     },
 }
 
-/// Why a request of a polled source brought nothing; see [`FetchError`].
+/// Why a request of a polled source brought nothing; see `FetchError` of kurs-net.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Failure {
@@ -183,6 +183,19 @@ pub enum Failure {
         /// One phrase.
         why: String,
     },
+}
+
+/// The format that a head names, if it is one that this program does not know. Looked for before
+/// anything else of it: a newer head may lack what ours has.
+#[must_use]
+pub fn newer_format(bytes: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Format {
+        what: String,
+        format: u64,
+    }
+    let named: Format = serde_json::from_slice(bytes).ok()?;
+    (named.what == "head" && named.format > u64::from(FORMAT)).then_some(named.format)
 }
 
 impl Words {

@@ -7,6 +7,7 @@ use crate::client::Method;
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output, age};
 use clap::Args;
+use kurs_core::Wall;
 use serde_json::Value;
 
 const EXAMPLES: &str = "\
@@ -86,6 +87,18 @@ fn head(rate: &Value, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The day that ends at this moment, as it was configured; any other moment as it is.
+fn last_day(end: &str) -> String {
+    let is_midnight = end.ends_with("T00:00:00.000Z");
+    let day = end
+        .parse::<Wall>()
+        .ok()
+        .filter(|_| is_midnight)
+        .map(|end| Wall(end.0.saturating_sub(1)).to_string())
+        .and_then(|last| last.split_once('T').map(|(day, _)| day.to_owned()));
+    day.unwrap_or_else(|| end.to_owned())
+}
+
 fn texts(list: Option<&Value>) -> Vec<String> {
     let items = list.and_then(Value::as_array).into_iter().flatten();
     items
@@ -111,7 +124,7 @@ fn evidence(evidence: &Value, output: Output) -> Result<(), Failure> {
     }
     if let Some(fixed) = evidence.get("fixed") {
         rows.push(vec!["stood for by".to_owned(), text_of(fixed, "owner")]);
-        rows.push(vec!["until".to_owned(), text_of(fixed, "until")]);
+        rows.push(vec!["until".to_owned(), last_day(&text_of(fixed, "until"))]);
     }
     for note in texts(evidence.get("notes")) {
         rows.push(vec!["note".to_owned(), note]);
@@ -142,7 +155,7 @@ fn evidence(evidence: &Value, output: Output) -> Result<(), Failure> {
         })
         .collect();
     if !votes.is_empty() {
-        output.table(&["constituent", "of", "value", "by", "", "why"], &votes)?;
+        output.table(&["constituent", "of", "value", "by", "used", "why"], &votes)?;
     }
     Ok(())
 }

@@ -264,7 +264,8 @@ async fn watch_over(
     output.say("recording; Ctrl-C ends it");
     let ended = loop {
         tokio::select! {
-            exit = signals.next() => break Ok(exit),
+            // Ctrl-C is how a recording ends: whichever signal it was, it ends in order.
+            _ = signals.next() => break Ok(Exit::Ok),
             () = &mut end => break Ok(Exit::Ok),
             _ = shows.tick() => {
                 let message = in_words(&capture.written());
@@ -298,9 +299,11 @@ fn in_words(written: &Written) -> String {
         .map(|(source, frames)| format!("{source} {frames}"))
         .collect();
     let files = if written.files == 1 { "file" } else { "files" };
-    let lost = match written.lost {
-        0 => String::new(),
-        lost => format!(", {lost} LOST: the disk is too slow"),
+    let lost = match (written.lost, &written.failed) {
+        (0, None) => String::new(),
+        (lost, None) => format!(", {lost} LOST: the disk is too slow"),
+        (0, Some(_)) => ", NOT WHOLE: it could not be written".to_owned(),
+        (lost, Some(_)) => format!(", NOT WHOLE: it could not be written, {lost} came after"),
     };
     clean(&format!(
         "{} {files}, {} frames, {} kB ({} kB packed){lost}: {}",
@@ -334,6 +337,7 @@ fn summary(written: &Written, output: Output) -> Result<(), Failure> {
         "bytes": written.bytes,
         "bytes_packed": written.bytes_packed,
         "lost": written.lost,
+        "failed": written.failed.as_ref().map(ToString::to_string),
         "deleted": written.deleted,
         "sources": by_source,
     });

@@ -175,8 +175,15 @@ fn play(
     }
     let outcomes: Outcomes = replay.finish(&mut printer);
     files.complain(&outcomes.tally, output);
-    printer.end(&outcomes)?;
-    Ok(if whole { Exit::Ok } else { Exit::Failure })
+    let missing = printer.end(&outcomes)?;
+    for pair in &missing {
+        crate::output::complain(&format!("kurs: {pair}: the replay gave no rate of it"));
+    }
+    Ok(match (whole, missing.is_empty()) {
+        (false, _) => Exit::Failure,
+        (true, false) => Exit::NotFound,
+        (true, true) => Exit::Ok,
+    })
 }
 
 fn pairs(texts: &[String]) -> Result<Vec<Pair>, Failure> {

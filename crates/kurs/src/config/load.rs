@@ -11,7 +11,11 @@ use super::schema::Schema;
 use super::secrets::{self, Files};
 use super::tree::{Content, Node, show_path};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// Longest reason that is told of a value, in characters.
+const LONGEST_REASON: usize = 400;
 
 /// Everything a configuration is made from. Nothing else is looked at.
 #[derive(Debug, Clone, Default)]
@@ -107,23 +111,32 @@ impl Inputs {
                 given.overlay(good);
             }
         }
+        let mut judge = Judge {
+            schema: &schema,
+            defaults: &defaults,
+            mistakes: &mut mistakes,
+            wrong: Vec::new(),
+        };
         for (path, node) in units(&schema, &given) {
-            match try_alone(&defaults, &path, &node) {
-                Ok(()) => merged.insert_over(&path, node),
-                Err(what) => {
-                    let what = if schema.is_secret_path(&path) {
-                        "is not of the form expected".to_owned()
-                    } else {
-                        with_value(what, &node)
-                    };
-                    mistakes.push(Mistake::at(&path, &first_origin(&node), what));
-                }
+            if let Some(good) = judge.sift(&path, node) {
+                merged.insert_over(&path, good);
             }
         }
+        let wrong = judge.wrong;
         match serde_json::from_value::<Config>(merged.to_json()) {
             Ok(config) => {
                 let mut said = Vec::new();
                 config.validate(&mut said);
+                // A value that was left out is not missing; it was told already.
+                let is_told = |text: &String| {
+                    // Without its value a policy is of another kind than was meant.
+                    let of_kind = text.contains(": belongs to the kind ");
+                    wrong.iter().any(|key| {
+                        let table = key.strip_suffix("value:").filter(|_| of_kind);
+                        text.starts_with(key) || table.is_some_and(|table| text.starts_with(table))
+                    })
+                };
+                said.retain(|text| !is_told(text));
                 mistakes.extend(said.into_iter().map(|text| with_origin(&merged, text)));
                 if mistakes.is_empty() {
                     return Ok(Loaded {
@@ -228,6 +241,61 @@ fn with_value(why: String, node: &Node) -> String {
     }
 }
 
+/// Holds the parts against their types.
+struct Judge<'a> {
+    schema: &'a Schema,
+    defaults: &'a Node,
+    mistakes: &'a mut Vec<Mistake>,
+    /// Keys that were left out, each as a sentence of `validate` would begin.
+    wrong: Vec<String>,
+}
+
+impl Judge<'_> {
+    /// What of a part can be read. Of a table that cannot be read as a whole each key is judged
+    /// alone, so that every mistake is told, with its own key and place.
+    fn sift(&mut self, path: &[String], node: Node) -> Option<Node> {
+        let Err(what) = try_alone(self.defaults, path, &node) else {
+            return Some(node);
+        };
+        let told = self.mistakes.len();
+        if self.schema.may_be_split(path)
+            && let Content::Table(members) = &node.content
+        {
+            let mut kept = BTreeMap::new();
+            for (key, member) in members {
+                let path = [path, std::slice::from_ref(key)].concat();
+                if let Some(good) = self.sift(&path, member.clone()) {
+                    kept.insert(key.clone(), good);
+                }
+            }
+            let kept = Node {
+                origin: node.origin.clone(),
+                content: Content::Table(kept),
+            };
+            if self.mistakes.len() > told {
+                return try_alone(self.defaults, path, &kept).ok().map(|()| kept);
+            }
+        }
+        let what = if self.schema.is_secret_path(path) {
+            "is not of the form expected".to_owned()
+        } else {
+            with_value(shortened(what), &node)
+        };
+        self.mistakes
+            .push(Mistake::at(path, &first_origin(&node), what));
+        self.wrong.push(format!("{}:", show_path(path)));
+        None
+    }
+}
+
+/// A reason that may repeat a value, cut where it becomes too long to read.
+fn shortened(why: String) -> String {
+    match why.char_indices().nth(LONGEST_REASON) {
+        Some((end, _)) => format!("{}...", why.get(..end).unwrap_or_default()),
+        None => why,
+    }
+}
+
 /// Whether the defaults with this one part changed can be read.
 fn try_alone(defaults: &Node, path: &[String], node: &Node) -> Result<(), String> {
     let mut tree = defaults.clone();
@@ -268,7 +336,42 @@ fn with_origin(tree: &Node, text: String) -> Mistake {
             nearest = Some((shown.len(), mistake));
         }
     }
-    nearest.map_or_else(|| Mistake::general(text), |(_, mistake)| mistake)
+    match nearest {
+        Some((_, mistake)) => mistake,
+        None => with_table(tree, text),
+    }
+}
+
+/// A sentence about a key that is not there, or a table: the first line of that table.
+fn with_table(tree: &Node, text: String) -> Mistake {
+    let Some((key, what)) = text.split_once(": ") else {
+        return Mistake::general(text);
+    };
+    let lines = |table: &str| {
+        let within = format!("{table}.");
+        let origins = tree.leaves().into_iter().filter_map(|(path, _, origin)| {
+            let is_within = show_path(&path).starts_with(&within);
+            (is_within && *origin != Origin::Default).then_some(origin)
+        });
+        origins
+            .min_by_key(|origin| match origin {
+                Origin::File { line, .. } => *line,
+                _ => usize::MAX,
+            })
+            .cloned()
+    };
+    let parent = key
+        .rsplit_once('.')
+        .map(|(parent, _)| parent)
+        .filter(|parent| parent.contains('.'));
+    match lines(key).or_else(|| lines(parent?)) {
+        Some(origin) => Mistake {
+            key: key.to_owned(),
+            what: what.to_owned(),
+            origin: Some(origin),
+        },
+        None => Mistake::general(text),
+    }
 }
 
 impl Node {

@@ -182,6 +182,21 @@ impl Schema {
         Some((node, free_at))
     }
 
+    /// True when the keys of this table mean something each on its own: none is needed by the
+    /// others.
+    #[must_use]
+    pub fn may_be_split(&self, path: &[String]) -> bool {
+        let Some((node, _)) = self.find(path) else {
+            return false;
+        };
+        let table = self.resolve(node);
+        let needs_none = table
+            .get("required")
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty);
+        matches!(self.shape(table), Shape::Table { .. }) && needs_none
+    }
+
     /// True when the key holds a secret: marked so, or named like one.
     #[must_use]
     pub fn is_secret_path(&self, path: &[String]) -> bool {

@@ -245,16 +245,86 @@ fn a_median_stablecoin_carries_other_prices_on() {
 }
 
 #[test]
-fn the_sources_that_disagree_in_two_camps_make_a_suspect_rate() {
+fn two_sources_that_contradict_each_other_are_both_not_believed() {
+    let mut desk = Desk::with(
+        &[],
+        &[("BTC-USDT", r#"{"kind": "median", "below_min": "none"}"#)],
+    );
+    desk.near("binance", "BTC-USDT", "100")
+        .near("kraken", "BTC-USDT", "1000")
+        .wait(Duration::from_secs(2))
+        .near("binance", "BTC-USDT", "100");
+    let why: Vec<&str> = desk.effects.iter().filter_map(no_rate).collect();
+    let contradict = "no rate: binance and kraken contradict each other by more than 5%, and no \
+                      third says which of them is right";
+    assert_eq!(why.last(), Some(&contradict), "{why:?}");
+    assert!(desk.last("BTC-USDT").is_none());
+    desk.near("kraken", "BTC-USDT", "103");
+    desk.check("BTC-USDT", "101.5 median suspect");
+    desk.near("kraken", "BTC-USDT", "100.02");
+    desk.check("BTC-USDT", "100.01 median fresh");
+    // The last that was agreed on stays to its end, and no longer.
+    desk.wait(Duration::from_secs(2))
+        .near("binance", "BTC-USDT", "100")
+        .near("kraken", "BTC-USDT", "1000")
+        .wait(Duration::from_millis(2_900));
+    desk.check("BTC-USDT", "100.01 median fresh");
+    desk.near("binance", "BTC-USDT", "100")
+        .near("kraken", "BTC-USDT", "1000")
+        .wait(Duration::from_millis(200));
+    desk.check("BTC-USDT", "100.01 median stale");
+    assert_eq!(desk.reason("BTC-USDT"), contradict);
+    let skipped = &desk.last("BTC-USDT").unwrap().choice.skipped;
+    let names: Vec<String> = skipped.iter().map(|one| one.source.to_string()).collect();
+    assert_eq!(names, ["binance", "kraken"]);
+    // A third ends the doubt.
+    desk.near("okx", "BTC-USDT", "100.03");
+    desk.check("BTC-USDT", "100.015 median fresh");
+}
+
+fn no_rate(effect: &Effect) -> Option<&str> {
+    match effect {
+        Effect::NoRate { why, .. } => Some(why),
+        _ => None,
+    }
+}
+
+#[test]
+fn two_camps_of_two_are_no_better_than_two_sources() {
     let mut desk = Desk::with(&[], &[("BTC-USDT", MEDIAN)]);
     desk.near("binance", "BTC-USDT", "100")
-        .near("kraken", "BTC-USDT", "1000");
-    desk.check("BTC-USDT", "550 median suspect");
-    assert!(
-        desk.reason("BTC-USDT").contains("do not agree"),
-        "{}",
-        desk.reason("BTC-USDT")
+        .near("coinbase", "BTC-USDT", "100.02")
+        .near("kraken", "BTC-USDT", "100.04")
+        .near("okx", "BTC-USDT", "100.04");
+    desk.effects.clear();
+    desk.near("kraken", "BTC-USDT", "1000")
+        .near("okx", "BTC-USDT", "1000");
+    desk.check("BTC-USDT", "100.02 median fresh");
+    desk.wait(Duration::from_secs(6));
+    desk.check("BTC-USDT", "100.02 median stale");
+}
+
+#[test]
+fn how_far_two_sources_may_be_apart_is_a_setting() {
+    let apart = |settings: &str, value: &str| {
+        let policy = format!(r#"{{"kind": "median"{settings}}}"#);
+        let mut desk = Desk::with(&[], &[("BTC-USDT", &policy)]);
+        desk.near("binance", "BTC-USDT", "100")
+            .near("kraken", "BTC-USDT", value);
+        let rate = desk.last("BTC-USDT");
+        rate.filter(|rate| rate.value != price("100"))
+            .map(|rate| rate.value.to_string())
+    };
+    assert_eq!(apart(r#", "max_deviation": "2%""#, "103"), None);
+    assert_eq!(
+        apart(r#", "max_deviation": "20%""#, "120").as_deref(),
+        Some("110")
     );
+    assert_eq!(
+        apart(r#", "max_deviation": "0%""#, "1000").as_deref(),
+        Some("550")
+    );
+    assert_eq!(apart(r#", "band": "30%""#, "120").as_deref(), Some("110"));
 }
 
 #[test]

@@ -82,6 +82,74 @@ fn a_rule_is_as_old_as_its_oldest_leg_and_ends_with_the_first() {
 }
 
 #[test]
+fn a_rule_never_outlives_a_leg_of_it_that_is_a_median() {
+    let mut desk = golden();
+    desk.wait(Duration::from_millis(10))
+        .near("bybit", "BTC-USDT", "60000")
+        .wait(Duration::from_millis(10))
+        .near("kraken", "BTC-USDT", "60001");
+    let rate = desk.last("BTC-RUB").unwrap();
+    let median = &rate.legs()[0];
+    assert_eq!(rate.expires_at(), median.expires_at);
+    // The second to end of three is the last that is needed.
+    assert_eq!(rate.valid_for, STREAM - Duration::from_millis(10));
+
+    // Over expressions the legs are the sources' own, and the first to end ends all.
+    let rule = r#""median(binance(BTC-USDT), kraken(BTC-USDT), bybit(BTC-USDT)) * 2""#;
+    let mut desk = Desk::with(&[], &[("BTC-USDT", rule)]);
+    for name in ["binance", "kraken", "bybit"] {
+        desk.near(name, "BTC-USDT", "60000")
+            .wait(Duration::from_millis(10));
+    }
+    let rate = desk.last("BTC-USDT").unwrap();
+    let evidence = rate.evidence.as_ref().unwrap();
+    let first = evidence
+        .constituents
+        .iter()
+        .filter_map(|one| one.expires_at)
+        .min();
+    assert_eq!(Some(rate.expires_at()), first);
+}
+
+#[test]
+fn no_leg_is_seen_to_end_before_its_rate_whatever_lies_between_the_readings_of_two_clocks() {
+    let mut desk = Desk::with(&["BTC-USD"], &[("BTC-RUB", r#""BTC-USDT * 90""#)]);
+    desk.table("coingecko", DAY, &[("USDT-USD", "1")]);
+    desk.near("binance", "BTC-USDT", "60000");
+    desk.now.wall = desk.now.wall.plus(Duration::from_millis(10));
+    desk.table("coingecko", DAY, &[("USDT-USD", "1.001")]);
+    for market in ["BTC-USD", "BTC-RUB"] {
+        let rate = desk.last(market).unwrap();
+        let first = rate.legs().iter().map(|leg| leg.expires_at).min().unwrap();
+        assert_eq!(rate.expires_at(), first, "{market}");
+    }
+    // A clock that is set is no jitter.
+    desk.now.wall = desk.now.wall.plus(Duration::from_secs(3_600));
+    desk.table("coingecko", DAY, &[("USDT-USD", "1.002")]);
+    assert_eq!(desk.last("BTC-USD").unwrap().valid_for, STREAM);
+}
+
+#[test]
+fn a_median_of_two_that_contradict_each_other_makes_no_rule() {
+    let mut desk = golden();
+    desk.check("BTC-RUB", "5451692.85 rule fresh");
+    desk.near("kraken", "BTC-USDT", "600000");
+    desk.check("BTC-RUB", "5451692.85 rule fresh");
+    desk.near("binance", "BTC-USDT", "60000")
+        .wait(Duration::from_secs(4))
+        .near("binance", "BTC-USDT", "60000")
+        .near("kraken", "BTC-USDT", "600000")
+        .wait(Duration::from_secs(2));
+    desk.check("BTC-RUB", "5451692.85 rule stale");
+    assert!(
+        desk.reason("BTC-RUB")
+            .contains("binance and kraken contradict each other by more than 5%"),
+        "{}",
+        desk.reason("BTC-RUB")
+    );
+}
+
+#[test]
 fn sides_change_with_inverses_and_divisions() {
     let mut desk = Desk::with(
         &[],

@@ -1,14 +1,17 @@
 //! Medians within a rule, each with an outlier gate of its own.
 
 use super::{Figure, Part, Prices, Run, held, none_of};
-use crate::decimal::median;
-use crate::gate::Vote;
+use crate::config::units::Percent;
+use crate::decimal::{median, times_or_max};
+use crate::gate::{Vote, contradiction};
+use kurs_core::SourceId;
+use rust_decimal::Decimal;
 use std::sync::Arc;
 
 impl<P: Prices> Run<'_, '_, P> {
     pub(super) fn median(
         &mut self,
-        at: usize,
+        (at, is_one_leg): (usize, bool),
         first: usize,
         parts: &mut [Part],
         ends: &[usize],
@@ -55,12 +58,19 @@ impl<P: Prices> Run<'_, '_, P> {
         if kept.is_empty() {
             return Err(none_of(parts));
         }
-        let mut validities: Vec<_> = kept.iter().map(|figure| figure.valid_until).collect();
+        if verdict.contradicts {
+            return Err(self.contradiction(first, ends));
+        }
+        let mut ends_at: Vec<_> = kept
+            .iter()
+            .map(|figure| (figure.valid_until, figure.expires_at))
+            .collect();
         let mut figure = held(Figure::of_all(kept, median))?;
-        // It holds as long as enough of them do.
-        validities.sort_unstable_by_key(|until| std::cmp::Reverse(*until));
-        if let Some(until) = validities.get(wanted.clamp(1, count) - 1) {
-            figure.valid_until = *until;
+        // One leg, which holds as long as enough of its sources do. Of expressions every leg is
+        // told, and the first to end ends the rule.
+        ends_at.sort_unstable_by_key(|end| std::cmp::Reverse(*end));
+        if let (true, Some(end)) = (is_one_leg, ends_at.get(wanted.clamp(1, count) - 1)) {
+            (figure.valid_until, figure.expires_at) = *end;
         }
         if count < wanted {
             let why: Arc<str> = format!("a median of {count} where {wanted} are wanted").into();
@@ -72,5 +82,24 @@ impl<P: Prices> Run<'_, '_, P> {
             figure.doubt = Some("the prices of a median do not agree".into());
         }
         Ok(figure)
+    }
+
+    /// Nobody can tell which of them is right: none is used.
+    fn contradiction(&mut self, first: usize, ends: &[usize]) -> Arc<str> {
+        let settings = &self.with.gate;
+        let allowed = settings.apart.max(settings.band);
+        let allowed = Percent::of_number(times_or_max(allowed, Decimal::ONE_HUNDRED));
+        let mut names: Vec<SourceId> = Vec::new();
+        let end = ends.last().copied().unwrap_or(first);
+        for one in self.constituents.get_mut(first..end).unwrap_or_default() {
+            if one.used && !names.contains(&one.source) {
+                names.push(one.source);
+            }
+            if one.used {
+                one.used = false;
+                one.why = "contradicted, and nobody says who is right".into();
+            }
+        }
+        contradiction(&names, allowed.unwrap_or(Percent::of_basis_points(500))).into()
     }
 }

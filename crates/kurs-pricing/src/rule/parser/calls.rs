@@ -3,7 +3,7 @@
 use super::{ARGUMENTS_MAX, Parser, no_price, pair_of, upper_hint};
 use crate::config::units::Day;
 use crate::rule::lexer::Token;
-use crate::rule::mistake::RuleMistake;
+use crate::rule::mistake::{RuleMistake, short};
 use crate::rule::syntax::{Function, Node, NodeKind, Span};
 use kurs_core::{Pair, SourceId};
 use rust_decimal::Decimal;
@@ -29,7 +29,7 @@ impl Parser<'_> {
         let Ok(source) = SourceId::parse(name) else {
             return Err(RuleMistake::at(
                 span,
-                format!("{name} is no name of a source"),
+                format!("{} is no name of a source", short(name)),
             ));
         };
         let what =

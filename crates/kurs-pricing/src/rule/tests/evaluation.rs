@@ -62,6 +62,7 @@ fn run(text: &str, missing: Option<&str>) -> Evaluated {
         gate: GateSettings {
             k: Decimal::from(5),
             band: Decimal::new(5, 3),
+            apart: Decimal::new(5, 2),
             readmit_after: Duration::from_secs(60),
         },
         min_sources: 2,

@@ -10,6 +10,7 @@ impl Desk {
         self.send(Body::NoRate(NoRate {
             pair: pair(market),
             why: why.into(),
+            withdraws: false,
         }))
     }
 
@@ -73,6 +74,20 @@ fn a_reason_for_no_rate_leaves_what_an_earlier_writer_published_to_its_end() {
     desk.clock.advance(MAX_AGE);
     let missing = desk.view.rate(pair("BTC-USD"), None).unwrap_err();
     assert!(matches!(missing, Missing::Expired(_)), "{missing:?}");
+}
+
+#[test]
+fn a_rate_under_changed_terms_is_not_served_and_no_way_around_it_either() {
+    let mut desk = Desk::new();
+    desk.markets();
+    desk.publish("BTC-USD", "1", "fixed", MAX_AGE);
+    assert!(desk.send(Body::NoRate(NoRate {
+        pair: pair("BTC-USD"),
+        why: "changed".into(),
+        withdraws: true,
+    })));
+    let missing = desk.view.rate(pair("BTC-USD"), None).unwrap_err();
+    assert_eq!(missing, Missing::NoRate(pair("BTC-USD"), "changed".into()));
 }
 
 #[test]

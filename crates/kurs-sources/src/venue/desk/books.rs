@@ -2,13 +2,14 @@
 //! back in step.
 
 use super::Desk;
+use super::row::Row;
 use crate::book::{BookView, LEVELS_MAX};
 use crate::input::Wishes;
 use crate::venue::books::{Message, Outcome};
 use crate::venue::codec::{Channel, Symbols};
 use crate::venue::symbols::stream_id;
-use kurs_book::Verdict;
-use kurs_core::{EventKind, Mono, Now, Pair, Quote, Sizes, SourceState, Tick};
+use kurs_book::{Book, Verdict};
+use kurs_core::{EventKind, Level, Mono, Now, Pair, Quote, Sizes, SourceState, Tick};
 use kurs_net::Heard;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,6 +35,7 @@ impl Desk {
         let Some(row) = row else {
             return false;
         };
+        row.book_held_at = Some(now.mono);
         let outcome = row.books.take(now, message, manner, lines, stats);
         if outcome.changed {
             row.behind_since = None;
@@ -105,6 +107,7 @@ impl Desk {
                     .and_then(|index| usize::try_from(index).ok())
                     .and_then(|at| self.rows.get_mut(at));
                 if let Some((index, row)) = index.zip(row) {
+                    row.book_held_at = Some(now.mono);
                     let taken = row.books.snapshot(now, ids, &changes, stats);
                     if let Some((verdict, outcome)) = taken {
                         if verdict == Verdict::SnapshotTooOld {
@@ -224,6 +227,27 @@ impl Desk {
         self.deliver(now, told);
     }
 
+    /// REST brought this best price: a book that agrees with it holds.
+    pub(super) fn hold_book(&mut self, now: Now, index: u32, quote: Quote) {
+        if let Some(row) = self.row_mut(index)
+            && row.books.book().is_some_and(|book| agrees(book, quote))
+        {
+            row.book_held_at = Some(now.mono);
+        }
+    }
+
+    /// Why a book that is in step is none to rely on: nothing has said for too long that it
+    /// holds, although its connection is still open.
+    fn lifeless(&self, row: &Row) -> Option<String> {
+        let silent = self.now.since(row.book_life());
+        // A pair that is stale was not confirmed by REST either.
+        let longest = match row.reported {
+            SourceState::Stale => self.waits.silence.min(self.waits.max_age),
+            _ => self.waits.max_age,
+        };
+        (silent >= longest).then(|| format!("no sign of life for {} s", silent.as_secs()))
+    }
+
     /// The best price was confirmed: levels that agree with it hold as well.
     pub(super) fn confirm_depth(&mut self, now: Now, index: u32, quote: Quote) {
         let again_after = self.waits.silence / 2;
@@ -234,11 +258,7 @@ impl Desk {
         if !row.wants_depth || !row.depth_at.is_some_and(is_late) {
             return;
         }
-        let agrees = row.books.book().is_some_and(|book| {
-            let prices = |level: Option<kurs_core::Level>| level.map(|level| level.price);
-            prices(book.best_bid()) == quote.bid() && prices(book.best_ask()) == quote.ask()
-        });
-        if agrees {
+        if row.books.book().is_some_and(|book| agrees(book, quote)) {
             row.depth_changed = true;
             self.tell_depth(now, index);
         }
@@ -307,18 +327,20 @@ impl Desk {
         let (index, row) = self
             .followed_rows()
             .find(|(_, row)| row.pair == pair && follows_books)?;
-        let book = row.books.book();
+        let synced = row.books.book();
+        let lifeless = synced.and_then(|_| self.lifeless(row));
+        let book = synced.filter(|_| lifeless.is_none());
         let (observed_at, received_at) = row.books.times();
-        let sides = |book: &kurs_book::Book| {
+        let sides = |book: &Book| {
             let length = |side| book.len(side);
             (length(kurs_book::Side::Bid), length(kurs_book::Side::Ask))
         };
         Some(BookView {
             symbol: self.table.name(index)?.clone(),
             depth: book.map(|book| Arc::new(book.depth(levels.min(LEVELS_MAX)))),
-            why: match book {
-                Some(_) => "".into(),
-                None => row.books.why().into(),
+            why: match (synced, lifeless) {
+                (Some(_), why) => why.unwrap_or_default().into(),
+                (None, _) => row.books.why().into(),
             },
             levels: book.map_or((0, 0), sides),
             last_id: row.books.last_id(),
@@ -328,4 +350,10 @@ impl Desk {
             counters: row.books.counters(),
         })
     }
+}
+
+/// Whether this is what the book shows at its top.
+fn agrees(book: &Book, quote: Quote) -> bool {
+    let price = |level: Option<Level>| level.map(|level| level.price);
+    price(book.best_bid()) == quote.bid() && price(book.best_ask()) == quote.ask()
 }

@@ -99,6 +99,7 @@ impl Desk {
         };
         self.mark(now, index, SourceState::Live, "");
         self.deliver(now, EventKind::Tick(tick));
+        self.hold_book(now, index, quote);
         self.confirm_depth(now, index, quote);
     }
 

@@ -22,6 +22,9 @@ pub(super) struct Row {
     pub(super) trade_id: Option<u64>,
     pub(super) trade_connection: u64,
     pub(super) books: Books,
+    /// When something last said that the book holds: a message about it, or REST with the same
+    /// best prices.
+    pub(super) book_held_at: Option<Mono>,
     /// Since when the best price has had ids that the book has not reached.
     pub(super) behind_since: Option<Mono>,
     /// Its best levels are delivered.
@@ -47,6 +50,7 @@ impl Row {
             trade_id: None,
             trade_connection: 0,
             books: Books::default(),
+            book_held_at: None,
             behind_since: None,
             wants_depth,
             depth_changed: false,
@@ -67,5 +71,11 @@ impl Row {
     /// When the pair last gave a sign of life, whichever way.
     pub(super) fn last_data(&self) -> Option<Mono> {
         self.streamed_at.max(self.polled_at)
+    }
+
+    /// When the book last gave a sign of life. That REST brings another price is none.
+    pub(super) fn book_life(&self) -> Mono {
+        let life = self.streamed_at.max(self.book_held_at);
+        life.unwrap_or(self.since)
     }
 }

@@ -4,6 +4,7 @@ use super::Desk;
 use super::row::Row;
 use crate::input::Wishes;
 use crate::venue::codec::{Channel, Heap, Offer, Said};
+use crate::venue::judge::Worth;
 use crate::venue::symbols::stream_id;
 use kurs_core::{EventKind, Now, Price, Quote, Sizes, SourceState, Tick, Wall};
 use kurs_net::Heard;
@@ -26,17 +27,22 @@ impl Desk {
         heap.clear();
         self.codec.read(text, &self.table, &mut heap);
         let Heap { said, changes } = &mut heap;
-        let mut readable = true;
+        let mut worth = Worth::Useless(text.len());
         for said in said.drain(..) {
-            readable &= said != Said::Unreadable;
+            match said {
+                Said::Unreadable => worth = Worth::Unreadable,
+                Said::Other => {}
+                _ if worth != Worth::Unreadable => worth = Worth::Useful,
+                _ => {}
+            }
             self.said(now, connection, said, changes, wishes);
         }
         self.heap = heap;
-        if !readable {
+        if worth == Worth::Unreadable {
             self.stats.decode_errors.fetch_add(1, Ordering::Relaxed);
         }
-        if self.judges.frame(connection, readable) {
-            let why = "sends what cannot be read".to_owned();
+        if let Some(why) = self.judges.frame(now.mono, connection, worth) {
+            let why = why.to_owned();
             wishes.heard.push((connection, Heard::Unfit { why }));
         }
     }

@@ -1,5 +1,6 @@
 //! The state of a source, told by a codec of the plainest kind.
 
+mod life;
 mod words;
 
 use super::*;

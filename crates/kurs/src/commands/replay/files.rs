@@ -5,10 +5,10 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, clean};
 use kurs_core::{Pair, Wall};
 use kurs_writer::capture::files::readable;
-use kurs_writer::capture::line::{FORMAT, Line};
+use kurs_writer::capture::line::{Direction, FORMAT, Line};
 use kurs_writer::capture::read::{End, Lines, Next};
 use kurs_writer::capture::replay::{Audience, Fed, Replay, Tally};
-use kurs_writer::capture::words::Words;
+use kurs_writer::capture::words::{Words, newer_format};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -46,9 +46,15 @@ impl Files {
         let mut paths = Vec::new();
         for path in named {
             let facts = std::fs::metadata(path).map_err(|error| failed(path, error.to_string()))?;
-            if !facts.is_dir() {
+            if facts.is_file() {
                 paths.push(path.clone());
                 continue;
+            }
+            if !facts.is_dir() {
+                // Read twice and to its end, which a pipe or a device does not allow.
+                let why = "this is no file; a replay reads files and folders".to_owned();
+                let message = format!("{}: {why}", path.display());
+                return Err(Failure::new(Exit::Usage, message));
             }
             let found = readable(path).map_err(|error| failed(path, error.to_string()))?;
             if found.is_empty() {
@@ -78,25 +84,23 @@ impl Files {
             let Ok(line) = Line::parse(bytes) else {
                 continue;
             };
+            let words = line
+                .bytes
+                .as_deref()
+                .filter(|_| line.direction == Direction::Meta);
+            if let Some(format) = words.and_then(newer_format) {
+                return Err(newer(path, format));
+            }
             if let Some(t_ns) = line.t_ns {
                 head.began_at = Wall(t_ns.div_euclid(1_000).clamp(0, Wall::MAX.0));
             }
-            let words = line.bytes.as_deref().map(serde_json::from_slice::<Words>);
             if let Some(Ok(Words::Head {
-                format,
                 sources,
                 directions,
                 simulated,
                 ..
-            })) = words
+            })) = words.map(serde_json::from_slice::<Words>)
             {
-                if format > FORMAT {
-                    let message = format!(
-                        "{}: format {format} is of a newer kurs; this one reads {FORMAT}",
-                        path.display()
-                    );
-                    return Err(Failure::new(Exit::Failure, message));
-                }
                 head.simulated = simulated;
                 head.sources = sources;
                 head.directions = directions
@@ -142,6 +146,10 @@ impl Files {
                 };
                 match fed {
                     Fed::Taken => {}
+                    Fed::Newer(format) => {
+                        progress.end();
+                        return Err(newer(path, format));
+                    }
                     Fed::Broken(why) => replay.tally_mut().broken(&name, lines.number(), why),
                     Fed::Ended => {
                         progress.end();
@@ -167,15 +175,16 @@ impl Files {
         }
         let told = u64::try_from(tally.broken.len()).unwrap_or(0);
         if tally.broken_lines > told {
-            say(format!(
-                "and {} more broken lines",
-                tally.broken_lines - told
-            ));
+            let more = tally.broken_lines - told;
+            say(format!("and {more} more broken {}", lines_in_words(more)));
         }
         for (source, lines) in &tally.unknown_sources {
+            let count = format!("{lines} {}", lines_in_words(*lines));
             say(match source.as_str() {
-                "?" => format!("{lines} lines do not say whose they are: name it by --source"),
-                source => format!("{lines} lines of {source}, which is not on here, are left out"),
+                "?" => {
+                    format!("{count} without the name of a source, left out: name it by --source")
+                }
+                source => format!("{count} of {source}, which is not on here, left out"),
             });
         }
         for file in &tally.truncated {
@@ -187,12 +196,25 @@ impl Files {
             say(format!("{file}: the rest is left out"));
         }
         if tally.lost > 0 {
+            let frames = if tally.lost == 1 { "frame" } else { "frames" };
             say(format!(
-                "{} frames are missing: the recorder's disk was too slow",
+                "{} {frames} missing: the recorder's disk was too slow",
                 tally.lost
             ));
         }
     }
+}
+
+fn newer(path: &Path, format: u64) -> Failure {
+    let message = format!(
+        "{}: format {format} is of a newer kurs; this one reads {FORMAT}",
+        path.display()
+    );
+    Failure::new(Exit::Failure, message)
+}
+
+const fn lines_in_words(count: u64) -> &'static str {
+    if count == 1 { "line" } else { "lines" }
 }
 
 fn open(path: &Path, read: &Arc<AtomicU64>) -> Result<Lines, Failure> {

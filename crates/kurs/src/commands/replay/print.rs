@@ -22,8 +22,8 @@ pub(super) struct Printer {
     output: Output,
     stdout: BufWriter<Stdout>,
     failure: Option<std::io::Error>,
-    /// The last update of everything, for the rates at the end.
-    last: HashMap<Key, Update>,
+    /// The last update of everything with its time, for the rates at the end.
+    last: HashMap<Key, (Now, Update)>,
     /// The last printed rate of each pair.
     printed: HashMap<Pair, Rate>,
     changes: u64,
@@ -104,22 +104,29 @@ impl Printer {
 
     /// The rates at the end, as a Reader would have answered.
     fn rates(&self) -> Vec<Value> {
-        let clock = Arc::new(ManualClock::new(self.now));
+        let mut updates: Vec<&(Now, Update)> = self.last.values().collect();
+        updates.sort_unstable_by_key(|(_, update)| update.id);
+        let began_at = updates.first().map_or(self.now, |(at, _)| *at);
+        let clock = Arc::new(ManualClock::new(began_at));
+        let pass_to = |at: Now| {
+            clock.advance(at.mono.since(clock.now().mono));
+            clock.set_wall(at.wall);
+        };
         let config = ViewConfig {
             directions: self.directions.clone(),
         };
         let view = RateView::new(Arc::clone(&clock) as Arc<dyn Clock>, config);
-        let mut updates: Vec<&Update> = self.last.values().collect();
-        updates.sort_unstable_by_key(|update| update.id);
         let mut pairs: BTreeSet<Pair> = self.directions.iter().copied().collect();
         pairs.extend(&self.only);
-        for update in updates {
+        for (at, update) in updates {
             if let Body::Rate(rate) = &update.body {
                 pairs.insert(rate.pair);
             }
-            // What was published a while ago has been valid for that while already.
-            view.apply(&Arc::new(aged(update, self.now)));
+            // At its own time, since validity counts from there.
+            pass_to(*at);
+            view.apply(&Arc::new(update.clone()));
         }
+        pass_to(self.now);
         let mut rates = Vec::new();
         for pair in pairs.into_iter().filter(|pair| self.wants(*pair)) {
             rates.push(match view.rate(pair, None) {
@@ -137,12 +144,13 @@ impl Printer {
         rates
     }
 
-    /// Prints what comes last.
-    pub(super) fn end(mut self, outcomes: &Outcomes) -> Result<(), Failure> {
+    /// Prints what comes last. Gives the pairs that were asked for and not found.
+    pub(super) fn end(mut self, outcomes: &Outcomes) -> Result<Vec<Pair>, Failure> {
         let rates = match self.print {
             Print::Last => self.rates(),
             Print::Changes | Print::None => Vec::new(),
         };
+        let missing = self.missing(&rates);
         let summary = json!(outcomes.tally);
         match self.shape {
             Shape::Json if self.print == Print::Changes => {
@@ -170,7 +178,24 @@ impl Printer {
             }
         }
         self.stdout.flush()?;
-        Ok(())
+        Ok(missing)
+    }
+
+    /// The pairs that were asked for and of which there was nothing to print.
+    fn missing(&self, rates: &[Value]) -> Vec<Pair> {
+        let is_missing = |pair: &Pair| match self.print {
+            Print::Changes => !self.printed.contains_key(pair),
+            Print::Last => {
+                let name = pair.to_string();
+                let of_pair = |rate: &&Value| rate["pair"] == name.as_str();
+                rates
+                    .iter()
+                    .find(of_pair)
+                    .is_none_or(|rate| rate["value"].is_null())
+            }
+            Print::None => false,
+        };
+        self.only.iter().copied().filter(is_missing).collect()
     }
 
     fn table(&self, rates: &[Value]) -> Result<(), Failure> {
@@ -257,21 +282,9 @@ impl Audience for Printer {
             }
             (Body::NoRate(_), _) => {}
             (body, Print::Last) => {
-                self.last.insert(body.key(), update);
+                self.last.insert(body.key(), (now, update));
             }
             _ => {}
         }
     }
-}
-
-/// The update with what is left of its validity at `now`.
-fn aged(update: &Update, now: Now) -> Update {
-    let mut update = update.clone();
-    let (published_at, valid_for) = match &mut update.body {
-        Body::Rate(rate) => (rate.published_at, &mut rate.valid_for),
-        Body::SourcePrice(price) => (price.published_at, &mut price.valid_for),
-        _ => return update,
-    };
-    *valid_for = valid_for.saturating_sub(now.wall.since(published_at));
-    update
 }

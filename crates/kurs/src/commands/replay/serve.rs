@@ -7,8 +7,8 @@ use crate::config::{Config, Role};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::server::{self, Signals};
-use kurs_bus::{Bus, Update};
-use kurs_core::{Clock, ManualClock, Now};
+use kurs_bus::{Bus, Command, Reply, Update};
+use kurs_core::{Clock, ManualClock, Now, SourceId};
 use kurs_telemetry::{Health, Status};
 use kurs_writer::capture::replay::Audience;
 use std::sync::Arc;
@@ -51,6 +51,7 @@ pub(super) async fn run(
     ));
     let mut api = JoinSet::new();
     crate::output::complain(BANNER);
+    roles.spawn(refuse(Arc::clone(&built.bus), prepared.sources.clone()));
     let names: Vec<String> = prepared.sources.iter().map(ToString::to_string).collect();
     tracing::info!(sources = names.join(", "), "replays");
     server::serve(&mut api, &built, &config, listeners, &api_ended)?;
@@ -79,6 +80,33 @@ pub(super) async fn run(
         .map_err(|error| Failure::new(Exit::Failure, error.to_string()))?;
     server::drain(&built, &config, &end_api, &stop, api, roles).await;
     told.map(|()| exit)
+}
+
+/// Answers in place of a Writer, of which there is none.
+async fn refuse(bus: Arc<dyn Bus>, sources: Vec<SourceId>) {
+    while let Some(request) = bus.next_request().await {
+        let reply = match request.command {
+            Command::Book { source, .. } => no_book(&sources, source),
+            Command::Track { .. } | Command::Untrack { .. } => Reply::Unavailable {
+                why: "a replay follows what was recorded: nothing can be tracked".into(),
+            },
+        };
+        // Nobody may be waiting any more.
+        let _ = request.reply.send(reply);
+    }
+}
+
+fn no_book(sources: &[SourceId], asked: SourceId) -> Reply {
+    let is_known = sources
+        .iter()
+        .any(|source| *source == asked || source.plain() == asked.as_str());
+    Reply::NoBook {
+        unknown_source: !is_known,
+        why: match is_known {
+            true => "a replay shows rates, and no order books".into(),
+            false => format!("no source {asked} is in this replay").into(),
+        },
+    }
 }
 
 /// Publishes updates when their time has come.

@@ -136,6 +136,107 @@ url = "http://127.0.0.1:1/"
 }
 
 #[test]
+fn every_value_of_a_table_is_judged_alone_and_told_with_its_key_and_line() {
+    let said = Desk::new()
+        .file(
+            "kurs.toml",
+            r#"[policy.CHF-USD]
+kind = "median"
+sources = ["binance", "nope", "binance"]
+outlier_k = "-5"
+readmit_after = "0s"
+min_sources = 50
+band = "wide"
+[policy.USD-RUB]
+value = "eighty"
+owner = "treasury"
+until = "2026-02-30"
+[sources.http.b]
+url = "http://127.0.0.1:1/"
+anchor = "25:99"
+period = "soon"
+zone = "Mars/Olympus"
+rates = { USD-RUB = { value = "/a", unit = -3 }, EUR-RUB = "/b" }
+"#,
+        )
+        .mistakes();
+    for part in [
+        "policy.CHF-USD.sources: there is no source nope; there are binance, ",
+        "policy.CHF-USD.sources: binance is there twice (kurs.toml:3)",
+        "policy.CHF-USD.outlier_k: an exact number greater than zero",
+        "got \"-5\" (kurs.toml:4)",
+        "policy.CHF-USD.readmit_after: must be more than 0s (kurs.toml:5)",
+        "policy.CHF-USD.min_sources: 50 of 3 sources can never be (kurs.toml:6)",
+        "policy.CHF-USD.band: a percentage is written 0.5%",
+        "(kurs.toml:7)",
+        "policy.USD-RUB.value: an exact number greater than zero",
+        "(kurs.toml:9)",
+        "policy.USD-RUB.until: a day is written 2026-12-31, got \"2026-02-30\" (kurs.toml:11)",
+        "sources.http.b.anchor: ",
+        "(kurs.toml:14)",
+        "sources.http.b.period: ",
+        "(kurs.toml:15)",
+        "sources.http.b.zone: ",
+        "(kurs.toml:16)",
+        "sources.http.b.rates.USD-RUB: unit is a whole number such as 100, or a path (kurs.toml:17)",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+    let count = said.lines().filter(|line| line.starts_with("  - ")).count();
+    assert_eq!(count, 12, "{said}");
+}
+
+#[test]
+fn a_fixed_rate_has_an_owner_and_no_rule_is_a_number() {
+    let said = Desk::new()
+        .file(
+            "kurs.toml",
+            "[policy]\nBTC-RUB = \"5\"\nUSD-RUB = { value = \"80.5\" }\n\
+             EUR-RUB = \"cbr(EUR-RUB) / (1-1)\"\nETH-RUB = \"median(binance, krakn)(ETH-USDT) * USDT-USD / 0\"\n\
+             SOL-RUB = { kind = \"merged\", min_sources = 50 }\n",
+        )
+        .mistakes();
+    for part in [
+        "policy.BTC-RUB.rule: column 1: a rule names a market, such as BTC-RUB; a fixed rate is written \
+         { value = \"5\", owner = \"who answers for it\", until = \"2026-12-31\" } (kurs.toml:2)",
+        "policy.USD-RUB.owner: is missing; somebody answers for a fixed rate, such as owner = \"treasury\" (kurs.toml:3)",
+        "policy.EUR-RUB.rule: column 16: this is not greater than zero",
+        "policy.ETH-RUB.rule: column 17: there is no source krakn",
+        "policy.ETH-RUB.rule: column 47: numbers are greater than zero",
+        "policy.SOL-RUB.min_sources: 50 can never be, there are 9 sources (kurs.toml:6)",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+}
+
+#[test]
+fn a_long_rule_is_not_repeated_whole() {
+    for rule in [
+        "x".repeat(100_000),
+        "1 * ".repeat(25_000),
+        "1".repeat(1_900),
+    ] {
+        let file = format!("[policy]\nBTC-RUB = \"{rule}\"\n");
+        let said = Desk::new().file("kurs.toml", &file).mistakes();
+        assert!(said.len() < 1_000, "{} characters", said.len());
+    }
+}
+
+#[test]
+fn a_fixed_rate_within_a_rule_whose_day_is_over_is_warned_about() {
+    let file = "[policy]\nUSD-RUB = \"first(cbr(USD-RUB), fixed(80.5, until 2020-12-31)(USD-RUB))\"\n\
+                BTC-RUB = \"BTC-USDT * fixed(80.5, until 2020-12-31)(USDT-RUB)\"\n";
+    let config = Desk::new().file("kurs.toml", file).load().config;
+    let at = |text: &str| config.warnings(text.parse::<Wall>().unwrap());
+    assert_eq!(at("2020-12-31T23:59:59Z"), Vec::<String>::new());
+    let over = |pair: &str| format!("policy.{pair}.rule: a fixed rate in it ended on 2020-12-31");
+    assert_eq!(
+        at("2026-11-22T00:00:00Z"),
+        [over("BTC-RUB"), over("USD-RUB")]
+    );
+}
+
+#[test]
 fn a_fixed_rate_whose_day_is_over_is_warned_about() {
     let config = Desk::new().file("kurs.toml", GOOD).load().config;
     let at = |text: &str| config.warnings(text.parse::<Wall>().unwrap());
