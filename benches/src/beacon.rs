@@ -3,6 +3,7 @@
 
 use crate::client::{self, Connection};
 use crate::frames;
+use crate::process::thread_waited;
 use crate::relay::{self, Relay};
 use anyhow::{Context as _, Result};
 use kurs_core::Pair;
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Seen {
     /// From before the write to the end of the first answer with the price, nanoseconds.
     pub(crate) latencies: Vec<u64>,
+    /// What of it the measuring thread itself waited for its core, nanoseconds.
+    pub(crate) waits: Vec<u64>,
     /// Prices that never came.
     pub(crate) lost: u64,
     /// Requests asked.
@@ -73,14 +76,15 @@ impl Beacon {
         self.number += 1;
         // Low ids, so that the book of the pair is never found behind them.
         let text = frames::numbered(self.pair, self.number, self.number);
+        let waited = thread_waited()?;
         let begin = relay.write(&relay::text(&text))?;
         loop {
             seen.requests += 1;
             let answer = self.out.ask(&self.request)?;
             let taken = begin.elapsed();
             if answer.status == 200 && number_in(&answer.body) == Some(self.number) {
-                seen.latencies
-                    .push(u64::try_from(taken.as_nanos()).context("no such time")?);
+                seen.latencies.push(nanoseconds(taken)?);
+                seen.waits.push(nanoseconds(thread_waited()? - waited)?);
                 return Ok(());
             }
             if taken > PATIENCE {
@@ -89,6 +93,10 @@ impl Beacon {
             }
         }
     }
+}
+
+fn nanoseconds(taken: Duration) -> Result<u64> {
+    u64::try_from(taken.as_nanos()).context("no such time")
 }
 
 /// The number that the bid of an answer tells.

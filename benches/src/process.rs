@@ -178,6 +178,31 @@ pub(crate) fn thread_cpu() -> Result<Duration> {
         .context("no CPU time of a thread")
 }
 
+/// How long the calling thread has been ready to run and has waited for a core.
+pub(crate) fn thread_waited() -> Result<Duration> {
+    let text =
+        std::fs::read_to_string("/proc/thread-self/schedstat").context("no waits of a thread")?;
+    let nanoseconds = text.split(' ').nth(1).and_then(|text| text.parse().ok());
+    nanoseconds
+        .map(Duration::from_nanos)
+        .context("no waits of a thread")
+}
+
+/// Puts the calling thread behind those with a smaller niceness: what only makes work for others
+/// must not disturb who measures on the same core.
+pub(crate) fn stand_back(niceness: u8) -> Result<()> {
+    let thread = std::fs::read_link("/proc/thread-self").context("cannot find this thread")?;
+    let thread = thread.file_name().context("cannot find this thread")?;
+    let done = Command::new(find("renice"))
+        .args(["-n", &niceness.to_string(), "-p"])
+        .arg(thread)
+        .stdout(Stdio::null())
+        .status()
+        .context("cannot start renice")?;
+    ensure!(done.success(), "renice: {done}");
+    Ok(())
+}
+
 /// Binds the calling thread to a core, and with it every thread that it starts from now on.
 /// Dropping the guard lets it run on all cores again.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use frame::Head;
 pub(crate) use frame::{binary, ping, text};
 
 use crate::client;
+use crate::process;
 use anyhow::{Context as _, Result, bail, ensure};
 use parking_lot::{Condvar, Mutex};
 use std::io::Write as _;
@@ -25,9 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Read at once from the venue.
 const READ_BYTES: usize = 64 << 10;
-/// Threads of a flood stand behind everything else that has the same core: what is measured
-/// must not be their noise.
-const FLOOD_NICENESS: &str = "10";
+/// Threads of a flood stand behind everything else on their core.
+pub(crate) const FLOOD_NICENESS: u8 = 10;
 
 /// What is done to the frames of a venue.
 #[derive(Debug, Clone, Copy, Default)]
@@ -335,7 +335,8 @@ fn has(payload: &[u8], mark: &[u8]) -> bool {
 
 /// Floods a connection while there is a flood.
 fn flood(line: &Line, shared: &Shared) {
-    let _ = renice();
+    // In its place among the others it only makes more noise.
+    let _ = process::stand_back(FLOOD_NICENESS);
     let mut next = usize::try_from(line.number).unwrap_or_default();
     let mut counted = false;
     loop {
@@ -373,16 +374,4 @@ fn flood(line: &Line, shared: &Shared) {
             .flood_frames
             .fetch_add(chunk.frames, Ordering::Relaxed);
     }
-}
-
-/// Puts the calling thread behind the others.
-fn renice() -> Result<()> {
-    let thread = std::fs::read_link("/proc/thread-self")?;
-    let thread = thread.file_name().context("cannot find this thread")?;
-    std::process::Command::new(crate::process::find("renice"))
-        .args(["-n", FLOOD_NICENESS, "-p"])
-        .arg(thread)
-        .stdout(std::process::Stdio::null())
-        .status()?;
-    Ok(())
 }

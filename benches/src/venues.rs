@@ -215,6 +215,13 @@ fn describe(section: &mut Section, options: &Options, duration: Duration, found:
             None,
         );
     }
+    let waits = Latencies::new(live.seen.waits.clone());
+    section.number(
+        "of it the measuring thread waited for its core, p99",
+        "us",
+        waits.microseconds(990),
+        None,
+    );
     section.tables.push(by_exchange(live));
     section.tables.push(inside(found));
     section.tables.push(by_activity(found));

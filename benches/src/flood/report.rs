@@ -3,8 +3,10 @@
 use super::{Found, Memory};
 use crate::beacon::Seen;
 use crate::options::Options;
+use crate::relay::FLOOD_NICENESS;
 use crate::section::{Bar, Chart, Goal, Section, Table};
 use crate::statistics::{Latencies, Spread};
+use crate::world::SIM_NICENESS;
 use std::time::Duration;
 
 impl Found {
@@ -25,20 +27,19 @@ pub(super) fn describe(section: &mut Section, options: &Options, found: &[Found]
          frames in between, and into every further connection from its first byte on; its REST interface stays as it \
          is. The main flood, {:.0} s, is of five kinds in turn: random text, JSON of a wrong shape, random binary frames, \
          text frames of 15 MiB, brackets nested up to 100,000 deep. Since kurs ends such a connection after some frames, four \
-         further floods of {:.0} s are of what it has to let in: frames in the venue's own words that say nothing, and pings.",
+         further floods of {:.0} s are of what can be read: frames in the venue's own words that say nothing, and pings.",
         options.server_core,
         options.load_core,
         garbage.flood_took.as_secs_f64(),
         found.get(1).map_or(0.0, |found| found.flood_took.as_secs_f64()),
     ));
-    section.method(
+    section.method(format!(
         "The others' latency is measured through Binance as in the section before: from before the write of a price into its \
          socket to the end of the HTTP answer with it; idle just before each flood, for as long. Judged: the rate of ETH-USDT \
          is no longer that of OKX, asked for without pause from the first byte on. Memory is what `/proc/PID/status` says, the \
-         greatest since the flood began. The flooding threads have niceness 10, so that the measurement is not disturbed by \
-         them on its own core."
-            .to_owned(),
-    );
+         greatest since the flood began. The flooding threads have niceness {FLOOD_NICENESS} and the simulated exchanges \
+         {SIM_NICENESS}, so that they disturb the measurement on its own core less."
+    ));
     section.number(
         "garbage: others' p99 in the flood / idle",
         "times",
@@ -147,6 +148,7 @@ fn latencies(found: &[Found]) -> Table {
             "p99 in the flood",
             "times",
             "greatest",
+            "of it waits of the measuring thread, p99",
             "prices that never came",
             "reconnections, gaps, unreadable frames",
         ],
