@@ -5,7 +5,7 @@ use crate::document::RateDocument;
 use crate::rendered::{Rendered, etag_of, json_of};
 use crate::slot::{Held, HeldPrice, Slot};
 use crate::view::{Answer, Missing, RateView};
-use kurs_core::{Asset, Mono, Now, Pair, RateState, SourceId, UpdateId, Wall};
+use kurs_core::{Asset, Leg, Mono, Now, Pair, RateState, SourceId, UpdateId, Wall};
 use kurs_pricing::cross::multiply;
 use kurs_pricing::depeg;
 use kurs_pricing::{CrossRate, Graph, Market};
@@ -48,6 +48,8 @@ pub(crate) struct Reached {
     pub(crate) valid_until: Mono,
     pub(crate) published_at: Wall,
     pub(crate) state: RateState,
+    /// Who serves, where it is not who gives the first leg.
+    pub(crate) source: Option<SourceId>,
 }
 
 /// One leg taken from the view.
@@ -130,19 +132,27 @@ impl RateView {
             let why = slot.unpriced().map(|none| Arc::clone(&none.why));
             return Err(why.map_or(Missing::NoRateYet(asked), |why| Missing::NoRate(asked, why)));
         };
-        let leg = take_as_one(&held).ok_or(Missing::NoRateYet(asked))?;
+        let reached = inverse(asked.quote, &held).ok_or(Missing::NoRateYet(asked))?;
         let is_usable = held.is_usable(now.mono);
         let state = if is_usable {
-            RateState::Fresh
+            reached.state
         } else {
             RateState::Stale
         };
-        let answer = answer_of(asked, &[leg], state).ok_or(Missing::NoPath(asked))?;
+        let document = reached.document(asked, state);
         if !is_usable {
-            return Err(Missing::Expired(Box::new(RateDocument::clone(
-                &answer.document,
-            ))));
+            return Err(Missing::Expired(Box::new(document)));
         }
+        let rendered = Rendered::new(
+            json_of(&document),
+            etag_of((asked, [(reached.id, true)])),
+            reached.valid_until,
+            state,
+        );
+        let answer = Answer {
+            document: Arc::new(document),
+            rendered: Arc::new(rendered),
+        };
         unless_expired(answer, now.mono)
     }
 
@@ -272,13 +282,7 @@ impl RateView {
             let quote = slot.pair.base;
             found.retain(|reached| reached.quote != quote);
             let Some(held) = slot.load() else { continue };
-            let Some(leg) = take_as_one(&held) else {
-                continue;
-            };
-            let taken = [leg];
-            if let Some(reached) = reached(quote, &taken) {
-                found.push(reached);
-            }
+            found.extend(inverse(quote, &held));
         }
     }
 }
@@ -293,7 +297,32 @@ fn reached(quote: Asset, taken: &[Taken]) -> Option<Reached> {
         id: taken.iter().map(|leg| leg.id).max()?,
         valid_until: taken.iter().map(|leg| leg.valid_until).min()?,
         published_at: taken.iter().map(|leg| leg.published_at).max()?,
+        source: None,
     })
+}
+
+/// The inverse of what is published: its number is that of the whole, so that the two agree; its
+/// legs are those of the rate the other way round.
+fn inverse(quote: Asset, held: &Held) -> Option<Reached> {
+    let rate = held.rate()?;
+    let mut reached = reached(quote, &[take_as_one(held)?])?;
+    if let Some(legs) = &rate.legs {
+        let turned = legs.iter().rev().map(|leg| Leg {
+            inverted: !leg.inverted,
+            ..*leg
+        });
+        reached.cross.legs = turned.collect();
+    }
+    reached.source = Some(rate.source);
+    Some(reached)
+}
+
+impl Reached {
+    pub(crate) fn document(&self, asked: Pair, state: RateState) -> RateDocument {
+        let mut document = document_of(asked, &self.cross, self.id, self.published_at, state);
+        document.source = self.source.unwrap_or(document.source);
+        document
+    }
 }
 
 /// The answer, or that it has run out.

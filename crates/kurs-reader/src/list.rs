@@ -1,6 +1,6 @@
 //! The list of every rate of one asset: one element, made whole, at most twenty times a second.
 
-use crate::derive::{Snapshot, document_of};
+use crate::derive::Snapshot;
 use crate::document::{ListDocument, RateDocument};
 use crate::rendered::{Rendered, etag_of, json_of};
 use crate::view::{Missing, RateView};
@@ -87,13 +87,7 @@ impl RateView {
                 RateState::Stale
             };
             let asked = Pair::new(base, reached.quote);
-            let document = document_of(
-                asked,
-                &reached.cross,
-                reached.id,
-                reached.published_at,
-                state,
-            );
+            let document = reached.document(asked, state);
             rates.insert(reached.quote, (document, reached.valid_until));
         }
         // What the Writer publishes for the pair itself goes before any way found here, and a

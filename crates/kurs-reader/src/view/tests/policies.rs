@@ -119,6 +119,40 @@ fn a_pair_and_its_inverse_never_disagree_whatever_the_rate_is_made_of() {
 }
 
 #[test]
+fn an_inverse_names_the_legs_of_the_rate_the_other_way_round_and_who_serves() {
+    let mut desk = Desk::new();
+    let mut rate = desk.rate("BTC-RUB", "5000000", "binance", MAX_AGE);
+    let leg = |market: &str, by: &str, inverted| Leg {
+        pair: pair(market),
+        source: source(by),
+        value: Price::parse("2").unwrap(),
+        inverted,
+        observed_at: rate.observed_at,
+        expires_at: rate.expires_at(),
+    };
+    let legs = [
+        leg("BTC-USDT", "binance", false),
+        leg("RUB-USDT", "kraken", true),
+    ];
+    rate.legs = Some(Arc::from(legs));
+    assert!(desk.send(Body::Rate(rate)));
+    let answer = desk.view.rate(pair("RUB-BTC"), None).unwrap();
+    assert_eq!(answer.document.source, source("binance"));
+    assert_eq!(answer.document.path, [pair("RUB-USDT"), pair("BTC-USDT")]);
+    let turned: Vec<bool> = answer
+        .document
+        .legs
+        .iter()
+        .map(|leg| leg.inverted)
+        .collect();
+    assert_eq!(turned, [false, true]);
+    let list = desk.view.list(Asset::parse("RUB").unwrap()).unwrap();
+    let body = String::from_utf8(list.body.to_vec()).unwrap();
+    assert!(body.contains(r#""path":["RUB-USDT","BTC-USDT"]"#), "{body}");
+    assert!(body.contains(r#""source":"binance","state""#), "{body}");
+}
+
+#[test]
 fn a_median_with_a_carried_price_in_it_is_a_market_and_a_rule_is_none() {
     let mut desk = Desk::new();
     desk.made("BTC-USD", "60000", PolicyKind::Median);
