@@ -81,7 +81,10 @@ impl RateView {
         let used = constituents.iter().filter(|row| row.used);
         let of_legs = rate.legs.iter().map(|leg| self.leg_age(leg, now));
         let of_all = own.map(|held| held.since(rate.observed_at, now.mono));
-        let ages = of_legs.chain(of_all).map(milliseconds);
+        // One leg may have waited longer on its way to us than another; what was published of them
+        // together was that old already.
+        let of_answer = rate.published_at.since(rate.observed_at);
+        let ages = of_legs.chain(of_all).chain([of_answer]).map(milliseconds);
         let age_ms = ages.chain(used.map(|row| row.age_ms)).max().unwrap_or(0);
         ExplainDocument {
             age_ms,

@@ -20,7 +20,7 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<MaybeTlsStream<TcpStream
 
 /// Read at once. The whole of it is zeroed before every read, which at 128 KiB cost a twentieth of
 /// the program's time; most reads bring a frame or two of some hundred bytes.
-const READ_BYTES: usize = 128 << 10;
+const READ_BYTES: usize = 16 << 10;
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
 /// A further address is tried beside the earlier ones after this long.

@@ -103,7 +103,10 @@ struct Run<'e, 'p, P> {
 impl<P: Prices> Run<'_, '_, P> {
     fn node(&mut self, node: &Node) -> Part {
         match &node.kind {
-            NodeKind::Number(number) => (Ok(Figure::number(*number)), number.to_string()),
+            NodeKind::Number(number) => {
+                let outcome = held(Figure::number(*number).checked());
+                (outcome, number.to_string())
+            }
             NodeKind::Pair(pair) => {
                 let outcome = match self.prices.pair(*pair) {
                     Ok(figure) => {

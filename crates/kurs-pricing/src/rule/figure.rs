@@ -227,7 +227,7 @@ impl Figure {
     }
 
     /// Nothing but positive numbers goes on; sides that are none are left out.
-    fn checked(mut self) -> Option<Self> {
+    pub(super) fn checked(mut self) -> Option<Self> {
         let is_positive = |number: Decimal| !number.is_sign_negative() && !number.is_zero();
         if !is_positive(self.value) {
             return None;

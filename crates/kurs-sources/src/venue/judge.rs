@@ -13,8 +13,8 @@ const UNREADABLE_PERCENT_MAX: u32 = 20;
 /// What nobody asked for is weighed over this long.
 const SECOND: Duration = Duration::from_secs(1);
 /// More of it condemns the connection, bytes: streams that were just given up go on for a moment,
-/// but not like this.
-const USELESS_BYTES_MAX: usize = 4 << 20;
+/// and two whole books of Coinbase may still be on their way, but not more.
+const USELESS_BYTES_MAX: usize = 8 << 20;
 /// What a frame weighs beside its bytes, since short ones cost as much.
 const FRAME_BYTES: usize = 256;
 
@@ -164,12 +164,12 @@ mod tests {
         let (mut judge, mut now) = (Judge::default(), Mono(0));
         for _ in 0..100 {
             now = now.plus(SECOND);
-            assert_eq!(second(&mut judge, now, 10_000, 100), None);
+            assert_eq!(second(&mut judge, now, 20_000, 100), None);
             assert_eq!(judge.frame(now, Worth::Useful), None);
         }
-        assert_eq!(second(&mut judge, now, 10_000, 100), why, "twice as many");
+        assert_eq!(second(&mut judge, now, 20_000, 100), why, "twice as many");
         let mut judge = Judge::default();
-        assert_eq!(second(&mut judge, now, 16, 250_000), None);
+        assert_eq!(second(&mut judge, now, 33, 250_000), None);
         assert_eq!(second(&mut judge, now, 1, 250_000), why);
     }
 }

@@ -158,3 +158,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_rate_is_never_zero_even_by_a_rule_that_is_none() {
+    assert_eq!(
+        run("0", None).outcome,
+        Err("a number is too great or too small to compute with".into())
+    );
+    assert!(run("cbr(USD-RUB) + 0", None).outcome.is_err());
+}

@@ -79,6 +79,18 @@ fn a_rate_is_as_old_as_the_oldest_observation_in_any_of_its_legs() {
 }
 
 #[test]
+fn a_rate_is_never_younger_than_it_was_when_it_was_published() {
+    let mut desk = Desk::new();
+    let mut rule = desk.rate("USD-RUB", "81.6", "rule", HOUR * 9);
+    rule.observed_at = Wall(rule.published_at.0 - 1_000_000);
+    // It takes 40 ms to us, and the other leg no time.
+    desk.clock.advance(Duration::from_millis(40));
+    assert!(desk.send(Body::Rate(rule)));
+    desk.publish("USDT-USD", "0.9990", "coingecko", HOUR);
+    assert_eq!(desk.explained("USDT-RUB").age_ms, 1_040);
+}
+
+#[test]
 fn a_rate_out_of_the_store_has_the_age_that_it_had() {
     let desk = Desk::new();
     let mut rate = desk.rate("USD-RUB", "80", "cbr", HOUR * 3);
