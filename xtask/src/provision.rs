@@ -26,7 +26,7 @@ struct Need {
 }
 
 /// One line per program. Tests never skip what is missing: it is installed, or they fail.
-const NEEDS: [Need; 5] = [
+const NEEDS: [Need; 8] = [
     Need {
         purpose: Purpose::Tests,
         program: "cc",
@@ -46,6 +46,24 @@ const NEEDS: [Need; 5] = [
         why: "lists the files the text checks read",
     },
     Need {
+        purpose: Purpose::Tests,
+        program: "initdb",
+        package: POSTGRESQL,
+        why: "private database servers of the store's tests",
+    },
+    Need {
+        purpose: Purpose::Tests,
+        program: "openssl",
+        package: "openssl",
+        why: "certificates of those servers",
+    },
+    Need {
+        purpose: Purpose::Tests,
+        program: "influxd",
+        package: INFLUXDB,
+        why: "private time series databases of the sink's tests",
+    },
+    Need {
         purpose: Purpose::Benchmarks,
         program: "nginx",
         package: "nginx",
@@ -58,6 +76,24 @@ const NEEDS: [Need; 5] = [
         why: "an independent load generator",
     },
 ];
+
+const POSTGRESQL: &str = "postgresql";
+/// Where Debian keeps the programs of each version of PostgreSQL.
+const POSTGRESQL_FOLDER: &str = "/usr/lib/postgresql";
+/// Read when Debian's package of a server is set up, which makes and starts a cluster otherwise.
+const NO_CLUSTER_FOLDER: &str = "/etc/postgresql-common/createcluster.d";
+const NO_CLUSTER_FILE: &str = "/etc/postgresql-common/createcluster.d/kurs-tests.conf";
+
+const INFLUXDB: &str = "influxdb";
+/// Asked by Debian's packages whether they may start what they bring. One that is there already
+/// stays as it is.
+const NO_START: &str = "test -e /usr/sbin/policy-rc.d || \
+    { printf '#!/bin/sh\\n# kurs-tests\\nexit 101\\n' > /usr/sbin/policy-rc.d && \
+      chmod 755 /usr/sbin/policy-rc.d; }";
+/// Takes it away again, and keeps the server from starting with the machine.
+const NO_START_LATER: &str = "if grep -qs '^# kurs-tests$' /usr/sbin/policy-rc.d; \
+    then rm -f /usr/sbin/policy-rc.d; fi; \
+    update-rc.d influxdb disable 2> /dev/null || true";
 
 /// Headers without a program of their own, so a file tells whether they are there.
 const C_HEADERS: (&str, &str) = ("/usr/include/stdlib.h", "libc6-dev");
@@ -105,25 +141,46 @@ pub(crate) fn install_packages(folder: &Path, packages: &[&str]) -> Result<()> {
     if !root && !is_there("sudo") {
         bail!("not root: run `apt-get install -y {list}` as root, then run again");
     }
-    let apt = |arguments: &[&str]| {
-        let program = if root {
-            Program::new("apt-get", folder)
+    let as_root = |program: &str| {
+        if root {
+            Program::new(program, folder)
         } else {
-            Program::new("sudo", folder).arguments(&["-n", "apt-get"])
-        };
-        program
+            Program::new("sudo", folder).arguments(&["-n", program])
+        }
+    };
+    let apt = |arguments: &[&str]| {
+        as_root("apt-get")
             .variable("DEBIAN_FRONTEND", "noninteractive")
             .arguments(arguments)
             .run()
     };
     // A fresh machine has no package list yet, or one that names versions long gone.
     apt(&["-q", "update"]).context("the list of Debian packages cannot be brought up to date")?;
-    apt(&[
+    let without_cluster = packages.contains(&POSTGRESQL);
+    if without_cluster {
+        // The tests run servers of their own; one that starts with the machine is nobody's wish.
+        let write = format!(
+            "mkdir -p {NO_CLUSTER_FOLDER} && echo 'create_main_cluster = false' > {NO_CLUSTER_FILE}"
+        );
+        as_root("sh").arguments(&["-c", &write]).run()?;
+    }
+    let without_start = packages.contains(&INFLUXDB);
+    if without_start {
+        as_root("sh").arguments(&["-c", NO_START]).run()?;
+    }
+    let installed = apt(&[
         &["-q", "install", "-y", "--no-install-recommends"],
         packages,
     ]
     .concat())
-    .with_context(|| format!("cannot install {list}"))
+    .with_context(|| format!("cannot install {list}"));
+    if without_cluster {
+        as_root("rm").arguments(&["-f", NO_CLUSTER_FILE]).run()?;
+    }
+    if without_start {
+        as_root("sh").arguments(&["-c", NO_START_LATER]).run()?;
+    }
+    installed
 }
 
 /// Makes sure that cargo subcommand `name` runs; builds it from crates.io when it is missing.
@@ -157,9 +214,19 @@ pub(crate) fn ensure_cargo_tool(folder: &Path, name: &str, version: &str) -> Res
         .with_context(|| format!("cannot install cargo-{name} {version}"))
 }
 
-/// `nginx` lives in a folder that only root has on the search path.
+/// `nginx` lives in a folder that only root has on the search path, a PostgreSQL server in one
+/// that nobody has.
 fn is_there(program: &str) -> bool {
-    is_on_path(program) || Path::new("/usr/sbin").join(program).is_file()
+    is_on_path(program)
+        || Path::new("/usr/sbin").join(program).is_file()
+        || is_of_postgresql(program)
+}
+
+fn is_of_postgresql(program: &str) -> bool {
+    let versions = std::fs::read_dir(POSTGRESQL_FOLDER).into_iter().flatten();
+    versions
+        .filter_map(Result::ok)
+        .any(|version| version.path().join("bin").join(program).is_file())
 }
 
 fn check_components(folder: &Path) -> Result<()> {

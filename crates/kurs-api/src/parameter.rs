@@ -240,6 +240,11 @@ impl Arguments {
             .map(|(_, text)| text.as_str())
     }
 
+    /// True when a parameter is given.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.text(name).is_some()
+    }
+
     /// All values of any of these repeated parameters, split at commas, in order.
     pub(crate) fn list<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = &'a str> {
         self.values

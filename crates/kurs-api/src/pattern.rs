@@ -1,6 +1,8 @@
 //! The forms that text in a request may have. Each is stated twice, as a pattern for
 //! `openapi.json` and as the code that accepts it; a test holds the two together.
 
+use kurs_store::Interval;
+
 /// One accepted form of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -22,6 +24,8 @@ pub(crate) enum Form {
     Time,
     /// An opaque place in a list.
     Cursor,
+    /// The length of a candle.
+    Interval,
 }
 
 const ASSET: &str = "[A-Za-z0-9]{1,16}";
@@ -30,7 +34,7 @@ const DASHED_IDS: [&str; 2] = ["usd-coin", "the-open-network"];
 
 impl Form {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Asset,
         Self::Pair,
         Self::Pairs,
@@ -40,6 +44,7 @@ impl Form {
         Self::Symbol,
         Self::Time,
         Self::Cursor,
+        Self::Interval,
     ];
 
     /// The form as an ECMA-262 pattern, anchored on both sides.
@@ -58,6 +63,10 @@ impl Form {
             Self::Symbol => "^[A-Za-z0-9]{2,16}([-/_]?[A-Za-z0-9]{1,16})?$".to_owned(),
             Self::Time => "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?([Zz]|[-+][0-9]{2}:[0-9]{2})$".to_owned(),
             Self::Cursor => "^[A-Za-z0-9_-]{1,200}$".to_owned(),
+            Self::Interval => {
+                let words = Interval::ALL.map(Interval::as_str);
+                format!("^({})$", words.join("|"))
+            }
         }
     }
 
@@ -72,6 +81,7 @@ impl Form {
             Self::Symbol => 33,
             Self::Time => 35,
             Self::Cursor => 200,
+            Self::Interval => 2,
         }
     }
 
@@ -101,6 +111,7 @@ impl Form {
                         .bytes()
                         .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
             }
+            Self::Interval => text.parse::<Interval>().is_ok(),
         }
     }
 
@@ -123,6 +134,7 @@ impl Form {
             }
             Self::Time => "a time is written as RFC 3339, such as 2026-11-21T10:00:00Z",
             Self::Cursor => "a cursor is taken as it is from the `next` of an earlier page",
+            Self::Interval => "an interval is one of 1s, 1m, 5m, 1h, 1d",
         }
     }
 }
@@ -271,6 +283,7 @@ mod tests {
                 ],
             ),
             (Form::Cursor, &["", "a=b", "a b"]),
+            (Form::Interval, &["", "1", "m", "2m", "1M", "1m ", "10m"]),
         ] {
             for text in texts {
                 assert!(!form.accepts(text), "{form:?} accepts {text:?}");

@@ -79,6 +79,8 @@ kinds! {
         "The source keeps no order book of the symbol: it is polled, or it does not follow the symbol.";
     UnknownSymbol = NOT_FOUND, "unknown-symbol", "No such symbol",
         "The symbol is not tracked.";
+    NoRateThen = NOT_FOUND, "no-rate-then", "No rate was served then",
+        "At the moment asked for, no rate of the pair was served as fresh; `detail` says why. `rate` holds the last one if there was one: `allow_stale=true` turns this answer into a 200 with its state.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
         "The route does not know the method; `Allow` lists those it knows.";
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No acceptable form",
@@ -111,6 +113,8 @@ kinds! {
         "No Writer answered in time, so nothing was changed. Try again.";
     StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "The store cannot be asked",
         "The history cannot be read at present. Rates go on.";
+    NotRecordedYet = SERVICE_UNAVAILABLE, "not-recorded-yet", "Not recorded yet",
+        "What was published at the moment asked for is not stored yet, at the latest a few seconds after it; or the store was away. Try again after `Retry-After` seconds.";
     TooBusy = SERVICE_UNAVAILABLE, "temporary-reduced-capacity", "Too busy",
         "The server is at a limit of its own. Try again after `Retry-After` seconds.";
 }

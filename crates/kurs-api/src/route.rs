@@ -23,6 +23,8 @@ pub(crate) enum Handler {
     Now(fn(&Call) -> Outcome),
     /// After asking the store or the bus.
     Later(fn(Call) -> Work),
+    /// From memory, unless this parameter is given: then after asking the store.
+    LaterWith(&'static str, fn(&Call) -> Outcome, fn(Call) -> Work),
 }
 
 impl fmt::Debug for Handler {
@@ -30,6 +32,7 @@ impl fmt::Debug for Handler {
         formatter.write_str(match self {
             Self::Now(_) => "Now",
             Self::Later(_) => "Later",
+            Self::LaterWith(..) => "LaterWith",
         })
     }
 }
@@ -109,6 +112,14 @@ impl Route {
         handler: fn(Call) -> Work,
     ) -> Self {
         Self::new(method, path, name, Handler::Later(handler))
+    }
+
+    /// Answered by `handler` when this parameter is given.
+    pub(crate) fn with(mut self, parameter: &'static str, handler: fn(Call) -> Work) -> Self {
+        if let Handler::Now(now) = self.handler {
+            self.handler = Handler::LaterWith(parameter, now, handler);
+        }
+        self
     }
 
     pub(crate) fn tag(mut self, tag: &'static str) -> Self {

@@ -9,9 +9,11 @@ use crate::problem::Kind;
 use crate::route::{Route, schema_of};
 use crate::state::HOT_PATH;
 use crate::v1::books::{self, BookDocument};
+use crate::v1::candles::{self, CandleRow, CandlesDocument};
 use crate::v1::courses::{self, CoursesDocument};
 use crate::v1::currency::{self, CurrenciesDocument, TrackRequest};
 use crate::v1::history::{self, HistoryDocument, PointDocument};
+use crate::v1::past;
 use crate::v1::rates::{self, BatchDocument, RATE_PROBLEMS, RateAnswerSchema};
 use crate::v1::sources::{self, PairsDocument, SourcesDocument, TrackedDocument};
 use crate::{docs, ops};
@@ -26,6 +28,7 @@ const PAIR: &str = "A pair as BASE-QUOTE, also with `/` or `_`, without a separa
 /// Every route.
 pub(crate) fn routes() -> Vec<Route> {
     let mut all = rate_routes();
+    all.extend(candle_routes());
     all.extend(tracking_routes());
     all.extend(operations_routes());
     all.extend(documentation_routes());
@@ -72,10 +75,13 @@ fn rate_routes() -> Vec<Route> {
             .path("base", Form::Asset, "The asset that is priced.")
             .path("quote", Form::Asset, "The asset the price is counted in.")
             .query("amount", Form::Amount, "Convert this amount of the base asset.")
+            .query("at", Form::Time, "Answer as at this moment of the past, to the millisecond, from what was published by then.")
             .flag("explain", "Add legs, constituents, rejections and the reason for the source in use.")
             .flag("allow_stale", STALE)
             .gives::<RateAnswerSchema>(OK, "The rate.")
-            .or(&RATE_PROBLEMS),
+            .or(&RATE_PROBLEMS)
+            .or(&[Kind::NoRateThen, Kind::NotRecordedYet, Kind::StoreUnavailable, Kind::TooBusy])
+            .with("at", past::rate_at),
         Route::waiting(Method::GET, "/api/v1/history/{base}/{quote}", "getHistory", history::history)
             .tag("history")
             .about("Every stored rate of a pair", "Oldest first, page by page; `Link` with `rel=\"next\"` leads on. By `Accept` as JSON, NDJSON or CSV.")
@@ -84,11 +90,34 @@ fn rate_routes() -> Vec<Route> {
             .query("start", Form::Time, "Received at or after; 24 hours before `end` unless given.")
             .query("end", Form::Time, "Received before; now unless given.")
             .query("source", Form::Source, "Only from this source.")
+            .flag("published", "What was published instead of what was received; it is so without asking of a pair that no source gives itself.")
             .whole("limit", history::LIMITS, "Rows per page.")
             .query("cursor", Form::Cursor, "Go on where an earlier page ended.")
             .gives_forms(OK, "A page.", history::FORMS.into_iter().zip([
                 Some(schema_of::<HistoryDocument> as _),
                 Some(schema_of::<PointDocument> as _),
+                None,
+            ]).collect())
+            .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),
+    ]
+}
+
+fn candle_routes() -> Vec<Route> {
+    vec![
+        Route::waiting(Method::GET, "/api/v1/candles/{base}/{quote}", "getCandles", candles::candles)
+            .tag("history")
+            .about("Candles of a pair", "Open, high, low and close of what was published, or of what one source said. A pair that is not published itself is joined from its markets, and says so. Oldest first, page by page; `Link` with `rel=\"next\"` leads on. By `Accept` as JSON, NDJSON or CSV.")
+            .path("base", Form::Asset, "The asset that is priced.")
+            .path("quote", Form::Asset, "The asset the price is counted in.")
+            .query("interval", Form::Interval, "Length of a candle, `1m` unless given. `1s` is kept of published rates only.")
+            .query("start", Form::Time, "Candles that begin at or after; as many candles before `end` as `limit` says, unless given.")
+            .query("end", Form::Time, "Candles that begin before; now unless given.")
+            .query("source", Form::Source, "Of what this source said, instead of what was published.")
+            .whole("limit", history::LIMITS, "Candles per page.")
+            .query("cursor", Form::Cursor, "Go on where an earlier page ended.")
+            .gives_forms(OK, "A page. The candle that is still open is in it, with `closed` false.", history::FORMS.into_iter().zip([
+                Some(schema_of::<CandlesDocument> as _),
+                Some(schema_of::<CandleRow> as _),
                 None,
             ]).collect())
             .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),

@@ -254,6 +254,10 @@ async fn handle(
     match route.handler {
         Handler::Now(handler) => handler(&call),
         Handler::Later(handler) => handler(call).await,
+        Handler::LaterWith(parameter, _, handler) if call.arguments.has(parameter) => {
+            handler(call).await
+        }
+        Handler::LaterWith(_, handler, _) => handler(&call),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Version 1 of the API: what each route answers.
 
 pub(crate) mod books;
+pub(crate) mod candles;
 pub(crate) mod courses;
 pub(crate) mod currency;
 pub(crate) mod history;
 pub(crate) mod missing;
+pub(crate) mod past;
 pub(crate) mod rates;
 pub(crate) mod sources;

@@ -288,6 +288,43 @@ impl Rate {
         self.published_at.plus(self.valid_for)
     }
 
+    /// The same rate with every time in it cut to the millisecond, as answers show it and as it
+    /// is stored: what is computed from it is then the same wherever and whenever it is read.
+    #[must_use]
+    pub fn in_milliseconds(mut self) -> Self {
+        let cut = Wall::to_millisecond;
+        // To the nearest: a validity to the full hour was counted on another clock than the wall's.
+        let expires_at = cut(self.expires_at().plus(Duration::from_micros(500)));
+        self.published_at = cut(self.published_at);
+        self.observed_at = cut(self.observed_at);
+        self.valid_for = expires_at.since(self.published_at);
+        if let Some(legs) = &self.legs {
+            let legs = legs.iter().map(|leg| Leg {
+                observed_at: cut(leg.observed_at),
+                expires_at: cut(leg.expires_at),
+                ..*leg
+            });
+            self.legs = Some(legs.collect());
+        }
+        if let Some(evidence) = &mut self.evidence {
+            let is_whole = |part: &Constituent| {
+                let times = [part.observed_at, part.expires_at];
+                times.into_iter().flatten().all(|time| cut(time) == time)
+            };
+            if !evidence.constituents.iter().all(is_whole) {
+                for part in &mut Arc::make_mut(evidence).constituents {
+                    part.observed_at = part.observed_at.map(cut);
+                    part.expires_at = part.expires_at.map(cut);
+                }
+            }
+        }
+        if cut(self.choice.since) != self.choice.since {
+            let choice = Arc::make_mut(&mut self.choice);
+            choice.since = cut(choice.since);
+        }
+        self
+    }
+
     /// True when the price is one source's own, not computed over several markets.
     #[must_use]
     pub const fn is_direct(&self) -> bool {
@@ -308,5 +345,56 @@ impl Rate {
                 expires_at: self.expires_at(),
             }]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_in_milliseconds_is_what_its_stored_text_says() {
+        let time = |microseconds: i64| Wall(1_790_000_000_000_000 + microseconds);
+        let pair = Pair::parse("BTC-USDT").unwrap();
+        let source = SourceId::parse("binance").unwrap();
+        let value = Price::parse("64364.270").unwrap();
+        let rate = Rate {
+            pair,
+            value,
+            bid: None,
+            ask: None,
+            confidence: None,
+            source,
+            state: RateState::Fresh,
+            legs: Some(Arc::from([Leg {
+                pair,
+                source,
+                value,
+                inverted: false,
+                observed_at: time(1_001),
+                expires_at: Wall::MAX,
+            }])),
+            observed_at: time(1_001),
+            published_at: time(1_900),
+            // To 7,000.2 ms.
+            valid_for: Duration::from_micros(5_000_000 + 1_998_300),
+            choice: Arc::new(Choice {
+                source,
+                since: time(-1),
+                reason: "it is there".into(),
+                skipped: Vec::new(),
+            }),
+            evidence: None,
+            depeg: None,
+        };
+        let stored = |rate: &Rate| -> Rate {
+            serde_json::from_str(&serde_json::to_string(rate).unwrap()).unwrap()
+        };
+        let cut = rate.clone().in_milliseconds();
+        assert_ne!(stored(&rate), rate);
+        assert_eq!(stored(&cut).observed_at, cut.observed_at);
+        assert_eq!(cut.expires_at(), time(7_000_000));
+        assert_eq!(cut.clone().in_milliseconds(), cut);
+        assert_eq!(cut.choice.since, time(-1_000));
     }
 }

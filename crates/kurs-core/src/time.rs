@@ -58,6 +58,12 @@ impl Wall {
         self.0.div_euclid(1_000_000)
     }
 
+    /// The begin of its millisecond: the time as answers show it.
+    #[must_use]
+    pub const fn to_millisecond(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(1_000)))
+    }
+
     /// This time plus a duration; stops at [`Wall::MAX`].
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

@@ -5,10 +5,12 @@
 use kurs_core::price::round_published;
 use kurs_core::{Asset, Leg, Pair, Price, PriceError, SourceId, Wall};
 use rust_decimal::Decimal;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Longest path, in legs.
 pub const MAX_LEGS: usize = 4;
+/// Ways that a search for all shortest ones looks at.
+const PATHS_TRIED_MAX: usize = 4_096;
 
 /// A live market as the graph sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,6 +202,78 @@ impl Graph {
             layer = next;
         }
         settled
+    }
+
+    /// All paths with the fewest legs between two assets, of which [`Self::path`] is the best. The
+    /// same markets in the same order give the same paths, whatever their prices are. `None` when
+    /// there are more than `most`.
+    #[must_use]
+    pub fn shortest_paths(
+        &self,
+        base: Asset,
+        quote: Asset,
+        most: usize,
+    ) -> Option<Vec<Vec<(usize, bool)>>> {
+        let mut layer: Vec<(Asset, Vec<(usize, bool)>)> = vec![(base, Vec::new())];
+        let mut settled = HashSet::from([base]);
+        for _ in 0..MAX_LEGS {
+            let mut next = Vec::new();
+            for (asset, steps) in &layer {
+                for (neighbour, market, inverted) in
+                    self.neighbours.get(asset).into_iter().flatten()
+                {
+                    if !settled.contains(neighbour) {
+                        let mut longer = steps.clone();
+                        longer.push((*market, *inverted));
+                        next.push((*neighbour, longer));
+                    }
+                }
+                if next.len() > PATHS_TRIED_MAX {
+                    return None;
+                }
+            }
+            let mut found: Vec<_> = next
+                .iter()
+                .filter(|(asset, _)| *asset == quote)
+                .map(|(_, steps)| steps.clone())
+                .collect();
+            if !found.is_empty() {
+                found.sort_unstable();
+                return (found.len() <= most).then_some(found);
+            }
+            settled.extend(next.iter().map(|(asset, _)| *asset));
+            layer = next;
+        }
+        Some(Vec::new())
+    }
+
+    /// The place in `paths` of the best of several ways of equal length through other markets of
+    /// the same pairs; a way of which `market` gives none is passed over.
+    pub fn best_of<'p, M>(
+        paths: impl IntoIterator<Item = &'p [M]>,
+        market: impl Fn(&M) -> Option<Market>,
+    ) -> Option<usize>
+    where
+        M: 'p,
+    {
+        let mut best: Option<(usize, Path)> = None;
+        for (place, steps) in paths.into_iter().enumerate() {
+            let mut path = Path::empty();
+            let whole = steps.iter().all(|step| match market(step) {
+                Some(market) => {
+                    path.oldest = path.oldest.min(market.observed_at);
+                    let spread = path.spread.checked_add(market.relative_spread());
+                    path.spread = spread.unwrap_or(Decimal::MAX);
+                    true
+                }
+                None => false,
+            });
+            // Earlier ones come first in the markets' order, which decides last.
+            if whole && best.as_ref().is_none_or(|(_, best)| path.better_than(best)) {
+                best = Some((place, path));
+            }
+        }
+        best.map(|(place, _)| place)
     }
 
     /// The cross rate along a path of this graph.

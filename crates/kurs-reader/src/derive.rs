@@ -14,9 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Paths are searched again at least this often: among equally long ones the youngest wins, and
-/// ages change without any message.
+/// The graph of markets that lists and pinned answers are made from is made anew at least this
+/// often: among equally long ways the youngest wins, and prices change every moment.
 const SEARCH_EVERY: Duration = Duration::from_secs(1);
+/// Ways of equal length that are compared at every price; more are searched for in the graph.
+const WAYS_MAX: usize = 64;
 
 /// The graph of published markets at one moment.
 #[derive(Debug)]
@@ -28,10 +30,38 @@ pub(crate) struct Snapshot {
     pub(crate) slots: Vec<Arc<Slot>>,
 }
 
+/// All shortest ways between two assets, as long as no market comes or goes.
+#[derive(Debug)]
+struct Ways {
+    topology: u64,
+    ways: Vec<Vec<(Arc<Slot>, bool)>>,
+}
+
+impl Ways {
+    /// The best of them at this moment: what is answered depends on the prices held and on
+    /// nothing else, so that it can be found again later.
+    fn best(&self, now: Mono) -> Option<&[(Arc<Slot>, bool)]> {
+        let usable = |(slot, _): &(Arc<Slot>, bool)| {
+            slot.look(|held| held.filter(|held| held.is_usable(now))?.market())
+        };
+        let best = Graph::best_of(self.ways.iter().map(Vec::as_slice), usable)?;
+        self.ways.get(best).map(Vec::as_slice)
+    }
+}
+
+/// Among what an answer was chosen.
+#[derive(Debug)]
+enum Basis {
+    /// A cross rate: among these ways.
+    Ways(Arc<Ways>),
+    /// All else: over the markets of this snapshot.
+    Snapshot(Arc<Snapshot>),
+}
+
 /// A derived answer with what it was made of.
 #[derive(Debug)]
 pub(crate) struct Derived {
-    snapshot: Arc<Snapshot>,
+    basis: Basis,
     start: Option<Arc<HeldPrice>>,
     legs: Vec<(Arc<Slot>, UpdateId)>,
     answer: Answer,
@@ -63,6 +93,16 @@ pub(crate) struct Taken {
     pub(crate) suspect: bool,
 }
 
+impl Derived {
+    /// True when it was made of these legs as they are now.
+    fn is_of(&self, way: &[(Arc<Slot>, bool)]) -> bool {
+        let is_leg = |((slot, id), (other, _)): (&(Arc<Slot>, UpdateId), &(Arc<Slot>, bool))| {
+            Arc::ptr_eq(slot, other) && slot.look(|held| held.map(Held::id)) == Some(*id)
+        };
+        self.legs.len() == way.len() && self.legs.iter().zip(way).all(is_leg)
+    }
+}
+
 impl RateView {
     /// A rate that is not published: pinned to a source, or a cross rate.
     pub(crate) fn derive(
@@ -72,8 +112,18 @@ impl RateView {
         now: Now,
     ) -> Result<Answer, Missing> {
         let key = (asked, pin);
-        let snapshot = self.snapshot(now);
         let kept = self.derived.lock().get(&key).cloned();
+        if let Some(kept) = &kept
+            && let Basis::Ways(ways) = &kept.basis
+            && ways.topology == self.topology.load(Ordering::Relaxed)
+            && let Some(way) = ways.best(now.mono)
+        {
+            if kept.is_of(way) && now.mono < kept.answer.rendered.valid_until {
+                return Ok(kept.answer.clone());
+            }
+            return self.along(asked, way, ways, now);
+        }
+        let snapshot = self.snapshot(now);
         if let Some(kept) = kept
             && self.still_holds(&kept, &snapshot, now.mono)
         {
@@ -86,7 +136,7 @@ impl RateView {
             let answer = self.inverse_of(asked, &slot, now)?;
             let legs = slot.load().map(|held| (slot, held.id()));
             let derived = Derived {
-                snapshot,
+                basis: Basis::Snapshot(snapshot),
                 start: None,
                 legs: legs.into_iter().collect(),
                 answer: answer.clone(),
@@ -94,17 +144,15 @@ impl RateView {
             self.keep_derived(key, Arc::new(derived));
             return Ok(answer);
         }
-        let (start, steps) = match pin {
-            Some(source) => match self.pinned_way(asked, source, &snapshot, now.mono) {
-                Some((price, steps)) => (Some(price), steps),
-                None => return self.pinned_legs(asked, source, &snapshot, now),
-            },
-            None => (None, self.way(asked, &snapshot, now)?),
+        let Some(source) = pin else {
+            let ways = Arc::new(self.ways(asked, now)?);
+            let way = ways.best(now.mono).ok_or(Missing::NoRateYet(asked))?;
+            return self.along(asked, way, &ways, now);
         };
-        let mut taken = Vec::with_capacity(steps.len() + 1);
-        if let Some(price) = &start {
-            taken.push(take_price(price, false));
-        }
+        let Some((price, steps)) = self.pinned_way(asked, source, &snapshot, now.mono) else {
+            return self.pinned_legs(asked, source, &snapshot, now);
+        };
+        let mut taken = vec![take_price(&price, false)];
         let mut legs = Vec::with_capacity(steps.len());
         for (node, inverted) in steps {
             let slot = Arc::clone(&snapshot.slots[node]);
@@ -116,12 +164,40 @@ impl RateView {
         let answer = answer_of(asked, &taken, RateState::Fresh).ok_or(Missing::NoPath(asked))?;
         let answer = unless_expired(answer, now.mono)?;
         let derived = Derived {
-            snapshot,
-            start,
+            basis: Basis::Snapshot(snapshot),
+            start: Some(price),
             legs,
             answer: answer.clone(),
         };
         self.keep_derived(key, Arc::new(derived));
+        Ok(answer)
+    }
+
+    /// The cross rate along a way, kept ready.
+    fn along(
+        &self,
+        asked: Pair,
+        way: &[(Arc<Slot>, bool)],
+        ways: &Arc<Ways>,
+        now: Now,
+    ) -> Result<Answer, Missing> {
+        let mut taken = Vec::with_capacity(way.len());
+        let mut legs = Vec::with_capacity(way.len());
+        for (slot, inverted) in way {
+            let held = slot.load().ok_or(Missing::NoRateYet(asked))?;
+            let leg = take_leg(&held, *inverted).ok_or(Missing::NoPath(asked))?;
+            legs.push((Arc::clone(slot), leg.id));
+            taken.push(leg);
+        }
+        let answer = answer_of(asked, &taken, RateState::Fresh).ok_or(Missing::NoPath(asked))?;
+        let answer = unless_expired(answer, now.mono)?;
+        let derived = Derived {
+            basis: Basis::Ways(Arc::clone(ways)),
+            start: None,
+            legs,
+            answer: answer.clone(),
+        };
+        self.keep_derived((asked, None), Arc::new(derived));
         Ok(answer)
     }
 
@@ -162,7 +238,7 @@ impl RateView {
                 .is_some_and(|price| price.id == start.id)
         });
         now < kept.answer.rendered.valid_until
-            && Arc::ptr_eq(&kept.snapshot, snapshot)
+            && matches!(&kept.basis, Basis::Snapshot(basis) if Arc::ptr_eq(basis, snapshot))
             && start_holds
             && kept
                 .legs
@@ -210,14 +286,32 @@ impl RateView {
         }
     }
 
-    /// The way of a cross rate over fresh markets.
-    fn way(&self, asked: Pair, snapshot: &Snapshot, now: Now) -> Result<Steps, Missing> {
+    /// The ways of a cross rate over fresh markets.
+    fn ways(&self, asked: Pair, now: Now) -> Result<Ways, Missing> {
         let pair = asked.canonical();
         if pair.base == pair.quote {
             return Err(Missing::NoPath(asked));
         }
-        if let Some(path) = snapshot.graph.path(pair.base, pair.quote) {
-            return Ok(path.steps);
+        // Read first: a market that comes meanwhile makes the ways outdated, not wrong.
+        let topology = self.topology.load(Ordering::Relaxed);
+        let fresh = self.make_snapshot(topology, now, |held| held.is_usable(now.mono));
+        let graph = &fresh.graph;
+        let found = graph
+            .shortest_paths(pair.base, pair.quote, WAYS_MAX)
+            .unwrap_or_else(|| {
+                let best = graph.path(pair.base, pair.quote);
+                best.map(|path| path.steps).into_iter().collect()
+            });
+        if !found.is_empty() {
+            let ways = found.into_iter().map(|steps| {
+                let step =
+                    |(node, inverted): (usize, bool)| (Arc::clone(&fresh.slots[node]), inverted);
+                steps.into_iter().map(step).collect()
+            });
+            return Ok(Ways {
+                topology,
+                ways: ways.collect(),
+            });
         }
         for asset in [asked.base, asked.quote] {
             if !self.is_known(asset) {

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`view`] | [`RateView`]: the picture, and every question that can be asked of it |
 //! | [`follow`] | [`follow::run`]: store warm-up, then the bus, then gaps |
+//! | [`candles`] | candles of any pair, joined from those of its markets where it has none |
+//! | [`past`] | [`Past`]: what was served at a moment of the past |
+//! | [`series`] | what was served of a pair, moment after moment |
 //! | [`document`] | the JSON documents that answers are made of |
 //! | [`rendered`] | [`Rendered`]: a finished body with its ETag and validity, shared by all requests |
 //!
@@ -11,16 +14,20 @@
 //! Validity is counted down on this machine's monotonic clock: what has run out is never served
 //! as fresh, whether or not anybody said so on the bus.
 
+pub mod candles;
 mod derive;
 pub mod document;
 mod explain;
 pub mod follow;
 mod list;
+pub mod past;
 mod pinned;
 pub mod rendered;
+pub mod series;
 mod slot;
 pub mod view;
 
 pub use document::{ConstituentDocument, ExplainDocument, LegDocument, ListDocument, RateDocument};
+pub use past::{Past, PastError};
 pub use rendered::Rendered;
 pub use view::{Answer, Missing, RateView, ViewConfig};

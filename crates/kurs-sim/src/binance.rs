@@ -7,8 +7,10 @@
 //! | `frames` | what goes over a stream; pure |
 //! | `socket` | the rules of one WebSocket connection |
 //! | `rest` | the REST routes |
+//! | `klines` | candles of the past |
 
 pub(crate) mod frames;
+pub(crate) mod klines;
 pub(crate) mod limits;
 pub(crate) mod protocol;
 pub(crate) mod rest;

@@ -6,8 +6,10 @@
 //! | `frames` | what goes over a topic; pure |
 //! | `session` | the rules of one WebSocket connection |
 //! | `rest` | the REST routes |
+//! | `kline` | candles of the past |
 
 pub(crate) mod frames;
+pub(crate) mod kline;
 pub(crate) mod protocol;
 pub(crate) mod rest;
 pub(crate) mod session;

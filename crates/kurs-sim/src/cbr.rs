@@ -1,5 +1,7 @@
 //! Simulated Central Bank of Russia: the daily table, in windows-1251, with nominals and
-//! decimal commas.
+//! decimal commas, and the rates of one currency over some days.
+
+mod dynamic;
 
 use crate::calendar::{after, before, day_number, in_zone, is_russian_working_day};
 use crate::faults::{Channel, price_text};
@@ -110,8 +112,10 @@ fn comma(value: Decimal) -> String {
 }
 
 pub(crate) fn answer(route: &str, query: &Query, shared: &Shared) -> Reply {
-    if route != "/scripts/XML_daily.asp" {
-        return Reply::html(404, "not found");
+    match route {
+        "/scripts/XML_daily.asp" => {}
+        "/scripts/XML_dynamic.asp" => return dynamic::answer(query, shared),
+        _ => return Reply::html(404, "not found"),
     }
     let latest = latest_day(shared.wall());
     let day = match query.get("date_req") {
@@ -129,23 +133,9 @@ pub(crate) fn answer(route: &str, query: &Query, shared: &Shared) -> Reply {
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"windows-1251\"?><ValCurs Date=\"{shown}\" name=\"Foreign Currency Market\">"
     );
-    let number = day_number(day);
-    let per_usd = |currency: &str| shared.reference.fiat_fix(currency, number);
     for (id, numeric, code, nominal, name) in CURRENCIES {
-        let units = Decimal::from(nominal);
-        let set = per_usd("RUB")
-            .and_then(|rub| rub.checked_div(per_usd(code)?))
-            .and_then(|unit| unit.checked_mul(units));
-        let Some(mut value) = shared.pins.get(Venue::Cbr, code).or(set) else {
+        let Some((shown, unit)) = rate_texts(day, code, nominal, shared) else {
             continue;
-        };
-        value = value.round_dp(4);
-        value.rescale(4);
-        let wrong = shared.board.wrong_price(Venue::Cbr, Channel::Rest, code);
-        let shown = price_text(value, wrong.as_ref()).replace('.', ",");
-        let unit = match &wrong {
-            Some(_) => shown.clone(),
-            None => comma(value.checked_div(units).unwrap_or(value)),
         };
         text.push_str(&format!(
             "<Valute ID=\"{id}\"><NumCode>{numeric}</NumCode><CharCode>{code}</CharCode><Nominal>{nominal}</Nominal><Name>{name}</Name><Value>{shown}</Value><VunitRate>{unit}</VunitRate></Valute>"
@@ -153,6 +143,26 @@ pub(crate) fn answer(route: &str, query: &Query, shared: &Shared) -> Reply {
     }
     text.push_str("</ValCurs>");
     xml(&text)
+}
+
+/// The rate of a currency in force from a day on: for its nominal, and for one unit.
+fn rate_texts(day: Date, code: &str, nominal: u32, shared: &Shared) -> Option<(String, String)> {
+    let number = day_number(day);
+    let per_usd = |currency: &str| shared.reference.fiat_fix(currency, number);
+    let units = Decimal::from(nominal);
+    let set = per_usd("RUB")
+        .and_then(|rub| rub.checked_div(per_usd(code)?))
+        .and_then(|unit| unit.checked_mul(units));
+    let mut value = shared.pins.get(Venue::Cbr, code).or(set)?;
+    value = value.round_dp(4);
+    value.rescale(4);
+    let wrong = shared.board.wrong_price(Venue::Cbr, Channel::Rest, code);
+    let shown = price_text(value, wrong.as_ref()).replace('.', ",");
+    let unit = match &wrong {
+        Some(_) => shown.clone(),
+        None => comma(value.checked_div(units).unwrap_or(value)),
+    };
+    Some((shown, unit))
 }
 
 fn xml(text: &str) -> Reply {

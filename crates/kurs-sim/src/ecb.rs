@@ -1,4 +1,6 @@
-//! Simulated European Central Bank: the daily file of reference rates.
+//! Simulated European Central Bank: the daily file of reference rates, and the files of the past.
+
+mod history;
 
 use crate::calendar::{before, day_number, http_date, in_zone, is_target_day};
 use crate::faults::{Channel, price_text};
@@ -47,11 +49,8 @@ fn rounded(rate: Decimal) -> Decimal {
     rate
 }
 
-pub(crate) fn answer(route: &str, headers: &HeaderMap, shared: &Shared) -> Reply {
-    if route != "/stats/eurofxref/eurofxref-daily.xml" {
-        return Reply::html(404, "not found");
-    }
-    let day = table_day(shared.wall());
+/// The rates of a day.
+fn day_cube(day: Date, shared: &Shared) -> String {
     let mut cubes = String::new();
     let number = day_number(day);
     let per_usd = |currency: &str| shared.reference.fiat_fix(currency, number);
@@ -70,9 +69,26 @@ pub(crate) fn answer(route: &str, headers: &HeaderMap, shared: &Shared) -> Reply
             "\t\t\t<Cube currency='{currency}' rate='{text}'/>\n"
         ));
     }
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<gesmes:Envelope xmlns:gesmes=\"http://www.gesmes.org/xml/2002-08-01\" xmlns=\"http://www.ecb.int/vocabulary/2002-08-01/eurofxref\">\n\t<gesmes:subject>Reference rates</gesmes:subject>\n\t<gesmes:Sender>\n\t\t<gesmes:name>European Central Bank</gesmes:name>\n\t</gesmes:Sender>\n\t<Cube>\n\t\t<Cube time='{day}'>\n{cubes}\t\t</Cube>\n\t</Cube>\n</gesmes:Envelope>\n"
-    );
+    format!("\t\t<Cube time='{day}'>\n{cubes}\t\t</Cube>\n")
+}
+
+/// The file around its days.
+fn document(days: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<gesmes:Envelope xmlns:gesmes=\"http://www.gesmes.org/xml/2002-08-01\" xmlns=\"http://www.ecb.int/vocabulary/2002-08-01/eurofxref\">\n\t<gesmes:subject>Reference rates</gesmes:subject>\n\t<gesmes:Sender>\n\t\t<gesmes:name>European Central Bank</gesmes:name>\n\t</gesmes:Sender>\n\t<Cube>\n{days}\t</Cube>\n</gesmes:Envelope>\n"
+    )
+}
+
+pub(crate) fn answer(route: &str, headers: &HeaderMap, shared: &Shared) -> Reply {
+    match route {
+        "/stats/eurofxref/eurofxref-daily.xml" => {}
+        "/stats/eurofxref/eurofxref-hist-90d.xml" => return history::answer(true, shared),
+        "/stats/eurofxref/eurofxref-hist.xml" => return history::answer(false, shared),
+        _ => return Reply::html(404, "not found"),
+    }
+    let day = table_day(shared.wall());
+    let number = day_number(day);
+    let body = document(&day_cube(day, shared));
     let etag = format!("\"{:x}\"", hash_name(&body));
     let modified = http_date(Wall::from_unix_seconds(
         i64::try_from(number * 86_400 + 14 * 3_600).unwrap_or(0),

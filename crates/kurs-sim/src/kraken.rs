@@ -7,9 +7,11 @@
 //! | `names` | the words of REST: `XXBTZUSD`, `XBTUSD`, `XBT/USD`; pure |
 //! | `session` | the rules of one WebSocket connection |
 //! | `rest` | the REST routes |
+//! | `ohlc` | candles of the past |
 
 pub(crate) mod frames;
 pub(crate) mod names;
+pub(crate) mod ohlc;
 pub(crate) mod protocol;
 pub(crate) mod rest;
 pub(crate) mod session;

@@ -6,9 +6,11 @@
 //! | [`mod@reference`] | what an asset is worth in USD, as a function of seed and step |
 //! | [`catalog`] | the Binance symbols with their ticks and their liveliness |
 //! | `listings` | those of the other exchanges |
+//! | `history` | candles of the past |
 //! | [`symbol`] | one order book and the stream of its changes |
 
 pub mod catalog;
+pub(crate) mod history;
 pub(crate) mod listings;
 pub mod reference;
 pub mod symbol;

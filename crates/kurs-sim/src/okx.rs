@@ -6,7 +6,9 @@
 //! | `frames` | what goes over a channel; pure |
 //! | `session` | the rules of one WebSocket connection |
 //! | `rest` | the REST routes |
+//! | `candles` | candles of the past |
 
+pub(crate) mod candles;
 pub(crate) mod frames;
 pub(crate) mod protocol;
 pub(crate) mod rest;

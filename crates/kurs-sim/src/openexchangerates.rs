@@ -1,4 +1,6 @@
-//! Simulated Open Exchange Rates: `latest.json` and `usage.json`.
+//! Simulated Open Exchange Rates: `latest.json`, `historical/*.json` and `usage.json`.
+
+mod historical;
 
 use crate::calendar::http_date;
 use crate::faults::{Channel, price_text};
@@ -25,11 +27,19 @@ pub(crate) fn answer(
     match route {
         "/api/latest.json" => latest(query, query_text, headers, shared),
         "/api/usage.json" => usage(query, shared),
-        _ => error(
-            404,
-            "not_found",
-            "Client requested a non-existent resource/route.",
-        ),
+        _ => {
+            let day = route
+                .strip_prefix("/api/historical/")
+                .and_then(|file| file.strip_suffix(".json"));
+            match day {
+                Some(day) => historical::answer(day, query, shared),
+                None => error(
+                    404,
+                    "not_found",
+                    "Client requested a non-existent resource/route.",
+                ),
+            }
+        }
     }
 }
 
@@ -71,18 +81,16 @@ fn check_key(query: &Query, headers: &HeaderMap, shared: &Shared) -> Option<Repl
     }
 }
 
-fn latest(query: &Query, query_text: &str, headers: &HeaderMap, shared: &Shared) -> Reply {
-    let period = shared.config.openexchangerates_period_seconds.max(1);
-    let now = shared.unix_seconds();
-    let published = now - now % period;
+/// A table published at a second since 1970.
+fn table(query: &Query, published: u64, shared: &Shared) -> Result<String, Reply> {
     let base = query.get("base").unwrap_or("USD").to_uppercase();
     let hour = published / 3_600;
     let Some(base_rate) = shared.reference.fiat_live(&base, hour) else {
-        return error(
+        return Err(error(
             400,
             "invalid_base",
             "Client requested rates for an unsupported base currency",
-        );
+        ));
     };
     let wanted = query.list("symbols");
     let is_wanted = |name: &str| {
@@ -119,10 +127,20 @@ fn latest(query: &Query, query_text: &str, headers: &HeaderMap, shared: &Shared)
             price_text(rate, wrong.as_ref())
         ));
     }
-    let body = format!(
+    Ok(format!(
         "{{\n  \"disclaimer\": \"Usage subject to terms: https://openexchangerates.org/terms\",\n  \"license\": \"https://openexchangerates.org/license\",\n  \"timestamp\": {published},\n  \"base\": \"{base}\",\n  \"rates\": {{\n{}\n  }}\n}}",
         rates.join(",\n")
-    );
+    ))
+}
+
+fn latest(query: &Query, query_text: &str, headers: &HeaderMap, shared: &Shared) -> Reply {
+    let period = shared.config.openexchangerates_period_seconds.max(1);
+    let now = shared.unix_seconds();
+    let published = now - now % period;
+    let body = match table(query, published, shared) {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
     // The tag belongs to one exact URL.
     let etag = format!(
         "\"{:016x}{:016x}\"",

@@ -99,8 +99,11 @@ impl Venue {
         let venue = match path {
             "/api/v3/simple/price" | "/api/v3/simple/supported_vs_currencies" => Self::Coingecko,
             "/api/latest.json" | "/api/usage.json" => Self::OpenExchangeRates,
-            "/stats/eurofxref/eurofxref-daily.xml" => Self::Ecb,
-            "/scripts/XML_daily.asp" => Self::Cbr,
+            "/stats/eurofxref/eurofxref-daily.xml"
+            | "/stats/eurofxref/eurofxref-hist.xml"
+            | "/stats/eurofxref/eurofxref-hist-90d.xml" => Self::Ecb,
+            "/scripts/XML_daily.asp" | "/scripts/XML_dynamic.asp" => Self::Cbr,
+            _ if path.starts_with("/api/historical/") => Self::OpenExchangeRates,
             "/v2" => Self::Kraken,
             "/ws/v5/public" => Self::Okx,
             "/stream" | "/ws" => Self::Binance,

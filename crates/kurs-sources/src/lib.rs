@@ -3,6 +3,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`archive`] | candles and official rates of the past, from the archives of the sources |
 //! | [`binance`], [`coinbase`], [`kraken`], [`bybit`], [`okx`] | the languages of the streaming venues |
 //! | [`source`] | the [`Source`] trait, its [`Context`], the [`EventSink`] |
 //! | [`input`] | [`Machine`] and its [`Input`]: the one door into a source, for recorders and replays |
@@ -27,6 +28,7 @@
 //! | [`probe`] | [`probe::once`]: asks a polled source once and shows what it makes of the answer |
 //! | [`polled`] | [`Polled`]: the source that runs a [`Protocol`] by a poller |
 
+pub mod archive;
 pub mod binance;
 pub mod book;
 pub mod bybit;

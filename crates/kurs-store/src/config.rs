@@ -1,41 +1,76 @@
 //! Section `store` of the configuration, and opening what it names.
 
+use crate::postgres::{PostgresOptions, PostgresStore, PostgresUrl};
 use crate::sqlite::{SqliteOptions, SqliteStore};
-use crate::{SchemaState, Store, StoreError};
+use crate::{Retention, SchemaState, Store, StoreError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Longest history that can be asked for, in days (a century).
-const HISTORY_DAYS_MAX: u32 = 36_500;
+/// Longest time that anything is kept for, in days (a century), unless it is for good.
+const DAYS_MAX: u32 = 36_500;
+/// A week: blocks are made of full hours of work at the latest then.
+const PACK_AFTER_MINUTES_MAX: u32 = 7 * 24 * 60;
+/// Packing and deleting keep one for long; the Writer and its readers need others meanwhile.
+const MIN_CONNECTIONS: u32 = 2;
+const MAX_CONNECTIONS: u32 = 100;
 
 /// Where kurs keeps what must outlive it, and for how long.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
-    /// `sqlite:PATH` for a file, `sqlite::memory:` for nothing that stays.
+    /// `sqlite:PATH` for a file, `sqlite::memory:` for nothing that stays,
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE` for PostgreSQL; with a password in it better
+    /// a file: `url_file`.
     pub url: String,
-    /// Days that history is kept.
+    /// Days that rates as received are kept. Of this and the other numbers of days: 0 is for good.
     pub history_days: u32,
-    /// Bring an older schema to this program's version at the start. Not set: yes for SQLite.
+    /// Days that published rates are kept: as long as somebody may ask at which rate he settled.
+    pub published_days: u32,
+    /// Days that candles of one second are kept.
+    pub second_candles_days: u32,
+    /// Days that candles of one and of five minutes are kept; those of hours and days stay.
+    pub minute_candles_days: u32,
+    /// Days that order books are kept.
+    pub book_days: u32,
+    /// Days that the list of gaps is kept.
+    pub gap_days: u32,
+    /// Minutes after which history is packed into compressed blocks; 0 never packs it, so that
+    /// plain SQL reads all of it.
+    pub pack_after_minutes: u32,
+    /// Bring an older schema to this program's version at the start. Not set: yes for SQLite, no
+    /// for PostgreSQL, where `kurs migrate` does it.
     pub auto_migrate: Option<bool>,
     /// Milliseconds to wait while another process writes to the same file.
     pub busy_timeout_ms: u64,
     /// Milliseconds after which a query is ended.
     pub statement_timeout_ms: u64,
+    /// Most connections to PostgreSQL at a time.
+    pub max_connections: u32,
+    /// Milliseconds that making a connection to PostgreSQL may take.
+    pub connect_timeout_ms: u64,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             url: "sqlite:kurs.db".to_owned(),
-            history_days: 30,
+            history_days: Retention::default().history_days,
+            published_days: Retention::default().published_days,
+            second_candles_days: Retention::default().second_candles_days,
+            minute_candles_days: Retention::default().minute_candles_days,
+            book_days: Retention::default().book_days,
+            gap_days: Retention::default().gap_days,
+            pack_after_minutes: 10,
             auto_migrate: None,
             busy_timeout_ms: 5_000,
             statement_timeout_ms: 5_000,
+            max_connections: 8,
+            connect_timeout_ms: 5_000,
         }
     }
 }
@@ -50,10 +85,13 @@ impl fmt::Debug for StoreConfig {
         formatter
             .debug_struct("StoreConfig")
             .field("url", &url)
-            .field("history_days", &self.history_days)
+            .field("retention", &self.retention())
+            .field("pack_after_minutes", &self.pack_after_minutes)
             .field("auto_migrate", &self.auto_migrate)
             .field("busy_timeout_ms", &self.busy_timeout_ms)
             .field("statement_timeout_ms", &self.statement_timeout_ms)
+            .field("max_connections", &self.max_connections)
+            .field("connect_timeout_ms", &self.connect_timeout_ms)
             .finish()
     }
 }
@@ -64,26 +102,71 @@ impl StoreConfig {
         if let Err(error) = self.url.parse::<StoreUrl>() {
             mistakes.push(format!("store.url: {error}"));
         }
-        if !(1..=HISTORY_DAYS_MAX).contains(&self.history_days) {
+        let days = [
+            ("history_days", self.history_days),
+            ("published_days", self.published_days),
+            ("second_candles_days", self.second_candles_days),
+            ("minute_candles_days", self.minute_candles_days),
+            ("book_days", self.book_days),
+            ("gap_days", self.gap_days),
+        ];
+        for (key, days) in days {
+            if days > DAYS_MAX {
+                mistakes.push(format!("store.{key}: must be from 0 to {DAYS_MAX}"));
+            }
+        }
+        if self.pack_after_minutes > PACK_AFTER_MINUTES_MAX {
             mistakes.push(format!(
-                "store.history_days: must be from 1 to {HISTORY_DAYS_MAX}"
+                "store.pack_after_minutes: must be from 0 to {PACK_AFTER_MINUTES_MAX}"
             ));
         }
         let timeouts = [
             ("busy_timeout_ms", self.busy_timeout_ms),
             ("statement_timeout_ms", self.statement_timeout_ms),
+            ("connect_timeout_ms", self.connect_timeout_ms),
         ];
         for (key, milliseconds) in timeouts {
             if !(1..=60_000).contains(&milliseconds) {
                 mistakes.push(format!("store.{key}: must be from 1 to 60000"));
             }
         }
+        if !(MIN_CONNECTIONS..=MAX_CONNECTIONS).contains(&self.max_connections) {
+            mistakes.push(format!(
+                "store.max_connections: must be from {MIN_CONNECTIONS} to {MAX_CONNECTIONS}"
+            ));
+        }
+    }
+
+    /// How long what is kept.
+    #[must_use]
+    pub const fn retention(&self) -> Retention {
+        Retention {
+            history_days: self.history_days,
+            published_days: self.published_days,
+            second_candles_days: self.second_candles_days,
+            minute_candles_days: self.minute_candles_days,
+            book_days: self.book_days,
+            gap_days: self.gap_days,
+        }
+    }
+
+    /// How old history is when it is packed; `None`: never.
+    #[must_use]
+    pub fn pack_after(&self) -> Option<Duration> {
+        let seconds = u64::from(self.pack_after_minutes) * 60;
+        (seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+
+    /// True when the store is a database server.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        matches!(self.url.parse(), Ok(StoreUrl::Postgres(_)))
     }
 
     /// Whether an older schema is brought to this program's version at the start.
     #[must_use]
     pub fn migrates_itself(&self) -> bool {
-        self.auto_migrate.unwrap_or(true)
+        self.auto_migrate.unwrap_or(!self.is_server())
     }
 }
 
@@ -94,27 +177,42 @@ pub enum StoreUrl {
     SqliteFile(PathBuf),
     /// SQLite in memory.
     SqliteMemory,
+    /// A PostgreSQL database.
+    Postgres(Box<PostgresUrl>),
 }
 
 /// Why an address names no store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreUrlError {
     /// A kind of store that this program does not have.
-    #[error("{0}: is not in this build yet; use sqlite:PATH")]
+    #[error("{0}: is no store that kurs knows; use sqlite:PATH or postgres://...")]
     NotInThisBuild(String),
     /// Not of a form that is understood.
-    #[error("is written sqlite:PATH, such as sqlite:kurs.db, or sqlite::memory:")]
+    #[error(
+        "is written sqlite:PATH, such as sqlite:kurs.db, or sqlite::memory:, or postgres://..."
+    )]
     Malformed,
+    /// Begins as the address of a PostgreSQL database and goes on in another way. Tells nothing
+    /// of it, since a password may be anywhere in it.
+    #[error(
+        "is written postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters of the \
+         password as %XX, and sslmode=disable, prefer, require, verify-ca or verify-full"
+    )]
+    MalformedPostgres,
 }
 
 impl FromStr for StoreUrl {
     type Err = StoreUrlError;
 
-    /// Reads `sqlite:PATH`, `sqlite://PATH` (an absolute path has three slashes) and
-    /// `sqlite::memory:`.
+    /// Reads `sqlite:PATH`, `sqlite://PATH` (an absolute path has three slashes),
+    /// `sqlite::memory:`, and `postgres://` or `postgresql://` as [`PostgresUrl`] does.
     fn from_str(text: &str) -> Result<Self, StoreUrlError> {
         let (scheme, rest) = text.split_once(':').ok_or(StoreUrlError::Malformed)?;
         let scheme = scheme.to_ascii_lowercase();
+        if matches!(scheme.as_str(), "postgres" | "postgresql") {
+            let url = PostgresUrl::parse(&format!("{scheme}:{rest}"))?;
+            return Ok(Self::Postgres(Box::new(url)));
+        }
         if scheme != "sqlite" {
             // A path with a colon is no scheme.
             let is_scheme =
@@ -140,6 +238,7 @@ impl fmt::Display for StoreUrl {
         match self {
             Self::SqliteFile(path) => write!(formatter, "sqlite:{}", path.display()),
             Self::SqliteMemory => formatter.write_str("sqlite::memory:"),
+            Self::Postgres(url) => url.fmt(formatter),
         }
     }
 }
@@ -155,14 +254,22 @@ pub fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
         .url
         .parse()
         .map_err(|error: StoreUrlError| StoreError::Unavailable(format!("store.url: {error}")))?;
-    let options = SqliteOptions {
-        busy_timeout: std::time::Duration::from_millis(config.busy_timeout_ms),
-        statement_limit: std::time::Duration::from_millis(config.statement_timeout_ms),
-        ..SqliteOptions::default()
-    };
     let path = match url {
         StoreUrl::SqliteFile(path) => path,
         StoreUrl::SqliteMemory => PathBuf::from(":memory:"),
+        StoreUrl::Postgres(url) => {
+            let options = PostgresOptions {
+                max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
+                connect_timeout: Duration::from_millis(config.connect_timeout_ms),
+                statement_timeout: Duration::from_millis(config.statement_timeout_ms),
+            };
+            return Ok(Arc::new(PostgresStore::new(*url, options)?));
+        }
+    };
+    let options = SqliteOptions {
+        busy_timeout: Duration::from_millis(config.busy_timeout_ms),
+        statement_limit: Duration::from_millis(config.statement_timeout_ms),
+        ..SqliteOptions::default()
     };
     Ok(Arc::new(SqliteStore::open(path, options)?))
 }
@@ -177,11 +284,15 @@ pub async fn prepare(store: &dyn Store, config: &StoreConfig) -> Result<SchemaSt
         return store.migrate().await;
     }
     let state = store.schema().await?;
-    if state.found != state.needed {
+    if state.found < state.needed {
         return Err(StoreError::Schema {
             found: state.found,
             needed: state.needed,
         });
+    }
+    if state.found > state.needed {
+        // A newer schema may allow this program; every ordinary call looks.
+        store.terms().await?;
     }
     Ok(state)
 }
@@ -212,10 +323,10 @@ mod tests {
 
     #[test]
     fn other_stores_are_named_as_missing_and_nonsense_as_nonsense() {
-        let error = "postgres://user:secret@host/kurs"
+        let error = "mysql://user:secret@host/kurs"
             .parse::<StoreUrl>()
             .unwrap_err();
-        assert_eq!(error, StoreUrlError::NotInThisBuild("postgres".to_owned()));
+        assert_eq!(error, StoreUrlError::NotInThisBuild("mysql".to_owned()));
         assert!(!error.to_string().contains("secret"));
         for text in [
             "",
@@ -239,10 +350,12 @@ mod tests {
         assert!(mistakes(&StoreConfig::default()).is_empty());
         let wrong = StoreConfig {
             url: "mysql://x".to_owned(),
-            history_days: 0,
+            history_days: 36_501,
             busy_timeout_ms: 0,
             statement_timeout_ms: 60_001,
-            auto_migrate: None,
+            max_connections: 1,
+            connect_timeout_ms: 0,
+            ..StoreConfig::default()
         };
         let told = mistakes(&wrong);
         let keys: Vec<&str> = told
@@ -255,7 +368,9 @@ mod tests {
                 "store.url",
                 "store.history_days",
                 "store.busy_timeout_ms",
-                "store.statement_timeout_ms"
+                "store.statement_timeout_ms",
+                "store.connect_timeout_ms",
+                "store.max_connections"
             ]
         );
     }
@@ -280,5 +395,20 @@ mod tests {
             ..StoreConfig::default()
         };
         assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn only_an_embedded_store_migrates_itself_unless_told() {
+        let of = |url: &str, auto_migrate: Option<bool>| StoreConfig {
+            url: url.to_owned(),
+            auto_migrate,
+            ..StoreConfig::default()
+        };
+        assert!(of("sqlite:kurs.db", None).migrates_itself());
+        assert!(!of("sqlite:kurs.db", Some(false)).migrates_itself());
+        for url in ["postgres://u@h/d", "PostgreSQL://u@h/d"] {
+            assert!(!of(url, None).migrates_itself(), "{url}");
+            assert!(of(url, Some(true)).migrates_itself(), "{url}");
+        }
     }
 }

@@ -10,12 +10,17 @@
 
 mod builders;
 mod history;
+mod kept;
+mod packing;
+mod published;
+mod retention;
+mod writing;
 
 use builders::symbol;
-pub use builders::{all_pages, everything, id, pair, price, rate, row, source};
-use history::{
-    a_repeated_row_is_passed_over, digits_are_kept, history_is_ordered_and_bounded,
-    many_may_append_at_once, pages_never_skip_or_repeat, pruning_takes_the_old_and_only_that,
+pub use builders::{
+    all_candles, all_gaps, all_official, all_pages, all_published, all_published_pages, book,
+    candle, everything, gap, id, official, one_of_everything, pair, price, published, rate, row,
+    source, state,
 };
 
 use crate::{Store, StoreError, StoredRate};
@@ -29,56 +34,49 @@ where
     F: Fn() -> Opening,
     Opening: Future<Output = Arc<dyn Store>>,
 {
+    /// Each check on a migrated store of its own.
+    macro_rules! check {
+        ($($check:path),* $(,)?) => {$(
+            for_migrated(&fresh, |store| async move { $check(&*store).await }).await;
+        )*};
+    }
     an_empty_store_asks_to_be_migrated(&*fresh().await).await;
-    for_migrated(&fresh, |store| async move {
-        migrating_again_changes_nothing(&*store).await
-    })
-    .await;
-    for_migrated(&fresh, |store| async move {
-        epochs_grow_by_one_per_shard(&*store).await
-    })
-    .await;
+    check!(
+        migrating_again_changes_nothing,
+        epochs_grow_by_one_per_shard,
+        the_newest_current_rate_stays,
+        dropped_current_rates_are_gone_and_may_come_again,
+        terms_are_kept_as_they_were_written,
+        symbols_are_tracked_once,
+        seeding_happens_once,
+        history::digits_are_kept,
+        history::a_repeated_row_is_passed_over,
+        history::history_is_ordered_and_bounded,
+        history::pages_never_skip_or_repeat,
+        history::pruning_takes_the_old_and_only_that,
+        kept::the_last_rows_of_a_moment_are_found,
+        kept::the_last_states_of_a_moment_are_found,
+        kept::candles_replace_themselves_and_backfill_comes_first,
+        kept::gaps_grow_and_are_found_where_they_overlap,
+        kept::books_are_found_in_order,
+        kept::an_official_rate_is_corrected_by_a_version,
+        packing::packing_changes_no_answer,
+        published::events_are_kept_as_they_were,
+        published::pages_of_events_are_ordered_and_bounded,
+        published::the_last_event_of_a_moment_is_found_to_the_millisecond,
+        retention::each_tier_goes_by_itself,
+        retention::what_was_served_at_the_limit_stays_known,
+        retention::packed_rows_go_as_well,
+        writing::a_batch_is_stored_wholly_or_not_at_all,
+        writing::a_repeated_batch_doubles_nothing,
+        writing::what_comes_late_is_stored_beside_blocks,
+        writing::how_far_a_shard_is_recorded_never_goes_back,
+    );
+    for_migrated(&fresh, history::many_may_append_at_once).await;
     for_migrated(
         &fresh,
-        |store| async move { digits_are_kept(&*store).await },
+        packing::pages_never_skip_or_repeat_while_rows_are_packed,
     )
-    .await;
-    for_migrated(&fresh, |store| async move {
-        a_repeated_row_is_passed_over(&*store).await
-    })
-    .await;
-    for_migrated(&fresh, |store| async move {
-        history_is_ordered_and_bounded(&*store).await
-    })
-    .await;
-    for_migrated(&fresh, |store| async move {
-        pages_never_skip_or_repeat(&*store).await
-    })
-    .await;
-    for_migrated(&fresh, many_may_append_at_once).await;
-    for_migrated(&fresh, |store| async move {
-        the_newest_current_rate_stays(&*store).await
-    })
-    .await;
-    for_migrated(&fresh, |store| async move {
-        dropped_current_rates_are_gone_and_may_come_again(&*store).await
-    })
-    .await;
-    for_migrated(&fresh, |store| async move {
-        terms_are_kept_as_they_were_written(&*store).await
-    })
-    .await;
-    for_migrated(&fresh, |store| async move {
-        symbols_are_tracked_once(&*store).await
-    })
-    .await;
-    for_migrated(&fresh, |store| async move {
-        seeding_happens_once(&*store).await
-    })
-    .await;
-    for_migrated(&fresh, |store| async move {
-        pruning_takes_the_old_and_only_that(&*store).await
-    })
     .await;
 }
 
@@ -98,6 +96,14 @@ async fn an_empty_store_asks_to_be_migrated(store: &dyn Store) {
     let state = store.schema().await.unwrap();
     assert_eq!(state.found, 0, "an empty store has no schema version");
     assert!(state.needed > 0);
+    let pending = store.pending().await.unwrap();
+    assert!(!pending.is_empty(), "all steps are to be taken");
+    assert_eq!(store.pending().await.unwrap(), pending);
+    assert_eq!(
+        store.schema().await.unwrap(),
+        state,
+        "asking changes nothing"
+    );
     let read = store.tracked().await.unwrap_err();
     assert!(
         matches!(read, StoreError::Schema { found: 0, .. }),
@@ -111,6 +117,7 @@ async fn an_empty_store_asks_to_be_migrated(store: &dyn Store) {
     assert!(written.to_string().contains("kurs migrate"), "{written}");
     let migrated = store.migrate().await.unwrap();
     assert_eq!(migrated, state);
+    assert!(store.pending().await.unwrap().is_empty());
     store.append(vec![row("binance", 1, 1)]).await.unwrap();
 }
 

@@ -4,7 +4,10 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`model`] | rows and queries |
+//! | [`packed`] | rows as bytes: small, exact, the same in every database |
 //! | [`config`] | [`StoreConfig`], [`open`], [`prepare`] |
+//! | [`spool`] | [`spool::Spool`]: batches that wait on disk while the store is away |
+//! | [`postgres`] | [`postgres::PostgresStore`], a PostgreSQL database |
 //! | [`sqlite`] | [`sqlite::SqliteStore`], the embedded default |
 //! | `conformance` | what every [`Store`] must do, as a suite (feature `conformance`) |
 
@@ -12,9 +15,19 @@ pub mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod model;
+pub mod packed;
+pub mod postgres;
+pub mod spool;
 pub mod sqlite;
 
 pub use config::{StoreConfig, StoreUrl, StoreUrlError, open, prepare};
+pub use model::batch::{Batch, Recorded};
+pub use model::candle::{Candle, CandleQuery, Interval, IntervalError, Origin};
+pub use model::official::{OfficialQuery, OfficialRate, OfficialVersion};
+pub use model::published::{Published, PublishedEvent, PublishedPage, PublishedQuery};
+pub use model::retention::{Outdated, Packing, Retention};
+pub use model::snapshot::{BookSnapshot, SnapshotQuery};
+pub use model::state::{Gap, GapQuery, PriceState};
 pub use model::{Cursor, HistoryPage, HistoryQuery, HistoryRow, SchemaState, StoredRate};
 
 use async_trait::async_trait;
@@ -28,18 +41,34 @@ pub trait Store: Send + Sync {
     /// many at once. Returns the versions before and after.
     async fn migrate(&self) -> Result<SchemaState, StoreError>;
 
+    /// Names of the steps that [`Store::migrate`] would take, in order. Changes nothing, not even
+    /// an empty store.
+    async fn pending(&self) -> Result<Vec<String>, StoreError>;
+
     /// The schema version found and the one this program needs.
     async fn schema(&self) -> Result<SchemaState, StoreError>;
 
     /// Takes the Writer's place for a shard: the epoch grows by one and is returned.
     async fn begin_epoch(&self, shard: u16) -> Result<Epoch, StoreError>;
 
+    /// Stores a batch: all of it, or nothing. What is there already is passed over, so a repeated
+    /// batch does no harm.
+    async fn write(&self, batch: Batch) -> Result<(), StoreError>;
+
     /// Appends history rows. Rows that are there already (same pair, source, epoch, seq) are
     /// passed over, so a repeated batch does no harm.
-    async fn append(&self, rows: Vec<HistoryRow>) -> Result<(), StoreError>;
+    async fn append(&self, rows: Vec<HistoryRow>) -> Result<(), StoreError> {
+        self.write(Batch::of_rows(rows)).await
+    }
 
     /// Replaces the current rate of each pair, unless the stored one has a greater id.
-    async fn save_current(&self, rates: Vec<StoredRate>) -> Result<(), StoreError>;
+    async fn save_current(&self, rates: Vec<StoredRate>) -> Result<(), StoreError> {
+        let batch = Batch {
+            current: rates,
+            ..Batch::default()
+        };
+        self.write(batch).await
+    }
 
     /// All current rates.
     async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError>;
@@ -57,8 +86,42 @@ pub trait Store: Send + Sync {
     /// One page of history, oldest first.
     async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError>;
 
-    /// Deletes history received before `before`, in small steps. Returns how many rows went.
-    async fn prune(&self, before: Wall) -> Result<u64, StoreError>;
+    /// The last row of each source for a pair, received at or before `at`; by source.
+    async fn last_rows(&self, pair: Pair, at: Wall) -> Result<Vec<HistoryRow>, StoreError>;
+
+    /// One page of what was published of a pair, oldest first.
+    async fn published(&self, query: PublishedQuery) -> Result<PublishedPage, StoreError>;
+
+    /// The last event of every pair published at or before `at` (to the millisecond); by pair.
+    async fn published_at(&self, at: Wall) -> Result<Vec<Published>, StoreError>;
+
+    /// Up to when everything published is stored, by the shard that is furthest behind; `None`
+    /// before the first word of it. See [`Batch::recorded_until`].
+    async fn recorded_until(&self) -> Result<Option<Wall>, StoreError>;
+
+    /// The last state of each source for a pair at or before `at`; by source.
+    async fn states_at(&self, pair: Pair, at: Wall) -> Result<Vec<PriceState>, StoreError>;
+
+    /// Candles of one series, oldest first.
+    async fn candles(&self, query: CandleQuery) -> Result<Vec<Candle>, StoreError>;
+
+    /// Gaps, by begin, source and pair.
+    async fn gaps(&self, query: GapQuery) -> Result<Vec<Gap>, StoreError>;
+
+    /// Order books of one source and pair, oldest first.
+    async fn books(&self, query: SnapshotQuery) -> Result<Vec<BookSnapshot>, StoreError>;
+
+    /// Official rates with all their versions, by day and version.
+    async fn official(&self, query: OfficialQuery) -> Result<Vec<OfficialVersion>, StoreError>;
+
+    /// Moves rows received and events published before `before` into compressed blocks, in small
+    /// steps, until none is left that fills a block or is a day older. Nothing that a query gives
+    /// changes by it.
+    async fn pack(&self, before: Wall) -> Result<Packing, StoreError>;
+
+    /// Deletes what is outdated, in small steps or by dropping partitions. Returns how many rows
+    /// went, about.
+    async fn prune(&self, outdated: Outdated) -> Result<u64, StoreError>;
 
     /// Tracked symbols, oldest first.
     async fn tracked(&self) -> Result<Vec<TrackedSymbol>, StoreError>;

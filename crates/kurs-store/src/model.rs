@@ -1,10 +1,28 @@
 //! Rows and queries of the store.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`batch`] | everything that is written together |
+//! | [`published`] | what kurs published, event by event |
+//! | [`state`] | changes of a source's state for a pair, and the gaps that follow from them |
+//! | [`candle`] | candles |
+//! | [`official`] | a bank's rate of a day, with its corrections |
+//! | [`snapshot`] | order books kept from time to time |
+//! | [`retention`] | how long what is kept |
+
+pub mod batch;
+pub mod candle;
+pub mod official;
+pub mod published;
+pub mod retention;
+pub mod snapshot;
+pub mod state;
 
 use kurs_core::{Pair, Price, Rate, SourceId, UpdateId, Wall};
 use serde::{Deserialize, Serialize};
 
 /// One rate as received from a source. Unique by pair, source, epoch and seq.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryRow {
     /// The market.
     pub pair: Pair,
@@ -15,12 +33,20 @@ pub struct HistoryRow {
     /// Fair price.
     pub value: Price,
     /// Best bid, if the source gives sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bid: Option<Price>,
     /// Best ask, if the source gives sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ask: Option<Price>,
     /// When the source says it was true, if it says.
+    #[serde(
+        default,
+        with = "optional_microseconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub observed_at: Option<Wall>,
     /// When it arrived here.
+    #[serde(with = "microseconds")]
     pub received_at: Wall,
 }
 
@@ -66,7 +92,7 @@ pub struct HistoryPage {
 }
 
 /// A published rate as kept for cold starts. Times inside the rate are kept to the millisecond.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRate {
     /// Identity of the update.
     pub id: UpdateId,
@@ -84,18 +110,38 @@ pub struct SchemaState {
 }
 
 /// A time as a number, exact.
-mod microseconds {
+pub(crate) mod microseconds {
     use kurs_core::Wall;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(time: &Wall, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &Wall, serializer: S) -> Result<S::Ok, S::Error> {
         time.0.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Wall, D::Error> {
         i64::deserialize(deserializer).map(Wall)
+    }
+}
+
+/// The same where there may be none.
+pub(crate) mod optional_microseconds {
+    use kurs_core::Wall;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Option<Wall>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(|time| time.0).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Wall>, D::Error> {
+        Ok(Option::<i64>::deserialize(deserializer)?.map(Wall))
     }
 }
 

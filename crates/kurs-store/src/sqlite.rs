@@ -6,29 +6,45 @@
 //! | `writer` | the one writing thread: group commit, answers after the commit |
 //! | `readers` | connections that only read |
 //! | `migrate` | the schema, version by version |
-//! | `history`, `facts`, `names` | the statements |
-//! | `codec` | prices as bytes, exact |
+//! | `batch` | what is written together |
+//! | `history`, `published`, `states`, `candles`, `gaps`, `books`, `official`, `facts`, `names` | the statements |
+//! | [`backup`] | a copy while it is written to, and the way back |
+//! | `place` | ids and places as SQLite holds them |
+//! | `upkeep` | packing and deletion, in small steps |
 //! | `fault` | what SQLite says, in the words of the caller |
 //!
 //! A second process on the same file works: write-ahead logging lets one write while others
 //! read, writers take turns for up to [`SqliteOptions::busy_timeout`], numbers of names never
 //! change, and the epoch decides whose current rate stays.
 
-mod codec;
+pub mod backup;
+mod batch;
+mod books;
+mod candles;
 mod connection;
 mod facts;
 mod fault;
+mod gaps;
 mod history;
 mod migrate;
 mod names;
+mod official;
+mod place;
+mod published;
 mod readers;
+mod states;
 mod turn;
+mod upkeep;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use crate::{HistoryPage, HistoryQuery, HistoryRow, SchemaState, Store, StoreError, StoredRate};
+use crate::{
+    Batch, BookSnapshot, Candle, CandleQuery, Gap, GapQuery, HistoryPage, HistoryQuery, HistoryRow,
+    OfficialQuery, OfficialVersion, Outdated, Packing, PriceState, Published, PublishedPage,
+    PublishedQuery, SchemaState, SnapshotQuery, Store, StoreError, StoredRate,
+};
 use async_trait::async_trait;
 use connection::Place;
 use fault::Fault;
@@ -41,13 +57,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use turn::Turn;
 use writer::Writer;
-
-/// Rows that one step of a deletion takes, so that appends are not held up.
-const PRUNE_STEP_ROWS: usize = 5_000;
-/// Free pages that one step gives back to the file system.
-const VACUUM_STEP_PAGES: u32 = 1_000;
-/// Free pages that stay in the file for the next rows (1 MiB).
-const FREE_PAGES_KEPT: i64 = 256;
 
 /// Limits of a [`SqliteStore`].
 #[derive(Debug, Clone)]
@@ -136,32 +145,6 @@ impl SqliteStore {
             None => self.writer.maintenance(query).await,
         }
     }
-
-    /// Gives free pages back to the file system, some at a time.
-    async fn shrink(&self) -> Result<(), StoreError> {
-        let mut before = i64::MAX;
-        loop {
-            let free = self.writer.alone(shrink_step).await?;
-            // A file that was not made by this program may not be able to shrink.
-            if free <= FREE_PAGES_KEPT || free >= before {
-                return Ok(());
-            }
-            before = free;
-        }
-    }
-}
-
-/// Gives some free pages back; returns how many are left.
-fn shrink_step(connection: &Connection) -> Result<i64, Fault> {
-    let free = || connection.pragma_query_value(None, "freelist_count", |row| row.get(0));
-    if free()? > FREE_PAGES_KEPT {
-        let mut statement = connection
-            .prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_STEP_PAGES})"))?;
-        let mut steps = statement.query([])?;
-        // The pragma moves one page per step.
-        while steps.next()?.is_some() {}
-    }
-    Ok(free()?)
 }
 
 #[async_trait]
@@ -177,6 +160,11 @@ impl Store for SqliteStore {
         self.schema_is_right
             .store(true, std::sync::atomic::Ordering::Release);
         Ok(state)
+    }
+
+    async fn pending(&self) -> Result<Vec<String>, StoreError> {
+        self.read_any_schema(|connection| migrate::pending(connection, migrate::MIGRATIONS))
+            .await
     }
 
     async fn schema(&self) -> Result<SchemaState, StoreError> {
@@ -199,24 +187,13 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn append(&self, rows: Vec<HistoryRow>) -> Result<(), StoreError> {
-        if rows.is_empty() {
+    async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
             return Ok(());
         }
         self.writer
-            .grouped(rows.len(), move |connection, names| {
-                history::append(connection, names, &rows)
-            })
-            .await
-    }
-
-    async fn save_current(&self, rates: Vec<StoredRate>) -> Result<(), StoreError> {
-        if rates.is_empty() {
-            return Ok(());
-        }
-        self.writer
-            .grouped(rates.len(), move |connection, names| {
-                facts::save_current(connection, names, &rates)
+            .grouped(batch.len().max(1), move |connection, names| {
+                batch::write(connection, names, &batch)
             })
             .await
     }
@@ -253,30 +230,56 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn prune(&self, before: Wall) -> Result<u64, StoreError> {
-        let outdated = self
-            .read(move |connection| history::outdated(connection, before))
-            .await?;
-        let mut gone: u64 = 0;
-        for rows in outdated {
-            loop {
-                // Weighs as much as a full group, so each step is a commit of its own.
-                let step = self
-                    .writer
-                    .grouped(PRUNE_STEP_ROWS, move |connection, _| {
-                        history::prune_step(connection, rows, before, PRUNE_STEP_ROWS)
-                    })
-                    .await?;
-                gone = gone.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
-                if step < PRUNE_STEP_ROWS {
-                    break;
-                }
-            }
-        }
-        if gone > 0 {
-            self.shrink().await?;
-        }
-        Ok(gone)
+    async fn last_rows(&self, pair: Pair, at: Wall) -> Result<Vec<HistoryRow>, StoreError> {
+        self.read(move |connection| history::last_rows(connection, pair, at))
+            .await
+    }
+
+    async fn published(&self, query: PublishedQuery) -> Result<PublishedPage, StoreError> {
+        self.read(move |connection| published::page(connection, &query))
+            .await
+    }
+
+    async fn published_at(&self, at: Wall) -> Result<Vec<Published>, StoreError> {
+        self.read(move |connection| published::at(connection, at))
+            .await
+    }
+
+    async fn recorded_until(&self) -> Result<Option<Wall>, StoreError> {
+        self.read(facts::recorded_until).await
+    }
+
+    async fn states_at(&self, pair: Pair, at: Wall) -> Result<Vec<PriceState>, StoreError> {
+        self.read(move |connection| states::at(connection, pair, at))
+            .await
+    }
+
+    async fn candles(&self, query: CandleQuery) -> Result<Vec<Candle>, StoreError> {
+        self.read(move |connection| candles::find(connection, &query))
+            .await
+    }
+
+    async fn gaps(&self, query: GapQuery) -> Result<Vec<Gap>, StoreError> {
+        self.read(move |connection| gaps::find(connection, &query))
+            .await
+    }
+
+    async fn books(&self, query: SnapshotQuery) -> Result<Vec<BookSnapshot>, StoreError> {
+        self.read(move |connection| books::find(connection, &query))
+            .await
+    }
+
+    async fn official(&self, query: OfficialQuery) -> Result<Vec<OfficialVersion>, StoreError> {
+        self.read(move |connection| official::find(connection, &query))
+            .await
+    }
+
+    async fn pack(&self, before: Wall) -> Result<Packing, StoreError> {
+        self.pack_before(before).await
+    }
+
+    async fn prune(&self, outdated: Outdated) -> Result<u64, StoreError> {
+        self.prune_outdated(outdated).await
     }
 
     async fn tracked(&self) -> Result<Vec<TrackedSymbol>, StoreError> {

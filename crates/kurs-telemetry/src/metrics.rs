@@ -8,6 +8,7 @@ pub mod histogram;
 pub mod http;
 pub mod process;
 pub mod reader;
+pub mod sink;
 pub mod source;
 pub mod writer;
 
@@ -17,6 +18,7 @@ pub use process::{Build, ProcessMetrics};
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use reader::{RateReading, ReaderMetrics};
+pub use sink::{SinkFamilies, SinkMetrics};
 pub use source::{SourceFamilies, SourceMetrics, SourceReading};
 pub use writer::WriterMetrics;
 
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub sources: SourceFamilies,
     /// Pricing, publishing, storing.
     pub writer: WriterMetrics,
+    /// Copies in other databases.
+    pub sinks: SinkFamilies,
     /// The picture of all rates.
     pub reader: ReaderMetrics,
     /// The process itself.
@@ -53,6 +57,7 @@ impl Metrics {
             http: HttpMetrics::register(&mut registry),
             sources: SourceFamilies::register(&mut registry),
             writer: WriterMetrics::register(&mut registry),
+            sinks: SinkFamilies::register(&mut registry),
             reader: ReaderMetrics::register(&mut registry, pairs_max),
             process: ProcessMetrics::register(&mut registry, build),
             registry,
@@ -100,6 +105,8 @@ mod tests {
             "kurs_rate_state{state=\"fresh\"} 0",
             "kurs_task_panics_total{role=\"writer\"} 0",
             "kurs_store_failures_total{op=\"append\"} 0",
+            "kurs_history_shed_total{kind=\"published\"} 0",
+            "kurs_spool_bytes 0",
             "kurs_ingest_to_publish_seconds_count 0",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");

@@ -32,6 +32,16 @@ const LINES_KEPT: usize = 10_000;
 pub struct Output(Arc<Mutex<Vec<String>>>);
 
 impl Output {
+    /// Keeps what a program prints from now on, if its output is piped.
+    pub(crate) fn follow_child(&self, child: &mut Child) {
+        if let Some(pipe) = child.stdout.take() {
+            self.follow(pipe);
+        }
+        if let Some(pipe) = child.stderr.take() {
+            self.follow(pipe);
+        }
+    }
+
     fn follow(&self, pipe: impl Read + Send + 'static) {
         let lines = self.0.clone();
         std::thread::spawn(move || {
@@ -117,12 +127,7 @@ impl PrivateProcess {
             .spawn()
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()));
         let output = Output::default();
-        if let Some(pipe) = child.stdout.take() {
-            output.follow(pipe);
-        }
-        if let Some(pipe) = child.stderr.take() {
-            output.follow(pipe);
-        }
+        output.follow_child(&mut child);
         Self {
             child,
             folder,

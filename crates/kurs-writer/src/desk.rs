@@ -2,12 +2,13 @@
 //! what follows, stamped with epoch and sequence.
 
 use crate::inbox::{Inbox, Message};
+use crate::ledger::{Entry, Ledger, official};
 use crate::outcome::{Numbering, Outcome};
 use crate::recorder::RecorderHandle;
 use kurs_bus::{Body, Bus, NoRate, Update};
-use kurs_core::{Clock, Epoch, Now, Pair};
+use kurs_core::{Clock, Epoch, Now, Pair, Wall};
 use kurs_pricing::{Effect, Engine};
-use kurs_store::StoredRate;
+use kurs_store::{Recorded, StoredRate};
 use kurs_telemetry::metrics::WriterMetrics;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Desk {
     pub shard: u16,
     /// Under which lease.
     pub epoch: Epoch,
+    /// What is written down of every update.
+    pub ledger: Ledger,
     /// Pairs whose former rates nobody stands behind; true where they have a policy now.
     pub withdrawn: Vec<(Pair, bool)>,
 }
@@ -42,6 +45,8 @@ impl Desk {
     /// Runs until the inbox is closed and empty. `begun` hears when former rates are withdrawn.
     pub fn run(mut self, begun: oneshot::Sender<()>) {
         let mut numbering = Numbering::new(self.shard, self.epoch);
+        let mut entries = Vec::new();
+        let begin = self.clock.now().wall;
         for (pair, has_policy) in std::mem::take(&mut self.withdrawn) {
             // At no moment may a way around its policy be served.
             let body = if has_policy {
@@ -53,7 +58,7 @@ impl Desk {
             } else {
                 Body::Withdrawn(pair)
             };
-            self.publish(numbering.update(body));
+            self.publish(numbering.update(body), begin, &mut entries);
         }
         // Whoever does not listen does not mind.
         let _ = begun.send(());
@@ -73,23 +78,36 @@ impl Desk {
                         self.metrics.events.inc();
                         self.engine.handle(now, &event, &mut effects);
                         if !effects.is_empty() {
-                            self.carry_out(&mut effects, now, &mut numbering);
+                            self.carry_out(&mut effects, now, &mut numbering, &mut entries);
                             let taken = self.clock.now().mono.since(event.received.mono);
                             self.metrics.ingest_to_publish.observe(taken);
                         }
                     }
-                    Message::Publish(body) => self.publish(numbering.update(body)),
+                    Message::Publish(body) => {
+                        self.publish(numbering.update(body), now.wall, &mut entries);
+                    }
                 }
             }
             self.engine.advance(now, &mut effects);
-            self.carry_out(&mut effects, now, &mut numbering);
+            self.carry_out(&mut effects, now, &mut numbering, &mut entries);
+            // Whatever follows is published later than this.
+            self.recorder.recorded(Recorded {
+                shard: self.shard,
+                until: now.wall,
+            });
             let total = self.inbox.superseded();
             self.metrics.events_superseded.inc_by(total - superseded);
             superseded = total;
         }
     }
 
-    fn carry_out(&mut self, effects: &mut Vec<Effect>, now: Now, numbering: &mut Numbering) {
+    fn carry_out(
+        &mut self,
+        effects: &mut Vec<Effect>,
+        now: Now,
+        numbering: &mut Numbering,
+        entries: &mut Vec<Entry>,
+    ) {
         for effect in effects.drain(..) {
             match numbering.outcome(effect, now) {
                 Outcome::Update(update) => {
@@ -99,16 +117,29 @@ impl Desk {
                             rate: rate.clone(),
                         });
                     }
-                    self.publish(update);
+                    self.publish(update, now.wall, entries);
                 }
-                Outcome::Row(row) => self.recorder.record(row),
+                Outcome::Row(row) => {
+                    if let Some(rate) = official(&row) {
+                        self.recorder.official(rate);
+                    }
+                    self.recorder.record(row);
+                }
                 Outcome::Report(failover) => self.report(&failover),
             }
         }
     }
 
-    fn publish(&self, update: Update) {
+    fn publish(&mut self, update: Update, now: Wall, entries: &mut Vec<Entry>) {
         self.metrics.updates_published.inc();
+        self.ledger.update(&update, now, entries);
+        for entry in entries.drain(..) {
+            match entry {
+                Entry::Published(event) => self.recorder.published(event),
+                Entry::State(state) => self.recorder.state(state),
+                Entry::Gap(gap) => self.recorder.gap(gap),
+            }
+        }
         if let Err(error) = self.bus.publish(Arc::new(update)) {
             tracing::warn!(%error, "an update could not be published");
         }

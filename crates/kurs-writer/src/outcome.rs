@@ -56,7 +56,9 @@ impl Numbering {
     /// What follows from an effect at `now`.
     pub fn outcome(&mut self, effect: Effect, now: Now) -> Outcome {
         match effect {
-            Effect::Publish(rate) => Outcome::Update(self.update(Body::Rate(rate))),
+            Effect::Publish(rate) => {
+                Outcome::Update(self.update(Body::Rate(rate.in_milliseconds())))
+            }
             Effect::PublishSource(rate) => {
                 Outcome::Update(self.update(Body::SourcePrice(source_price(rate, now))))
             }

@@ -1,106 +1,95 @@
-//! The recorder: takes history rows and current rates from the engine's thread, which it never
-//! holds up, and writes them to the store in batches.
+//! The recorder: takes what is received and published from the engine's thread, which it never
+//! holds up, and writes it to the store in batches.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`queue`] | what waits: a bounded row queue that sheds its oldest, the newest rate per pair |
+//! | [`config`] | [`RecorderConfig`] |
+//! | [`queue`] | what waits in memory: bounded, sheds its oldest; the newest rate per pair |
+//! | [`fold`] | [`Fold`]: what else is made of everything that is recorded |
+//! | [`health`] | how it is |
 //! | [`counters`] | what is counted |
+//! | `spooling` | the spool behind a thread, since disks wait |
 //! | `task` | the loop that writes |
 //!
-//! While the store is away rows wait in the queue, and rates stay alive without it. A batch
-//! whose fate is unknown is written again with the same ids, which the store passes over.
+//! While the store is away, or takes longer than `store_wait_ms` for a batch, batches go to the
+//! spool on disk, in order; when it is back they are drained in order before anything newer.
+//! Without a spool, or when it takes nothing either, everything waits in memory. Received rows
+//! are shed, oldest first, where there is no room; published events are the last to go: only when
+//! store and spool refuse them for so long that the memory set aside for them is full, and then
+//! the ledger of gaps says so. A batch whose fate is unknown is written again with the same ids,
+//! which the store passes over. Current rates are not spooled: only the newest count.
 
+pub mod config;
 pub mod counters;
+pub mod fold;
+pub mod health;
 pub mod queue;
+mod spooling;
 mod task;
 
+pub use config::{OpenSpool, RecorderConfig};
+pub use fold::Fold;
+pub use health::RecorderHealth;
+
 use counters::Counters;
-use kurs_core::{Clock, Mono, UpdateId};
-use kurs_store::{HistoryRow, Store, StoredRate};
+use kurs_core::{Clock, UpdateId};
+use kurs_store::spool::SpoolStats;
+use kurs_store::{
+    BookSnapshot, Gap, HistoryRow, OfficialRate, PriceState, Published, Recorded, Store, StoredRate,
+};
 use kurs_telemetry::metrics::WriterMetrics;
 use parking_lot::Mutex;
-use queue::{Rates, Rows};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use queue::{Dropped, Queue, Rates};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-/// How rows and current rates reach the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct RecorderConfig {
-    /// Rows that may wait for the store; beyond them the oldest are dropped.
-    pub queue_rows: usize,
-    /// Most rows written at once.
-    pub batch_rows: usize,
-    /// Milliseconds that rows wait for others to be written with them.
-    pub linger_ms: u64,
-    /// Milliseconds between two writes of the current rates.
-    pub current_every_ms: u64,
-    /// Longest wait before a store that failed is tried again, in milliseconds.
-    pub retry_max_ms: u64,
-    /// Milliseconds that the end of the program waits for what is not yet written.
-    pub finish_ms: u64,
-}
-
-impl Default for RecorderConfig {
-    fn default() -> Self {
-        Self {
-            queue_rows: 100_000,
-            batch_rows: 1_000,
-            linger_ms: 200,
-            current_every_ms: 500,
-            retry_max_ms: 5_000,
-            finish_ms: 5_000,
-        }
-    }
-}
-
-impl RecorderConfig {
-    /// Adds a sentence per mistake, each beginning with the key below `recorder`.
-    pub fn validate(&self, mistakes: &mut Vec<String>) {
-        let mut check = |key: &str, value: u64, least: u64, most: u64| {
-            if !(least..=most).contains(&value) {
-                mistakes.push(format!("recorder.{key}: must be from {least} to {most}"));
-            }
-        };
-        let number = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
-        check("queue_rows", number(self.queue_rows), 1_000, 10_000_000);
-        check("batch_rows", number(self.batch_rows), 1, 10_000);
-        check("linger_ms", self.linger_ms, 1, 10_000);
-        check("current_every_ms", self.current_every_ms, 50, 60_000);
-        check("retry_max_ms", self.retry_max_ms, 250, 60_000);
-        check("finish_ms", self.finish_ms, 0, 60_000);
-    }
-}
-
 /// Starts recording.
 #[derive(Debug, Clone, Copy)]
 pub struct Recorder;
 
+/// What a recorder may have besides its store.
+#[derive(Default)]
+pub struct Extras {
+    /// Where batches wait on disk while the store is away.
+    pub spool: Option<OpenSpool>,
+    /// Who makes candles of what is recorded.
+    pub fold: Option<Box<dyn Fold>>,
+}
+
 impl Recorder {
-    /// Starts the writing task on the present runtime.
+    /// Starts the writing task on the present runtime, without a spool.
     pub fn start(
         store: Arc<dyn Store>,
         config: RecorderConfig,
         clock: Arc<dyn Clock>,
         metrics: WriterMetrics,
     ) -> RecorderHandle {
+        Self::start_with(store, config, clock, metrics, Extras::default())
+    }
+
+    /// Starts the writing task on the present runtime.
+    pub fn start_with(
+        store: Arc<dyn Store>,
+        config: RecorderConfig,
+        clock: Arc<dyn Clock>,
+        metrics: WriterMetrics,
+        extras: Extras,
+    ) -> RecorderHandle {
         let (state, health) = watch::channel(RecorderHealth::Writing);
         let shared = Arc::new(Shared {
-            rows: Mutex::new(Rows::new(config.queue_rows)),
+            queue: Mutex::new(Queue::new(config.queue_rows, config.queue_events)),
             rates: Mutex::new(Rates::default()),
             counters: Counters::default(),
-            acknowledged: Mutex::new(None),
+            acknowledged: Mutex::new(Acknowledged::default()),
             work: Notify::new(),
             full: Notify::new(),
             finishing: AtomicBool::new(false),
             config,
         });
-        let task = task::Task::new(Arc::clone(&shared), store, clock, metrics, state);
+        let task = task::Task::new(Arc::clone(&shared), store, clock, metrics, state, extras);
         // Its end shows in `health`, however it came.
         let task = tokio::spawn(task.run()).abort_handle();
         RecorderHandle {
@@ -114,10 +103,10 @@ impl Recorder {
 /// What the engine's thread and the writing task share.
 #[derive(Debug)]
 struct Shared {
-    rows: Mutex<Rows>,
+    queue: Mutex<Queue>,
     rates: Mutex<Rates>,
     counters: Counters,
-    acknowledged: Mutex<Option<UpdateId>>,
+    acknowledged: Mutex<Acknowledged>,
     /// Something waits where nothing waited before, or it is time to finish.
     work: Notify,
     /// A whole batch waits, or it is time to finish.
@@ -126,32 +115,26 @@ struct Shared {
     config: RecorderConfig,
 }
 
-/// How the recorder is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecorderHealth {
-    /// The last write succeeded, or there was none yet.
-    Writing,
-    /// The store refuses; rows wait.
-    Waiting {
-        /// Since when, on the clock that was passed in.
-        since: Mono,
-        /// What the store said last.
-        why: Arc<str>,
-    },
-    /// It has ended.
-    Ended,
+/// The last of what is durable.
+#[derive(Debug, Default)]
+struct Acknowledged {
+    row: Option<UpdateId>,
+    event: Option<UpdateId>,
 }
 
-/// What was left when the recorder ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What was left when the recorder ended. What is in the spool is not left: the next start drains
+/// it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Left {
-    /// History rows that are not in the store.
+    /// History rows that are nowhere durable.
     pub rows: usize,
+    /// Published events that are nowhere durable.
+    pub events: usize,
     /// Pairs whose current rate in the store is not the newest.
     pub rates: usize,
 }
 
-/// Gives the recorder work, from any thread. None of the calls waits for the store.
+/// Gives the recorder work, from any thread. None of the calls waits for the store or a disk.
 #[derive(Debug, Clone)]
 pub struct RecorderHandle {
     shared: Arc<Shared>,
@@ -163,26 +146,54 @@ impl RecorderHandle {
     /// Takes a row of history. When the queue is full the oldest row in it is dropped and
     /// counted. Rows are written in the order in which they came.
     pub fn record(&self, row: HistoryRow) {
-        let shared = &self.shared;
-        Counters::add(&shared.counters.rows_taken, 1);
-        if shared.finishing.load(Ordering::Acquire) {
-            Counters::add(&shared.counters.rows_shed, 1);
+        let counters = &self.shared.counters;
+        Counters::add(&counters.rows_taken, 1);
+        if self.has_ended() {
+            Counters::add(&counters.rows_shed, 1);
             return;
         }
-        let (waiting, shed) = {
-            let mut rows = shared.rows.lock();
-            let shed = rows.push(row);
-            (rows.len(), shed)
-        };
-        if shed {
-            Counters::add(&shared.counters.rows_shed, 1);
+        self.push(|queue| {
+            let before = queue.dropped().rows;
+            queue.push_row(row);
+            let shed = queue.dropped().rows - before;
+            counters.rows_shed.fetch_add(shed, Ordering::Relaxed);
+        });
+    }
+
+    /// Takes a published event. Events are written in the order in which they came, and none is
+    /// dropped as long as store or spool take them.
+    pub fn published(&self, event: Published) {
+        Counters::add(&self.shared.counters.events_taken, 1);
+        if self.has_ended() {
+            Counters::add(&self.shared.counters.events_late, 1);
+            return;
         }
-        if waiting == 1 {
-            shared.work.notify_one();
-        }
-        if waiting == shared.config.batch_rows {
-            shared.full.notify_one();
-        }
+        self.push(|queue| queue.push_published(event));
+    }
+
+    /// Takes note that everything published before this moment was handed over.
+    pub fn recorded(&self, recorded: Recorded) {
+        self.shared.queue.lock().until(recorded);
+    }
+
+    /// Takes a change of a source's state for a pair; shed like a row.
+    pub fn state(&self, state: PriceState) {
+        self.push(|queue| queue.push_state(state));
+    }
+
+    /// Takes a gap; kept like a published event.
+    pub fn gap(&self, gap: Gap) {
+        self.push(|queue| queue.push_gap(gap));
+    }
+
+    /// Takes an order book; shed like a row.
+    pub fn book(&self, book: BookSnapshot) {
+        self.push(|queue| queue.push_book(book));
+    }
+
+    /// Takes a bank's rate; kept like a published event.
+    pub fn official(&self, rate: OfficialRate) {
+        self.push(|queue| queue.push_official(rate));
     }
 
     /// Takes the newest published rate of a pair; only the newest is written.
@@ -192,11 +203,41 @@ impl RecorderHandle {
         }
     }
 
-    /// The id of the last row that is durable. Rows recorded before it are durable too, unless
-    /// they were dropped (see [`Counters::rows_shed`]).
+    fn has_ended(&self) -> bool {
+        self.shared.finishing.load(Ordering::Acquire)
+    }
+
+    fn push(&self, put: impl FnOnce(&mut Queue)) {
+        if self.has_ended() {
+            return;
+        }
+        let (is_first, is_batch) = {
+            let mut queue = self.shared.queue.lock();
+            let was_empty = queue.is_empty();
+            put(&mut queue);
+            let most = self.shared.config.batch_rows;
+            (was_empty, queue.rows() == most || queue.events() == most)
+        };
+        if is_first {
+            self.shared.work.notify_one();
+        }
+        if is_batch {
+            self.shared.full.notify_one();
+        }
+    }
+
+    /// The id of the last row that is durable, in the store or in the spool. Rows recorded before
+    /// it are durable too, unless they were dropped (see [`Counters::rows_shed`]): a spool that
+    /// reaches its bound sheds its oldest rows.
     #[must_use]
     pub fn acknowledged(&self) -> Option<UpdateId> {
-        *self.shared.acknowledged.lock()
+        self.shared.acknowledged.lock().row
+    }
+
+    /// The same of published events, which no bound sheds once they are durable.
+    #[must_use]
+    pub fn acknowledged_event(&self) -> Option<UpdateId> {
+        self.shared.acknowledged.lock().event
     }
 
     /// What was counted.
@@ -205,10 +246,44 @@ impl RecorderHandle {
         &self.shared.counters
     }
 
-    /// History rows that wait.
+    /// What was dropped for want of room, in memory and in the spool.
+    #[must_use]
+    pub fn dropped(&self) -> Dropped {
+        let queue = self.shared.queue.lock().dropped();
+        let counters = &self.shared.counters;
+        let spool = counters.spool.lock().shed;
+        Dropped {
+            rows: counters.rows_shed.load(Ordering::Relaxed),
+            states: queue.states + spool.states,
+            candles: queue.candles + spool.candles,
+            books: queue.books + spool.books,
+            published: queue.published + counters.events_late.load(Ordering::Relaxed),
+            ..queue
+        }
+    }
+
+    /// History rows that wait in memory.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.rows.lock().len()
+        self.shared.queue.lock().rows()
+    }
+
+    /// Published events that wait in memory.
+    #[must_use]
+    pub fn waiting_events(&self) -> usize {
+        self.shared.queue.lock().events()
+    }
+
+    /// True when everything that was taken is in the store, and not on its way there.
+    #[must_use]
+    pub fn is_all_stored(&self) -> bool {
+        self.shared.queue.lock().is_empty() && self.spool().records == 0
+    }
+
+    /// What the spool holds, as of its last use.
+    #[must_use]
+    pub fn spool(&self) -> SpoolStats {
+        *self.shared.counters.spool.lock()
     }
 
     /// How it is.
@@ -223,8 +298,8 @@ impl RecorderHandle {
         self.health.clone()
     }
 
-    /// Writes what waits and ends, at the latest after the configured time. What is recorded
-    /// afterwards is dropped.
+    /// Writes what waits in memory, to the store or to the spool, and ends, at the latest after
+    /// the configured time. What is recorded afterwards is dropped.
     pub async fn finish(&self) -> Left {
         self.shared.finishing.store(true, Ordering::Release);
         self.shared.work.notify_one();
@@ -235,14 +310,26 @@ impl RecorderHandle {
         // An error says that the task is gone, which is an end as well.
         let _ = tokio::time::timeout(patience, ended).await;
         self.task.abort();
-        let left = Left {
-            rows: self.shared.rows.lock().len(),
-            rates: self.shared.rates.lock().len(),
+        let left = {
+            let queue = self.shared.queue.lock();
+            Left {
+                rows: queue.rows(),
+                events: queue.events(),
+                rates: self.shared.rates.lock().len(),
+            }
         };
-        if left.rows > 0 {
+        if left.rows > 0 || left.events > 0 {
             tracing::error!(
                 rows = left.rows,
-                "history rows could not be stored before the end"
+                events = left.events,
+                "history could not be stored before the end"
+            );
+        }
+        let spooled = self.spool().records;
+        if spooled > 0 {
+            tracing::info!(
+                batches = spooled,
+                "the next start stores what waits in the spool"
             );
         }
         left

@@ -1,26 +1,34 @@
 //! Starts all parts of the Writer under a new epoch, and ends them in order.
 
+use crate::candles::{self, CandlesConfig, Folder};
 use crate::commands;
 use crate::desk::Desk;
 use crate::housekeeping;
 use crate::inbox::Inbox;
-use crate::recorder::{Recorder, RecorderConfig};
+use crate::ledger::{Before, Ledger};
+use crate::recorder::{Extras, Recorder, RecorderConfig};
+use crate::sinks::{Means, SinkMetrics, Sinks, SinksConfig};
+use crate::snapshots::{self, Snapshots};
 use crate::status;
 use crate::terms::Terms;
 use crate::tracking::Tracking;
 use kurs_bus::{Body, Bus};
-use kurs_core::{Clock, Epoch, Pair, Rate};
+use kurs_core::{Clock, Epoch, Pair, Wall};
 use kurs_pricing::{Engine, EngineConfig};
 use kurs_sources::{Context, EventSink, Source, Tap};
-use kurs_store::Store;
+use kurs_store::{GapQuery, Retention, Store, StoreError, StoredRate};
 use kurs_telemetry::health::{Health, Status};
 use kurs_telemetry::metrics::{Counter, WriterMetrics};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+/// Keeps the jitter of sinks apart from that of sources.
+const SINK_SEED: u64 = 1_000;
 /// Wait before the store is asked again for an epoch.
 const STORE_RETRY: Duration = Duration::from_millis(500);
 /// Wait before a source that ended by a panic is started again.
@@ -60,8 +68,20 @@ pub struct Parts {
     pub depth: Arc<[Pair]>,
     /// Pairs that policies name: followed whatever is tracked.
     pub named: Vec<Pair>,
-    /// How long history is kept.
-    pub keep_history: Duration,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// How old history is when it is packed; `None`: never.
+    pub pack_after: Option<Duration>,
+    /// Folder in which batches wait while the store is away; `None` for none.
+    pub spool: Option<PathBuf>,
+    /// How candles are made.
+    pub candles: CandlesConfig,
+    /// Databases that get a copy of what is published.
+    pub sinks: SinksConfig,
+    /// What the copy counts.
+    pub sink_metrics: SinkMetrics,
+    /// Which order books are written down; `None` for none.
+    pub snapshots: Option<Snapshots>,
     /// Under which terms rates are made.
     pub terms: Terms,
 }
@@ -92,14 +112,31 @@ impl Writer {
             .lease_epoch
             .set(i64::try_from(epoch.0).unwrap_or(i64::MAX));
         tracing::info!(epoch = epoch.0, "writes under a new epoch");
-        let withdrawn = withdrawn(&parts).await;
+        let Former {
+            withdrawn,
+            standing,
+        } = former(&parts).await;
+        let before = before(&*parts.store, standing).await;
+        let before = before.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot read what was recorded before, begins a new ledger");
+            Before::default()
+        });
 
         let inbox = Arc::new(Inbox::new());
-        let recorder = Recorder::start(
+        let folder = Arc::new(Mutex::new(Folder::new(parts.candles.clone())));
+        let extras = Extras {
+            spool: parts
+                .spool
+                .as_deref()
+                .map(|folder| parts.recorder.spool_in(folder)),
+            fold: Some(Box::new(Arc::clone(&folder))),
+        };
+        let recorder = Recorder::start_with(
             Arc::clone(&parts.store),
             parts.recorder.clone(),
             Arc::clone(&parts.clock),
             parts.metrics.clone(),
+            extras,
         );
         let desk = Desk {
             engine: Engine::new(parts.engine.clone()),
@@ -110,6 +147,7 @@ impl Writer {
             metrics: parts.metrics.clone(),
             shard: 0,
             epoch,
+            ledger: Ledger::new(before),
             withdrawn: withdrawn
                 .into_iter()
                 .map(|pair| (pair, parts.terms.has_policy(pair)))
@@ -125,6 +163,16 @@ impl Writer {
         }
 
         let (followed, follow) = watch::channel::<Arc<[Pair]>>(Arc::new([]));
+        let means = Means {
+            bus: Arc::clone(&parts.bus),
+            sources: parts.sources.clone(),
+            pairs: follow.clone(),
+            clock: Arc::clone(&parts.clock),
+            influxdb: parts.sink_metrics.clone(),
+            health: Arc::clone(&parts.health),
+            seed: parts.seed.wrapping_add(SINK_SEED),
+        };
+        let sinks = Sinks::start(&parts.sinks, means).await;
         let (stop_sources, sources_stopped) = watch::channel(false);
         let mut sources = JoinSet::new();
         for (index, source) in (0_u64..).zip(&parts.sources) {
@@ -164,11 +212,21 @@ impl Writer {
         );
         let mut commands = tokio::spawn(commands);
         helpers.spawn(status::run(parts.sources.clone(), Arc::clone(&inbox)));
-        helpers.spawn(housekeeping::prune(
+        if let Some(what) = parts.snapshots {
+            let sources = parts.sources.clone();
+            helpers.spawn(snapshots::run(what, sources, follow, recorder.clone()));
+        }
+        helpers.spawn(housekeeping::keep_in_order(
             Arc::clone(&parts.store),
             Arc::clone(&parts.clock),
-            parts.keep_history,
+            parts.retention,
+            parts.pack_after,
             parts.metrics.clone(),
+        ));
+        helpers.spawn(candles::keep_mended(
+            folder,
+            Arc::clone(&parts.store),
+            Arc::clone(&parts.clock),
         ));
         helpers.spawn(housekeeping::tell(
             recorder.clone(),
@@ -197,14 +255,21 @@ impl Writer {
         if let Err(error) = pricing.await {
             tracing::error!(%error, "the pricing thread ended badly");
         }
-        // What is left is logged by the recorder.
-        let _ = recorder.finish().await;
+        // What is left is logged by each.
+        let _ = tokio::join!(recorder.finish(), sinks.finish());
     }
 }
 
-/// Which pairs an earlier Writer published under terms that do not hold any more. They are out of
-/// the store when this returns.
-async fn withdrawn(parts: &Parts) -> Vec<Pair> {
+/// What an earlier Writer left.
+struct Former {
+    /// Pairs that it published under terms that do not hold any more.
+    withdrawn: Vec<Pair>,
+    /// Its rates of all other pairs.
+    standing: Vec<StoredRate>,
+}
+
+/// Sorts out what an earlier Writer left. What is withdrawn is out of the store when this returns.
+async fn former(parts: &Parts) -> Former {
     let former = match parts.store.terms().await {
         Ok(former) => former.as_deref().and_then(Terms::parse),
         Err(error) => {
@@ -212,31 +277,78 @@ async fn withdrawn(parts: &Parts) -> Vec<Pair> {
             None
         }
     };
-    let mut rates: BTreeMap<Pair, Rate> = BTreeMap::new();
+    let mut rates: BTreeMap<Pair, StoredRate> = BTreeMap::new();
     match parts.store.load_current().await {
-        Ok(stored) => rates.extend(stored.into_iter().map(|one| (one.rate.pair, one.rate))),
+        Ok(stored) => rates.extend(stored.into_iter().map(|one| (one.rate.pair, one))),
         Err(error) => tracing::warn!(%error, "cannot read the former rates"),
     }
     for update in parts.bus.last_values().await.unwrap_or_default() {
         if let Body::Rate(rate) = &update.body {
-            rates.insert(rate.pair, rate.clone());
+            let stored = StoredRate {
+                id: update.id,
+                rate: rate.clone(),
+            };
+            rates.insert(rate.pair, stored);
         }
     }
     let mut withdrawn: BTreeSet<Pair> = former
         .as_ref()
         .map(|former| parts.terms.changed_pairs(former))
         .unwrap_or_default();
-    for (pair, rate) in &rates {
-        if let Some(why) = parts.terms.objection(former.as_ref(), rate) {
+    for (pair, stored) in &rates {
+        if let Some(why) = parts.terms.objection(former.as_ref(), &stored.rate) {
             tracing::info!(%pair, why, "does not stand behind the former rate");
             withdrawn.insert(*pair);
         }
     }
+    rates.retain(|pair, _| !withdrawn.contains(pair));
     let withdrawn: Vec<Pair> = withdrawn.into_iter().collect();
     if let Err(error) = parts.store.drop_current(withdrawn.clone()).await {
         tracing::warn!(%error, "cannot take former rates out of the store");
     }
-    withdrawn
+    Former {
+        withdrawn,
+        standing: rates.into_values().collect(),
+    }
+}
+
+/// Open gaps that are taken up again, at most.
+const OPEN_GAPS_MAX: u32 = 10_000;
+
+/// What the ledger goes on from.
+async fn before(store: &dyn Store, standing: Vec<StoredRate>) -> Result<Before, StoreError> {
+    let Some(recorded_until) = store.recorded_until().await? else {
+        return Ok(Before {
+            standing,
+            ..Before::default()
+        });
+    };
+    let mut rows = Vec::new();
+    for pair in standing.iter().map(|stored| stored.rate.pair) {
+        rows.extend(store.last_rows(pair, recorded_until).await?);
+    }
+    // What the last Writer received; others had been given up before it.
+    let last = rows.iter().map(|row| row.id.epoch).max();
+    let followed = rows
+        .iter()
+        .filter(|row| Some(row.id.epoch) == last)
+        .map(|row| (row.source, row.pair))
+        .collect();
+    let gaps = store.gaps(GapQuery {
+        pair: None,
+        source: None,
+        start: recorded_until,
+        end: Wall::MAX,
+        limit: OPEN_GAPS_MAX,
+    });
+    let mut open = gaps.await?;
+    open.retain(|gap| gap.ended.is_none());
+    Ok(Before {
+        standing,
+        recorded_until: Some(recorded_until),
+        followed,
+        open,
+    })
 }
 
 /// Takes the next epoch; a store that is away is waited for.

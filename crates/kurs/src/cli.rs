@@ -2,8 +2,8 @@
 
 use crate::client::Client;
 use crate::commands::{
-    completions, config, convert, demo, doctor, explain, get, health, history, migrate, pairs,
-    record, replay, serve, sim, sources,
+    backfill, backup, candles, completions, config, convert, demo, doctor, explain, export, get,
+    health, history, migrate, pairs, record, replay, serve, sim, sources,
 };
 use crate::exit::Failure;
 use crate::output::{Form, Output};
@@ -136,12 +136,22 @@ pub enum Command {
     Pairs(pairs::PairsArgs),
     /// Show the stored history of a pair
     History(history::HistoryArgs),
+    /// Show candles of a pair: open, high, low and close of minutes, hours, days
+    Candles(candles::CandlesArgs),
+    /// Write what the store holds as CSV, NDJSON or Parquet
+    Export(export::ExportArgs),
     /// Record everything that the sources receive, for replay
     Record(record::RecordArgs),
     /// Run recorded captures through the same code, and print or serve the rates
     Replay(replay::ReplayArgs),
     /// Bring the store to this program's version
     Migrate(migrate::MigrateArgs),
+    /// Fill in the past from the archives of the sources
+    Backfill(backfill::BackfillArgs),
+    /// Copy the embedded store into a file while it is used
+    Backup(backup::BackupArgs),
+    /// Put a copy in the place of the embedded store
+    Restore(backup::RestoreArgs),
     /// Ask a server for its health; exit code 0 when well, 1 when not
     Health(health::HealthArgs),
     /// Check configuration, store, address, clock and sources, and explain what is wrong
@@ -219,9 +229,14 @@ mod tests {
             "sources",
             "pairs",
             "history",
+            "candles",
+            "export",
             "record",
             "replay",
             "migrate",
+            "backfill",
+            "backup",
+            "restore",
             "health",
             "doctor",
             "config",

@@ -1,11 +1,15 @@
 //! One file per subcommand. Each has its arguments and a `run` that ends in an exit code.
 
+pub mod backfill;
+pub mod backup;
+pub mod candles;
 pub mod completions;
 pub mod config;
 pub mod convert;
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+pub mod export;
 pub mod get;
 pub mod health;
 pub mod history;
@@ -23,6 +27,7 @@ pub mod sources;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};
+use std::io::IsTerminal;
 
 /// Runs what the command line asks for.
 ///
@@ -38,6 +43,10 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Record(arguments) => record::run(arguments, &global).await,
         Command::Replay(arguments) => replay::run(arguments, &global).await,
         Command::Migrate(arguments) => migrate::run(arguments, output).await,
+        Command::Backfill(arguments) => backfill::run(arguments, &global).await,
+        Command::Export(arguments) => interruptible(export::run(arguments, output)).await,
+        Command::Backup(arguments) => backup::backup(arguments, output).await,
+        Command::Restore(arguments) => backup::restore(arguments, output, global.no_input).await,
         Command::Doctor(arguments) => doctor::run(arguments, output).await,
         Command::Config(arguments) => config::run(arguments, output),
         Command::Openapi => openapi::run(output),
@@ -61,6 +70,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
             interruptible(pairs::run(arguments, output, global.no_input)).await
         }
         Command::History(arguments) => interruptible(history::run(arguments, output)).await,
+        Command::Candles(arguments) => interruptible(candles::run(arguments, output)).await,
         Command::Health(arguments) => interruptible(health::run(arguments, output)).await,
     }
 }
@@ -71,6 +81,22 @@ async fn interruptible(work: impl Future<Output = Result<Exit, Failure>>) -> Res
         ended = work => ended,
         _ = tokio::signal::ctrl_c() => Err(Failure::silent(Exit::Interrupted)),
     }
+}
+
+/// Asks a person; without one the answer must have been given by `--yes`.
+async fn confirmed(question: &str, no_input: bool) -> Result<bool, Failure> {
+    if no_input || !std::io::stdin().is_terminal() {
+        let message = "this needs --yes when nobody can be asked";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    crate::output::complain(&format!("{question} [y/N]"));
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    })
+    .await
+    .map_err(|error| Failure::new(Exit::Failure, error.to_string()))??;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// A member of an answer as a text; numbers and absent members too.

@@ -275,7 +275,13 @@ async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<b
             tap: built.capture.clone().map(|capture| capture as Arc<dyn Tap>),
             depth,
             named,
-            keep_history: Duration::from_secs(u64::from(config.store.history_days) * 86_400),
+            retention: config.store.retention(),
+            pack_after: config.store.pack_after(),
+            spool: config.recorder.spool_folder(config.store.is_server()),
+            candles: config.candles.clone(),
+            snapshots: config.recorder.snapshots(),
+            sinks: config.sinks.clone(),
+            sink_metrics: built.metrics.sinks.sink("influxdb"),
             terms,
         };
         kurs_writer::Writer::new(parts).run(ended.clone())

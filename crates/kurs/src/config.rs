@@ -39,8 +39,10 @@ use kurs_pricing::{Policy, WrittenPolicy};
 use kurs_sources::config::SourcesConfig;
 use kurs_store::config::StoreConfig;
 use kurs_telemetry::{LogConfig, MetricsConfig};
+use kurs_writer::candles::CandlesConfig;
 use kurs_writer::capture::CaptureConfig;
 use kurs_writer::recorder::RecorderConfig;
+use kurs_writer::sinks::SinksConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -77,8 +79,12 @@ pub struct Config {
     pub sources: SourcesConfig,
     /// How rows and current rates reach the store.
     pub recorder: RecorderConfig,
+    /// How candles are made of what is received and published.
+    pub candles: CandlesConfig,
     /// Whether and where everything that the sources receive is recorded, for `kurs replay`.
     pub capture: CaptureConfig,
+    /// Databases that get a copy of what kurs says.
+    pub sinks: SinksConfig,
     /// What is logged, and how.
     pub log: LogConfig,
     /// What is measured.
@@ -109,6 +115,8 @@ impl Default for Config {
             bus: BusConfig::default(),
             sources: SourcesConfig::default(),
             recorder: RecorderConfig::default(),
+            candles: CandlesConfig::default(),
+            sinks: SinksConfig::default(),
             capture: CaptureConfig::default(),
             log: LogConfig::default(),
             metrics: MetricsConfig::default(),
@@ -158,6 +166,8 @@ impl Config {
         self.bus.validate(mistakes);
         self.sources.validate(mistakes);
         self.recorder.validate(mistakes);
+        self.candles.validate(mistakes);
+        self.sinks.validate(mistakes);
         self.capture.validate(mistakes);
         self.log.validate(mistakes);
         self.metrics.validate(mistakes);

@@ -120,6 +120,26 @@ const SERVER: &[(&str, u16, &str)] = &[
         r#"{"points":[{"received_at":"t1","source":"cbr","value":"1.10"}],"next":"c1"}"#,
     ),
     (
+        "GET /api/v1/candles/BTC/USD?interval=1h&limit=1000&start=s&cursor=k1",
+        200,
+        r#"{"candles":[],"next":"k2"}"#,
+    ),
+    (
+        "GET /api/v1/candles/BTC/USD?interval=1h&limit=1000&start=s&cursor=k2",
+        200,
+        r#"{"candles":[{"start":"t2","open":"2","high":"4","low":"2","close":"4","count":9,"origin":"backfill","closed":true}]}"#,
+    ),
+    (
+        "GET /api/v1/candles/BTC/USD?interval=1h&limit=1000&start=s",
+        200,
+        r#"{"path":["BTC-USDT","USDT-USD"],"candles":[{"start":"t1","open":"1.0","high":"3","low":"1","close":"2","count":5,"origin":"live","closed":false}],"next":"k1"}"#,
+    ),
+    (
+        "GET /api/v1/candles/BTC/USD?interval=1m&limit=100&end=soon",
+        400,
+        BAD,
+    ),
+    (
         "GET /api/v1/sources",
         200,
         r#"{"sources":[{"source":"binance","state":"live","mode":"websocket","priority":1,"pairs":2,"age_ms":40,"messages":7,"decode_errors":0,"failures":0,"reconnects":0,"why":""}]}"#,
@@ -164,6 +184,9 @@ fn exit_codes_say_what_happened() {
             &["history", "BTC-USDT", "--limit", "2", "--start", "soon"],
             2,
         ),
+        (&["candles", "BTC-USD", "--end", "soon"], 2),
+        (&["candles", "BTC-USD", "--interval", "2h"], 2),
+        (&["candles", "BTC-USD", "--csv", "--json"], 2),
         (&["sources"], 0),
         (&["pairs"], 0),
         (&["pairs", "add", "SOLUSDT"], 0),
@@ -300,6 +323,38 @@ fn history_follows_the_pages_up_to_its_limit() {
         "{\"received_at\":\"t1\",\"source\":\"cbr\",\"value\":\"1.10\"}\n\
          {\"received_at\":\"t2\",\"source\":\"cbr\",\"value\":\"2\"}\n"
     );
+}
+
+#[test]
+fn candles_follow_all_pages_in_every_form() {
+    let server = FakeServer::new(SERVER);
+    let run = |form: &[&str]| {
+        let asked = ["candles", "BTC-USD", "--interval", "1h", "--start", "s"];
+        server.run(&[asked.as_slice(), form].concat())
+    };
+    let table = run(&[]);
+    assert_eq!(
+        stdout(&table),
+        "start  open  high  low  close  count            chart\n\
+         t1     1.0   3     1    2      5      open      ==========o---------\n\
+         t2     2     4     2    4      9      backfill            ===================o\n"
+    );
+    assert!(
+        stderr(&table).contains("joined from the candles of BTC-USDT, USDT-USD"),
+        "{}",
+        stderr(&table)
+    );
+    assert_eq!(
+        stdout(&run(&["--csv"])),
+        "start,open,high,low,close,count,origin,closed\n\
+         t1,1.0,3,1,2,5,live,false\n\
+         t2,2,4,2,4,9,backfill,true\n"
+    );
+    let plain = run(&["--plain"]);
+    assert_eq!(stdout(&plain).lines().count(), 2);
+    let json = run(&["--json"]);
+    let second = stdout(&json).lines().nth(1).map(str::to_owned);
+    assert!(second.is_some_and(|line| line.contains(r#""origin":"backfill""#)));
 }
 
 #[test]

@@ -1,29 +1,33 @@
 //! Every stored rate of a pair, page by page. A page is at most a thousand rows, so that what a
 //! request holds in memory is bounded in every form.
 
+mod cursor;
+mod points;
+
 use super::missing::problem;
 use crate::answer::{Answer, JSON};
 use crate::call::Call;
 use crate::conditional::Caching;
 use crate::problem::{Kind, Problem};
 use crate::route::Work;
+use cursor::{After, cursor_of, cursor_text, published_cursor_text};
 use http::header::LINK;
-use kurs_core::{Epoch, Pair, Price, Seq, SourceId, UpdateId, Wall};
+use kurs_core::{Pair, SourceId, Wall};
 use kurs_reader::Missing;
-use kurs_store::{Cursor, HistoryQuery, HistoryRow, StoreError};
+use kurs_reader::series::{self, SeriesQuery};
+use kurs_store::{HistoryQuery, StoreError};
+pub(crate) use points::{CSV, NDJSON, PointDocument};
+use points::{csv, ndjson};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::fmt::Write;
 use std::time::Duration;
 
-pub(crate) const NDJSON: &str = "application/x-ndjson";
-pub(crate) const CSV: &str = "text/csv; charset=utf-8";
 /// Least, most and default rows of a page.
 pub(crate) const LIMITS: (u32, u32, u32) = (1, 1_000, 100);
 /// What is shown when no start is given.
 const DEFAULT_SPAN: Duration = Duration::from_secs(24 * 3_600);
 /// How long a request waits for its turn at the store.
-const TURN: Duration = Duration::from_secs(2);
+pub(super) const TURN: Duration = Duration::from_secs(2);
 
 /// A page of history.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,48 +39,6 @@ pub(crate) struct HistoryDocument {
     /// Cursor of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
-}
-
-/// One rate as received from a source.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct PointDocument {
-    /// The market, canonical.
-    pair: Pair,
-    /// Who gave it.
-    source: SourceId,
-    /// Fair price.
-    value: Price,
-    /// Best bid, if the source gives sides.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid: Option<Price>,
-    /// Best ask, if the source gives sides.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask: Option<Price>,
-    /// When the source says it was true, if it says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    observed_at: Option<Wall>,
-    /// When it arrived.
-    received_at: Wall,
-    /// Lease epoch of the Writer that received it.
-    epoch: u64,
-    /// Order within the epoch.
-    seq: u64,
-}
-
-impl From<&HistoryRow> for PointDocument {
-    fn from(row: &HistoryRow) -> Self {
-        Self {
-            pair: row.pair,
-            source: row.source,
-            value: row.value,
-            bid: row.bid,
-            ask: row.ask,
-            observed_at: row.observed_at,
-            received_at: row.received_at,
-            epoch: row.id.epoch.0,
-            seq: row.id.seq.0,
-        }
-    }
 }
 
 /// `GET /api/v1/history/{base}/{quote}`.
@@ -91,36 +53,18 @@ pub(crate) fn history(call: Call) -> Work {
                 "too many histories are being read",
             ));
         };
-        let pair = query.pair;
-        let unknown = query
-            .source
-            .filter(|source| call.api.view.find_source(*source).is_none());
-        let page = call
-            .api
-            .store
-            .history(query)
-            .await
-            .map_err(|error| store_problem(&error))?;
-        if page.rows.is_empty()
-            && let Err(missing @ (Missing::UnknownAsset(_) | Missing::NoPath(_))) =
-                call.api.view.rate(asked, None)
-        {
-            return Err(problem(&missing));
-        }
-        if let Some(source) = unknown
-            && page.rows.is_empty()
-            && !has_rows(&call, pair, source).await?
-        {
-            let detail = format!("{source} is not enabled, and nothing of it is stored");
-            return Err(Problem::new(Kind::UnknownSource, detail));
-        }
-        let points = page.rows.iter().map(PointDocument::from);
-        let next = page.next.as_ref().map(cursor_text);
+        let page = if is_published(&call, &query).await? {
+            published(&call, asked, &query).await?
+        } else {
+            received(&call, asked, query.clone()).await?
+        };
+        let next = page.next;
+        let points = page.points.into_iter();
         let answer = match call.media {
             NDJSON => Answer::text(ndjson(points), NDJSON),
             CSV => Answer::text(csv(points), CSV),
             _ => Answer::json(&HistoryDocument {
-                pair,
+                pair: query.pair,
                 points: points.collect(),
                 next: next.clone(),
             }),
@@ -133,11 +77,106 @@ pub(crate) fn history(call: Call) -> Work {
     })
 }
 
-/// True when anything of a source is stored for a pair, whenever it was received.
-async fn has_rows(call: &Call, pair: Pair, source: SourceId) -> Result<bool, Problem> {
+/// Points of a page, and the cursor of the next one.
+struct Page {
+    points: Vec<PointDocument>,
+    next: Option<String>,
+}
+
+/// Whether what was published is asked for: by name, or of a pair that no source gives itself. A
+/// cursor goes on as it began.
+async fn is_published(call: &Call, query: &Asked) -> Result<bool, Problem> {
+    if call.arguments.flag("published") {
+        return Ok(true);
+    }
+    match query.after {
+        Some(After::Published(..)) => return Ok(true),
+        Some(After::Received(_)) => return Ok(false),
+        None => {}
+    }
+    Ok(query.source.is_none() && !has_rows(call, query.pair, None).await?)
+}
+
+async fn published(call: &Call, asked: Pair, query: &Asked) -> Result<Page, Problem> {
+    if query.source.is_some() {
+        let detail = "does not go with published: a rate is published once, whoever serves it";
+        return Err(Problem::parameter("source", detail));
+    }
+    let after = match query.after {
+        Some(After::Published(at, id)) => Some((at, id)),
+        Some(After::Received(_)) => {
+            return Err(Problem::parameter("cursor", "is of received rates"));
+        }
+        None => None,
+    };
+    let series = SeriesQuery {
+        asked,
+        start: query.start,
+        end: query.end,
+        limit: query.limit,
+        after,
+    };
+    let api = &call.api;
+    let page = series::page(&api.view, &*api.store, series).await;
+    let page = page.map_err(|error| store_problem(&error))?;
+    if page.points.is_empty() && after.is_none() {
+        known(call, asked)?;
+    }
+    Ok(Page {
+        points: page.points.iter().map(|rate| (&**rate).into()).collect(),
+        next: page.next.map(|(at, id)| published_cursor_text(at, id)),
+    })
+}
+
+/// A problem when nothing is known of a pair.
+fn known(call: &Call, asked: Pair) -> Result<(), Problem> {
+    match call.api.view.rate(asked, None) {
+        Err(missing @ (Missing::UnknownAsset(_) | Missing::NoPath(_))) => Err(problem(&missing)),
+        _ => Ok(()),
+    }
+}
+
+async fn received(call: &Call, asked: Pair, query: Asked) -> Result<Page, Problem> {
+    let (pair, source) = (query.pair, query.source);
+    let after = match query.after {
+        Some(After::Received(cursor)) => Some(cursor),
+        _ => None,
+    };
+    let unknown = source.filter(|source| call.api.view.find_source(*source).is_none());
+    let page = call
+        .api
+        .store
+        .history(HistoryQuery {
+            pair,
+            source,
+            start: query.start,
+            end: query.end,
+            limit: query.limit,
+            after,
+        })
+        .await
+        .map_err(|error| store_problem(&error))?;
+    if page.rows.is_empty() {
+        known(call, asked)?;
+    }
+    if let Some(source) = unknown
+        && page.rows.is_empty()
+        && !has_rows(call, pair, Some(source)).await?
+    {
+        let detail = format!("{source} is not enabled, and nothing of it is stored");
+        return Err(Problem::new(Kind::UnknownSource, detail));
+    }
+    Ok(Page {
+        points: page.rows.iter().map(PointDocument::from).collect(),
+        next: page.next.as_ref().map(cursor_text),
+    })
+}
+
+/// True when anything of a source, or of any, is stored for a pair, whenever it was received.
+async fn has_rows(call: &Call, pair: Pair, source: Option<SourceId>) -> Result<bool, Problem> {
     let query = HistoryQuery {
         pair,
-        source: Some(source),
+        source,
         start: Wall(0),
         end: Wall(i64::MAX),
         limit: 1,
@@ -148,7 +187,18 @@ async fn has_rows(call: &Call, pair: Pair, source: SourceId) -> Result<bool, Pro
     Ok(!page.rows.is_empty())
 }
 
-fn query_of(call: &Call, pair: Pair) -> Result<HistoryQuery, Problem> {
+/// What a request asks for.
+#[derive(Debug, Clone)]
+struct Asked {
+    pair: Pair,
+    source: Option<SourceId>,
+    start: Wall,
+    end: Wall,
+    limit: u32,
+    after: Option<After>,
+}
+
+fn query_of(call: &Call, pair: Pair) -> Result<Asked, Problem> {
     let arguments = &call.arguments;
     // Rows of this very moment belong to the page, so the open end lies after them.
     let end = arguments
@@ -172,7 +222,7 @@ fn query_of(call: &Call, pair: Pair) -> Result<HistoryQuery, Problem> {
         ),
     };
     let named = arguments.source("source");
-    Ok(HistoryQuery {
+    Ok(Asked {
         pair,
         source: named.map(|name| call.api.view.find_source(name).unwrap_or(name)),
         start,
@@ -182,7 +232,7 @@ fn query_of(call: &Call, pair: Pair) -> Result<HistoryQuery, Problem> {
     })
 }
 
-fn store_problem(error: &StoreError) -> Problem {
+pub(super) fn store_problem(error: &StoreError) -> Problem {
     tracing::warn!(%error, "the history could not be read");
     Problem::new(
         Kind::StoreUnavailable,
@@ -190,42 +240,8 @@ fn store_problem(error: &StoreError) -> Problem {
     )
 }
 
-fn ndjson(points: impl Iterator<Item = PointDocument>) -> Vec<u8> {
-    let mut text = Vec::new();
-    for point in points {
-        // Plain data into memory: this cannot fail.
-        let _ = serde_json::to_writer(&mut text, &point);
-        text.push(b'\n');
-    }
-    text
-}
-
-/// RFC 4180. No field can hold a comma, a quote or a line end, so none is quoted.
-fn csv(points: impl Iterator<Item = PointDocument>) -> String {
-    fn or_empty(value: Option<impl std::fmt::Display>) -> String {
-        value.map(|value| value.to_string()).unwrap_or_default()
-    }
-    let mut text = String::from("pair,source,value,bid,ask,observed_at,received_at,epoch,seq\r\n");
-    for point in points {
-        let _ = write!(
-            text,
-            "{},{},{},{},{},{},{},{},{}\r\n",
-            point.pair,
-            point.source,
-            point.value,
-            or_empty(point.bid),
-            or_empty(point.ask),
-            or_empty(point.observed_at),
-            point.received_at,
-            point.epoch,
-            point.seq,
-        );
-    }
-    text
-}
-
 /// The same request with the cursor of the next page.
-fn next_link(path: &str, cursor: &str) -> String {
+pub(super) fn next_link(path: &str, cursor: &str) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let kept: Vec<&str> = query
         .split('&')
@@ -240,66 +256,12 @@ fn next_link(path: &str, cursor: &str) -> String {
     format!("<{path}?{query}>; rel=\"next\"")
 }
 
-/// A cursor as text: times and numbers in their order, the source in hexadecimal.
-fn cursor_text(cursor: &Cursor) -> String {
-    let id = cursor.id;
-    let mut text = format!(
-        "{}_{}_{}_{}_",
-        cursor.received_at.0, id.shard, id.epoch.0, id.seq.0
-    );
-    for byte in cursor.source.as_str().bytes() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-fn cursor_of(text: &str) -> Option<Cursor> {
-    let mut parts = text.split('_');
-    let received_at = Wall(parts.next()?.parse().ok()?);
-    let id = UpdateId {
-        shard: parts.next()?.parse().ok()?,
-        epoch: Epoch(parts.next()?.parse().ok()?),
-        seq: Seq(parts.next()?.parse().ok()?),
-    };
-    let source: Option<Vec<u8>> = parts
-        .next()?
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
-    let source = SourceId::parse(std::str::from_utf8(&source?).ok()?).ok()?;
-    parts.next().is_none().then_some(Cursor {
-        received_at,
-        source,
-        id,
-    })
-}
-
 /// The media types of a page.
 pub(crate) const FORMS: [&str; 3] = [JSON, NDJSON, CSV];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cursor_survives_its_text() {
-        let cursor = Cursor {
-            received_at: Wall(1_723_161_255_208_123),
-            source: SourceId::parse("sim:binance").unwrap(),
-            id: UpdateId {
-                shard: 1,
-                epoch: Epoch(2),
-                seq: Seq(u64::MAX),
-            },
-        };
-        let text = cursor_text(&cursor);
-        assert!(crate::pattern::Form::Cursor.accepts(&text), "{text}");
-        assert_eq!(cursor_of(&text), Some(cursor));
-        for broken in ["", "a", "1_2_3_4", "1_2_3_4_zz", "1_2_3_4_62_5", "1_2_3_4_"] {
-            assert_eq!(cursor_of(broken), None, "{broken}");
-        }
-    }
 
     #[test]
     fn the_next_link_keeps_the_question_and_replaces_the_cursor() {

@@ -130,15 +130,16 @@ pub(crate) fn one(call: &Call) -> Outcome {
     }
 }
 
+/// A document with an amount that was converted by it.
 #[derive(Serialize)]
-struct Converted<'a, T> {
+pub(crate) struct Converted<'a, T> {
     #[serde(flatten)]
-    document: &'a T,
-    amount: String,
-    result: String,
+    pub(crate) document: &'a T,
+    pub(crate) amount: String,
+    pub(crate) result: String,
 }
 
-fn convert(amount: Decimal, value: Decimal) -> Result<String, Problem> {
+pub(crate) fn convert(amount: Decimal, value: Decimal) -> Result<String, Problem> {
     let result = amount
         .checked_mul(value)
         .map(round_published)

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod candles;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod conditional;

@@ -124,6 +124,7 @@ async fn answers_have_the_documented_members_and_no_others() {
     for (schema, target) in [
         ("RateAnswer", "/api/v1/rates/BTC/USD?explain=true&amount=2"),
         ("RateDocument", "/api/v1/rates/BTC/USD"),
+        ("CandlesDocument", "/api/v1/candles/BTC/USDT"),
         ("CoursesDocument", "/api/v1/courses"),
         ("BatchDocument", "/api/v1/rates?pairs=BTC-USD,NOPE-USD"),
         ("SourcesDocument", "/api/v1/sources"),

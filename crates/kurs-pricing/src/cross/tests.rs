@@ -196,6 +196,15 @@ proptest! {
         let best = merit(best);
         prop_assert_eq!(merit(graph.path(name(0), name(goal))), best);
         prop_assert_eq!(merit(graph.paths_from(name(0)).remove(&name(goal))), best);
+        let shortest = graph.shortest_paths(name(0), name(goal), usize::MAX).unwrap();
+        let market = |step: &(usize, bool)| Some(graph.markets()[step.0]);
+        let found = Graph::best_of(shortest.iter().map(Vec::as_slice), market);
+        let found = found.map(|place| {
+            shortest[place].iter().fold(Path::empty(), |path, (index, inverted)| {
+                path.extended(*index, *inverted, &graph.markets()[*index])
+            })
+        });
+        prop_assert_eq!(merit(found), best);
     }
 
     #[test]

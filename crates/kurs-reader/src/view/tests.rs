@@ -1,4 +1,5 @@
 mod explain;
+mod past;
 mod policies;
 
 use super::*;

@@ -365,50 +365,10 @@ fn exchange_info(query: &Query, shared: &Shared) -> Reply {
     }
 }
 
-/// Minute candles made from the reference price: their shape is right, their story is short.
+/// Candles of the past.
 fn klines(query: &Query, shared: &Shared) -> Reply {
-    let name = match one_symbol(query) {
-        Ok(name) => name,
-        Err(reply) => return reply,
-    };
-    let length_ms: i64 = match query.get("interval") {
-        Some("1s") => 1_000,
-        Some("1m") => 60_000,
-        Some("5m") => 300_000,
-        Some("1h") => 3_600_000,
-        Some("1d") => 86_400_000,
-        _ => return error(-1120, "Invalid interval."),
-    };
-    let limit = query
-        .get("limit")
-        .and_then(|limit| limit.parse().ok())
-        .unwrap_or(500)
-        .min(1_000);
-    let market = shared.market.lock();
-    let Some(symbol) = market.symbol(&name) else {
-        return invalid_symbol();
-    };
-    let summary = symbol.summary;
-    drop(market);
-    let newest = shared.wall().unix_ms().div_euclid(length_ms) * length_ms;
-    let mut rows = Vec::new();
-    for back in (0..limit).rev() {
-        let open_at = newest - back * length_ms;
-        let (open, high, low) = (summary.open, summary.high, summary.low);
-        rows.push(json!([
-            open_at,
-            open.to_string(),
-            high.to_string(),
-            low.to_string(),
-            summary.close.to_string(),
-            format!("{:.8}", summary.volume),
-            open_at + length_ms - 1,
-            format!("{:.8}", summary.quote_volume),
-            1,
-            "0.00000000",
-            "0.00000000",
-            "0"
-        ]));
+    match one_symbol(query) {
+        Ok(name) => super::klines::answer(&name, query, shared),
+        Err(reply) => reply,
     }
-    Reply::value(200, &Value::Array(rows))
 }

@@ -29,6 +29,7 @@ pub(crate) fn answer(route: &str, query: &Query, exchange: &Exchange, shared: &S
                 shared,
             )
         }
+        "/v5/market/kline" => super::kline::answer(query, exchange, shared),
         "/v5/market/orderbook" => orderbook(query, exchange, shared),
         "/v5/market/tickers" => list(query, exchange, shared, |symbol| ticker(symbol, shared)),
         "/v5/market/instruments-info" => list(query, exchange, shared, instrument),
@@ -58,11 +59,11 @@ fn envelope(code: i32, message: &str, result: &str, shared: &Shared) -> Reply {
     .with("x-bapi-limit-status", "599")
 }
 
-fn error(code: i32, message: &str, shared: &Shared) -> Reply {
+pub(super) fn error(code: i32, message: &str, shared: &Shared) -> Reply {
     envelope(code, message, "{}", shared)
 }
 
-fn result(result: &Value, shared: &Shared) -> Reply {
+pub(super) fn result(result: &Value, shared: &Shared) -> Reply {
     envelope(0, "OK", &result.to_string(), shared)
 }
 

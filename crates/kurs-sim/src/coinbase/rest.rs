@@ -13,6 +13,23 @@ use serde_json::{Value, json};
 
 /// Answers one request.
 pub(crate) fn answer(route: &str, query: &Query, exchange: &Exchange, shared: &Shared) -> Reply {
+    if let Some(product) = route
+        .strip_prefix("/products/")
+        .and_then(|rest| rest.strip_suffix("/candles"))
+    {
+        // The market goes on while candles are made.
+        let spec = {
+            let state = exchange.state.lock();
+            state
+                .market
+                .symbol(product)
+                .map(|symbol| symbol.spec.clone())
+        };
+        return match spec {
+            Some(spec) => super::candles::answer(&spec, query, shared),
+            None => Reply::value(404, &json!({"message": "NotFound"})),
+        };
+    }
     let state = exchange.state.lock();
     let parts: Vec<&str> = route.split('/').filter(|part| !part.is_empty()).collect();
     let known = |product: &str| state.market.symbol(product);

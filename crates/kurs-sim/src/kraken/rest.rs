@@ -21,6 +21,7 @@ pub(crate) fn answer(route: &str, query: &Query, exchange: &Exchange, shared: &S
         "SystemStatus" => result(json!({"status": "online", "timestamp": seconds_text(wall)})),
         "AssetPairs" => pairs(query, exchange, asset_pair),
         "Ticker" => pairs(query, exchange, |symbol| ticker(symbol, shared)),
+        "OHLC" => super::ohlc::answer(query, exchange, shared),
         "Depth" => {
             if query.get("pair").is_none() {
                 return error("EGeneral:Invalid arguments");
@@ -53,11 +54,11 @@ pub(crate) fn symbol_of(pair: &str, exchange: &Exchange) -> Option<String> {
         .map(|symbol| symbol.spec.name.to_string())
 }
 
-fn error(what: &str) -> Reply {
+pub(super) fn error(what: &str) -> Reply {
     Reply::value(200, &json!({"error": [what]}))
 }
 
-fn result(result: Value) -> Reply {
+pub(super) fn result(result: Value) -> Reply {
     Reply::value(200, &json!({"error": [], "result": result}))
 }
 

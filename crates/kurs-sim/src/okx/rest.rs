@@ -42,6 +42,7 @@ pub(crate) fn answer(route: &str, query: &Query, exchange: &Exchange, shared: &S
                 None => error(400, "51000", "Parameter sz error"),
             }
         }
+        "/api/v5/market/history-candles" => super::candles::answer(query, exchange, shared),
         _ => Reply::value(
             404,
             &json!({"msg": "API endpoint doesn't exist", "code": "404", "data": []}),
@@ -63,11 +64,11 @@ pub(crate) fn refusal(status: u16) -> Reply {
     }
 }
 
-fn error(status: u16, code: &str, message: &str) -> Reply {
+pub(super) fn error(status: u16, code: &str, message: &str) -> Reply {
     Reply::value(status, &json!({"code": code, "data": [], "msg": message}))
 }
 
-fn data(rows: &str) -> Reply {
+pub(super) fn data(rows: &str) -> Reply {
     Reply::json(200, format!(r#"{{"code":"0","msg":"","data":[{rows}]}}"#))
 }
 

@@ -16,6 +16,7 @@ mod client;
 mod coinbase;
 mod exchanges;
 mod faults;
+mod history;
 mod kraken;
 mod limits;
 mod okx;

@@ -1,7 +1,7 @@
 //! What must hold of the history.
 
 use super::{all_pages, everything, pair, price, row, source};
-use crate::{Cursor, HistoryQuery, HistoryRow, Store};
+use crate::{Cursor, HistoryQuery, HistoryRow, Outdated, Store};
 use kurs_core::{Epoch, UpdateId, Wall};
 use std::sync::Arc;
 
@@ -42,9 +42,8 @@ pub(super) async fn a_repeated_row_is_passed_over(store: &dyn Store) {
         .append(vec![first.clone(), first.clone()])
         .await
         .unwrap();
-    // The id decides, whatever else a repeat says.
+    // The id decides, and it was received once; whatever else a repeat says.
     let later = HistoryRow {
-        received_at: Wall(200),
         value: price("1"),
         ..first.clone()
     };
@@ -215,9 +214,9 @@ pub(super) async fn pruning_takes_the_old_and_only_that(store: &dyn Store) {
         ..row("cbr", 1, 5)
     });
     store.append(rows).await.unwrap();
-    assert_eq!(store.prune(Wall(0)).await.unwrap(), 0);
-    assert_eq!(store.prune(Wall(100)).await.unwrap(), 102);
-    assert_eq!(store.prune(Wall(100)).await.unwrap(), 0);
+    assert_eq!(store.prune(Outdated::rows(Wall(0))).await.unwrap(), 0);
+    assert_eq!(store.prune(Outdated::rows(Wall(100))).await.unwrap(), 102);
+    assert_eq!(store.prune(Outdated::rows(Wall(100))).await.unwrap(), 0);
     let left = all_pages(store, everything(1_000)).await.unwrap();
     assert_eq!(left.len(), 200);
     assert!(left.iter().all(|row| row.received_at >= Wall(100)));

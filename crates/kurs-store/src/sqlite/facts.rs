@@ -1,9 +1,10 @@
 //! The small tables: current rates, tracked symbols, the lease, single facts.
 
 use super::fault::Fault;
-use super::history::{read_id, stored_id};
 use super::names::Names;
+use super::place::{read_id, stored_id};
 use crate::StoredRate;
+use crate::model::batch::Recorded;
 use kurs_core::{Epoch, Pair, TrackedSymbol, Wall};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -81,6 +82,25 @@ pub(super) fn save_terms(connection: &Connection, terms: &str) -> Result<(), Fau
         )?
         .execute([terms])?;
     Ok(())
+}
+
+/// Keeps the greatest moment of each shard.
+pub(super) fn save_recorded(connection: &Connection, recorded: Recorded) -> Result<(), Fault> {
+    connection
+        .prepare_cached(
+            "INSERT INTO recorded AS old (shard, until) VALUES (?1, ?2)
+             ON CONFLICT (shard) DO UPDATE SET until = max(old.until, excluded.until)",
+        )?
+        .execute(params![recorded.shard, recorded.until.0])?;
+    Ok(())
+}
+
+/// The least moment of all shards.
+pub(super) fn recorded_until(connection: &Connection) -> Result<Option<Wall>, Fault> {
+    let least: Option<i64> = connection
+        .prepare_cached("SELECT min(until) FROM recorded")?
+        .query_row([], |row| row.get(0))?;
+    Ok(least.map(Wall))
 }
 
 /// The epoch of a new Writer of a shard.

@@ -1,4 +1,8 @@
 //! Brings the schema to this program's version: ordered files, embedded, forward only.
+//!
+//! Old and new programs work side by side for one version: each step says from which version on
+//! programs go on working beside it, and a program accepts a schema that is one version newer
+//! than its own when that step allows it.
 
 use super::connection::APPLICATION_ID;
 use super::fault::Fault;
@@ -15,14 +19,29 @@ pub(super) struct Migration {
     pub(super) name: &'static str,
     /// Its statements.
     pub(super) sql: &'static str,
+    /// Programs that need this version or a later one work with the schema after this step. A
+    /// step that only adds leaves it at the version before.
+    pub(super) compatible_from: u32,
 }
 
 /// All steps of this program. A released file is never changed; a change is a new file.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "0001_first.sql",
-    sql: include_str!("../../migrations/sqlite/0001_first.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "0001_first.sql",
+        sql: include_str!("../../migrations/sqlite/0001_first.sql"),
+        compatible_from: 1,
+    },
+    Migration {
+        version: 2,
+        name: "0002_kept.sql",
+        sql: include_str!("../../migrations/sqlite/0002_kept.sql"),
+        compatible_from: 1,
+    },
+];
+
+/// Columns of the table of migrations; the first release had one less.
+const COLUMNS: u32 = 5;
 
 /// How long a migration waits for another one that is running.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,14 +53,7 @@ pub(super) fn needed(steps: &[Migration]) -> u32 {
 
 /// The version of a database; 0 when it is empty.
 pub(super) fn found(connection: &Connection) -> Result<u32, Fault> {
-    let exists: Option<i64> = connection
-        .query_row(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
-            [],
-            |row| row.get(0),
-        )
-        .optional()?;
-    if exists.is_none() {
+    if columns(connection)? == 0 {
         return Ok(0);
     }
     Ok(connection.query_row(
@@ -49,6 +61,73 @@ pub(super) fn found(connection: &Connection) -> Result<u32, Fault> {
         [],
         |row| row.get(0),
     )?)
+}
+
+/// Columns of the table of migrations; 0 when there is none.
+fn columns(connection: &Connection) -> Result<u32, Fault> {
+    Ok(connection.query_row(
+        "SELECT count(*) FROM pragma_table_info('schema_migrations')",
+        [],
+        |row| row.get(0),
+    )?)
+}
+
+/// Refuses a schema with which this program does not work.
+pub(super) fn check(connection: &Connection, steps: &[Migration]) -> Result<(), Fault> {
+    let (found, needed) = (found(connection)?, needed(steps));
+    if found == needed || is_one_ahead(connection, found, needed)? {
+        Ok(())
+    } else {
+        Err(Fault::Told(StoreError::Schema { found, needed }))
+    }
+}
+
+/// True when the schema is one version newer and its last step allows programs of this version.
+fn is_one_ahead(connection: &Connection, found: u32, needed: u32) -> Result<bool, Fault> {
+    if needed.checked_add(1) != Some(found) || columns(connection)? != COLUMNS {
+        return Ok(false);
+    }
+    // Not set by a program that knows nothing of it: it allows nobody else.
+    let compatible_from: Option<u32> = connection.query_row(
+        "SELECT compatible_from FROM schema_migrations WHERE version = ?1",
+        [found],
+        |row| row.get(0),
+    )?;
+    Ok(compatible_from.is_some_and(|from| from <= needed))
+}
+
+/// Names of the steps that are missing; looks whether the others are as they were.
+pub(super) fn pending(connection: &Connection, steps: &[Migration]) -> Result<Vec<String>, Fault> {
+    let found = found(connection)?;
+    if found > needed(steps) {
+        check(connection, steps)?;
+    }
+    let mut missing = Vec::new();
+    for step in steps {
+        if found == 0 || !is_applied(connection, step)? {
+            missing.push(step.name.to_owned());
+        }
+    }
+    Ok(missing)
+}
+
+/// Whether a step was taken.
+fn is_applied(connection: &Connection, step: &Migration) -> Result<bool, Fault> {
+    let recorded: Option<String> = connection
+        .query_row(
+            "SELECT checksum FROM schema_migrations WHERE version = ?1",
+            [step.version],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match recorded {
+        Some(recorded) if recorded == checksum(step.sql) => Ok(true),
+        Some(_) => Err(Fault::corrupt(format!(
+            "migration {} was changed after it had been applied to this database",
+            step.name
+        ))),
+        None => Ok(false),
+    }
 }
 
 /// Applies what is missing, in one transaction under the write lock: many at once wait for each
@@ -82,10 +161,8 @@ fn apply(connection: &Connection, steps: &[Migration]) -> Result<SchemaState, Fa
         needed: needed(steps),
     };
     if state.found > state.needed {
-        return Err(Fault::Told(StoreError::Schema {
-            found: state.found,
-            needed: state.needed,
-        }));
+        check(connection, steps)?;
+        return Ok(state);
     }
     if state.found == 0 {
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -98,31 +175,25 @@ fn apply(connection: &Connection, steps: &[Migration]) -> Result<SchemaState, Fa
             ) STRICT",
         )?;
     }
+    if columns(connection)? < COLUMNS {
+        connection
+            .execute_batch("ALTER TABLE schema_migrations ADD COLUMN compatible_from INTEGER")?;
+    }
     for step in steps {
-        let recorded: Option<String> = connection
-            .query_row(
-                "SELECT checksum FROM schema_migrations WHERE version = ?1",
-                [step.version],
-                |row| row.get(0),
-            )
-            .optional()?;
-        match recorded {
-            Some(recorded) if recorded == checksum(step.sql) => {}
-            Some(_) => {
-                return Err(Fault::corrupt(format!(
-                    "migration {} was changed after it had been applied to this database",
-                    step.name
-                )));
-            }
-            None => {
-                connection.execute_batch(step.sql)?;
-                connection.execute(
-                    "INSERT INTO schema_migrations (version, name, checksum, applied_at)
-                     VALUES (?1, ?2, ?3, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
-                    params![step.version, step.name, checksum(step.sql)],
-                )?;
-            }
+        if is_applied(connection, step)? {
+            continue;
         }
+        connection.execute_batch(step.sql)?;
+        connection.execute(
+            "INSERT INTO schema_migrations (version, name, checksum, applied_at, compatible_from)
+             VALUES (?1, ?2, ?3, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?4)",
+            params![
+                step.version,
+                step.name,
+                checksum(step.sql),
+                step.compatible_from
+            ],
+        )?;
     }
     Ok(state)
 }
@@ -147,11 +218,13 @@ mod tests {
         version: 1,
         name: "1.sql",
         sql: "CREATE TABLE a (x)",
+        compatible_from: 1,
     };
     const SECOND: Migration = Migration {
         version: 2,
         name: "2.sql",
         sql: "CREATE TABLE b (x)",
+        compatible_from: 2,
     };
 
     #[test]
@@ -243,10 +316,61 @@ mod tests {
             version: 2,
             name: "2.sql",
             sql: "CREATE TABLE b (x); nonsense",
+            compatible_from: 2,
         };
         migrate(&connection, &[FIRST, broken], TIMEOUT).unwrap_err();
         assert_eq!(found(&connection).unwrap(), 0);
         assert!(connection.is_autocommit());
         migrate(&connection, &[FIRST, SECOND], TIMEOUT).unwrap();
+    }
+    #[test]
+    fn a_program_works_beside_a_schema_one_version_newer_that_allows_it() {
+        let additive = Migration {
+            compatible_from: 1,
+            ..SECOND
+        };
+        let third = Migration {
+            version: 3,
+            name: "3.sql",
+            sql: "CREATE TABLE c (x)",
+            compatible_from: 1,
+        };
+        let beside = |steps: &[Migration]| {
+            let connection = Connection::open_in_memory().unwrap();
+            migrate(&connection, steps, TIMEOUT).unwrap();
+            let checked = check(&connection, &[FIRST]).is_ok();
+            assert_eq!(checked, migrate(&connection, &[FIRST], TIMEOUT).is_ok());
+            assert_eq!(checked, pending(&connection, &[FIRST]).is_ok());
+            checked
+        };
+        assert!(beside(&[FIRST, additive]));
+        assert!(!beside(&[FIRST, SECOND]), "it changes what was there");
+        assert!(!beside(&[FIRST, additive, third]), "two versions ahead");
+    }
+
+    #[test]
+    fn a_database_of_the_first_release_is_brought_forward() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE schema_migrations (
+                     version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL,
+                     applied_at TEXT NOT NULL
+                 ) STRICT;
+                 CREATE TABLE a (x)",
+            )
+            .unwrap();
+        connection
+            .execute(
+                "INSERT INTO schema_migrations VALUES (1, '1.sql', ?1, 'then')",
+                [checksum(FIRST.sql)],
+            )
+            .unwrap();
+        check(&connection, &[FIRST]).unwrap();
+        check(&connection, &[FIRST, SECOND]).unwrap_err();
+        assert_eq!(pending(&connection, &[FIRST, SECOND]).unwrap(), ["2.sql"]);
+        migrate(&connection, &[FIRST, SECOND], TIMEOUT).unwrap();
+        assert!(pending(&connection, &[FIRST, SECOND]).unwrap().is_empty());
+        check(&connection, &[FIRST, SECOND]).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! Pairs and sources as the small numbers that rows carry.
+//! Pairs and sources as the small numbers that rows carry, and how far each series is packed.
 
 use super::fault::Fault;
 use kurs_core::{Pair, SourceId};
@@ -11,6 +11,10 @@ use std::collections::HashMap;
 pub(super) struct Names {
     pairs: HashMap<Pair, i64>,
     sources: HashMap<SourceId, i64>,
+    /// Receive time of the last packed row of a series; `None` where nothing is packed.
+    packed_until: HashMap<(i64, i64), Option<i64>>,
+    /// Changes when another connection wrote.
+    data_version: i64,
 }
 
 impl Names {
@@ -48,10 +52,39 @@ impl Names {
         Ok(id)
     }
 
+    /// Forgets what another process may have changed. To be called in the transaction that uses
+    /// what is known.
+    pub(super) fn look_around(&mut self, connection: &Connection) -> Result<(), Fault> {
+        let data_version = connection
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?;
+        if self.data_version != data_version {
+            self.data_version = data_version;
+            self.packed_until.clear();
+        }
+        Ok(())
+    }
+
+    /// Receive time of the last packed row of a series, if that is known; `Some(None)` where
+    /// nothing is packed.
+    pub(super) fn packed_until(&self, series: (i64, i64)) -> Option<Option<i64>> {
+        self.packed_until.get(&series).copied()
+    }
+
+    pub(super) fn set_packed_until(&mut self, series: (i64, i64), until: Option<i64>) {
+        self.packed_until.insert(series, until);
+    }
+
+    /// Forgets how far series are packed.
+    pub(super) fn forget_packed(&mut self) {
+        self.packed_until.clear();
+    }
+
     /// Forgets everything: after a rollback some numbers may never have been.
     pub(super) fn forget(&mut self) {
         self.pairs.clear();
         self.sources.clear();
+        self.packed_until.clear();
     }
 }
 
@@ -75,4 +108,29 @@ pub(super) fn all_sources(connection: &Connection) -> Result<Vec<(i64, SourceId)
         sources.push((row.get(0)?, source));
     }
     Ok(sources)
+}
+
+/// The number of a source, if it has one.
+pub(super) fn find_source(connection: &Connection, source: SourceId) -> Result<Option<i64>, Fault> {
+    Ok(connection
+        .prepare_cached("SELECT id FROM sources WHERE name = ?1")?
+        .query_row([source.as_str()], |row| row.get(0))
+        .optional()?)
+}
+
+/// All pairs with their numbers.
+pub(super) fn all_pairs(connection: &Connection) -> Result<Vec<(i64, Pair)>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT id, name FROM pairs ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut pairs = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(1)?;
+        pairs.push((row.get(0)?, read_pair(&name)?));
+    }
+    Ok(pairs)
+}
+
+/// The pair of a stored name.
+pub(super) fn read_pair(name: &str) -> Result<Pair, Fault> {
+    Pair::parse(name).map_err(|error| Fault::corrupt(format!("pair {name:?}: {error}")))
 }

@@ -362,13 +362,7 @@ pub(super) fn check_schema(connection: &Connection, is_right: &AtomicBool) -> Re
     if is_right.load(Ordering::Acquire) {
         return Ok(());
     }
-    let (found, needed) = (
-        migrate::found(connection)?,
-        migrate::needed(migrate::MIGRATIONS),
-    );
-    if found != needed {
-        return Err(Fault::Told(StoreError::Schema { found, needed }));
-    }
+    migrate::check(connection, migrate::MIGRATIONS)?;
     is_right.store(true, Ordering::Release);
     Ok(())
 }

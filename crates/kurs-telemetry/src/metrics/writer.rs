@@ -19,7 +19,23 @@ struct OpLabels {
 }
 
 /// What the Writer asks of the store. A closed set, so that the labels are bounded.
-pub const STORE_OPS: [&str; 5] = ["append", "save_current", "prune", "track", "epoch"];
+pub const STORE_OPS: [&str; 6] = ["append", "save_current", "pack", "prune", "track", "epoch"];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+/// What the recorder may have to drop. A closed set, so that the labels are bounded.
+pub const SHED_KINDS: [&str; 7] = [
+    "rows",
+    "states",
+    "candles",
+    "books",
+    "published",
+    "gaps",
+    "official",
+];
 
 /// Metrics of the Writer.
 #[derive(Debug, Clone)]
@@ -38,12 +54,29 @@ pub struct WriterMetrics {
     pub history_rows: Counter,
     /// History rows that wait to be written.
     pub history_waiting: Gauge,
-    /// History rows given up because the queue was full.
+    /// History rows given up because queue or spool were full.
     pub history_dropped: Counter,
+    /// Published events written durably.
+    pub history_events: Counter,
+    /// Published events that wait in memory.
+    pub history_events_waiting: Gauge,
+    /// Bytes of the spool's files.
+    pub spool_bytes: Gauge,
+    /// Batches that wait in the spool.
+    pub spool_batches: Gauge,
+    /// Batches that went to the spool.
+    pub spool_appends: Counter,
+    /// Times that the spool could not take a batch.
+    pub spool_append_failures: Counter,
+    /// Batches that went from the spool to the store.
+    pub spool_drained: Counter,
+    /// Places of the spool that could not be read.
+    pub spool_damaged: Counter,
     /// 1 when what the sources receive is to be recorded and is not; 0 otherwise.
     pub capture_failed: Gauge,
     /// Epoch of this Writer; 0 before it has one.
     pub lease_epoch: Gauge,
+    history_shed: Family<KindLabels, Counter>,
     failovers: Family<FailoverLabels, Counter>,
     store_requests: Family<OpLabels, Counter>,
     store_failures: Family<OpLabels, Counter>,
@@ -60,8 +93,17 @@ impl WriterMetrics {
             history_rows: Counter::default(),
             history_waiting: Gauge::default(),
             history_dropped: Counter::default(),
+            history_events: Counter::default(),
+            history_events_waiting: Gauge::default(),
+            spool_bytes: Gauge::default(),
+            spool_batches: Gauge::default(),
+            spool_appends: Counter::default(),
+            spool_append_failures: Counter::default(),
+            spool_drained: Counter::default(),
+            spool_damaged: Counter::default(),
             capture_failed: Gauge::default(),
             lease_epoch: Gauge::default(),
+            history_shed: Family::default(),
             failovers: Family::default(),
             store_requests: Family::default(),
             store_failures: Family::default(),
@@ -103,9 +145,10 @@ impl WriterMetrics {
         );
         registry.register(
             "history_dropped",
-            "History rows given up because the queue was full",
+            "History rows given up because queue or spool were full",
             metrics.history_dropped.clone(),
         );
+        metrics.register_spool(registry);
         registry.register(
             "capture_failed",
             "1 when what the sources receive is to be recorded and is not",
@@ -136,6 +179,66 @@ impl WriterMetrics {
             let _ = metrics.store_failures.get_or_create(&OpLabels { op });
         }
         metrics
+    }
+
+    fn register_spool(&self, registry: &mut Registry) {
+        registry.register(
+            "history_events",
+            "Published events written durably",
+            self.history_events.clone(),
+        );
+        registry.register(
+            "history_events_waiting",
+            "Published events that wait in memory",
+            self.history_events_waiting.clone(),
+        );
+        registry.register(
+            "history_shed",
+            "Things given up because there was no room for them, by kind",
+            self.history_shed.clone(),
+        );
+        registry.register(
+            "spool_bytes",
+            "Bytes of the spool's files",
+            self.spool_bytes.clone(),
+        );
+        registry.register(
+            "spool_batches",
+            "Batches that wait in the spool for the store",
+            self.spool_batches.clone(),
+        );
+        registry.register(
+            "spool_appends",
+            "Batches that went to the spool",
+            self.spool_appends.clone(),
+        );
+        registry.register(
+            "spool_append_failures",
+            "Times that the spool could not take a batch",
+            self.spool_append_failures.clone(),
+        );
+        registry.register(
+            "spool_drained",
+            "Batches that went from the spool to the store",
+            self.spool_drained.clone(),
+        );
+        registry.register(
+            "spool_damaged",
+            "Places of the spool that could not be read and were passed over",
+            self.spool_damaged.clone(),
+        );
+        for kind in SHED_KINDS {
+            let _ = self.history_shed.get_or_create(&KindLabels { kind });
+        }
+    }
+
+    /// Counts things of one of [`SHED_KINDS`] that were given up for want of room.
+    pub fn shed(&self, kind: &'static str, count: u64) {
+        if count > 0 {
+            self.history_shed
+                .get_or_create_owned(&KindLabels { kind })
+                .inc_by(count);
+        }
     }
 
     /// Counts a change of the source in use.

@@ -1,5 +1,7 @@
 //! What the recorder counts. Read by the metrics.
 
+use kurs_store::spool::SpoolStats;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,12 +15,24 @@ pub const COMMIT_BOUNDS_US: [u64; 11] = [
 pub struct Counters {
     /// Rows taken from the engine.
     pub rows_taken: AtomicU64,
-    /// Rows that are durable.
+    /// Rows that are in the store.
     pub rows_written: AtomicU64,
-    /// Rows dropped because the queue was full or the recorder had ended.
+    /// Rows that went to the spool.
+    pub rows_spooled: AtomicU64,
+    /// Rows dropped because the queue or the spool was full or the recorder had ended.
     pub rows_shed: AtomicU64,
     /// Rows given up because the store said that it can never take them.
     pub rows_refused: AtomicU64,
+    /// Published events taken from the engine.
+    pub events_taken: AtomicU64,
+    /// Published events that are in the store.
+    pub events_written: AtomicU64,
+    /// Published events that came after the recorder had ended.
+    pub events_late: AtomicU64,
+    /// Other things given up because the store said that it can never take them.
+    pub others_refused: AtomicU64,
+    /// What the spool holds and what happened to it.
+    pub spool: Mutex<SpoolStats>,
     /// Current rates written.
     pub rates_written: AtomicU64,
     /// Writes tried.

@@ -1,33 +1,103 @@
-//! What waits for the store.
+//! What waits in memory.
 
-use kurs_core::Pair;
-use kurs_store::{HistoryRow, StoredRate};
-use std::collections::{HashMap, VecDeque};
+use kurs_core::{Pair, SourceId, Wall};
+use kurs_store::spool::pieces::join;
+use kurs_store::{
+    Batch, BookSnapshot, Candle, Gap, HistoryRow, OfficialRate, PriceState, Published, Recorded,
+    StoredRate,
+};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// Rows in the order in which they came, the ones being written included.
-#[derive(Debug)]
-pub struct Rows {
-    /// Rows of the batch that is being written, oldest first.
-    writing: Vec<HistoryRow>,
-    waiting: VecDeque<HistoryRow>,
-    most: usize,
+/// Order books that may wait: each is some kilobytes.
+const BOOKS_MAX: usize = 4_096;
+/// Candles that may wait.
+const CANDLES_MAX: usize = 100_000;
+/// Books in one batch.
+const BATCH_BOOKS: usize = 256;
+/// Who stands in the ledger for gaps in what was published.
+const KURS: &str = "kurs";
+
+/// How many things were dropped for want of room, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Received rows.
+    pub rows: u64,
+    /// Changes of state.
+    pub states: u64,
+    /// Candles.
+    pub candles: u64,
+    /// Order books.
+    pub books: u64,
+    /// Published events. Each is in the ledger of gaps.
+    pub published: u64,
+    /// Gaps.
+    pub gaps: u64,
+    /// Official rates.
+    pub official: u64,
 }
 
-impl Rows {
-    /// An empty queue for `most` rows.
+/// Everything in the order in which it came, what is being written included.
+#[derive(Debug)]
+pub struct Queue {
+    /// What is being written, until it is [`Self::done`].
+    writing: Batch,
+    rows: VecDeque<HistoryRow>,
+    states: VecDeque<PriceState>,
+    books: VecDeque<BookSnapshot>,
+    published: VecDeque<Published>,
+    gaps: VecDeque<Gap>,
+    official: VecDeque<OfficialRate>,
+    until: Option<Recorded>,
+    /// First and last moment of the events of a pair that were lost.
+    holes: BTreeMap<Pair, (Wall, Wall)>,
+    dropped: Dropped,
+    rows_max: usize,
+    events_max: usize,
+}
+
+impl Queue {
+    /// An empty queue for so many rows, and so many events.
     #[must_use]
-    pub fn new(most: usize) -> Self {
+    pub fn new(rows_max: usize, events_max: usize) -> Self {
         Self {
-            writing: Vec::new(),
-            waiting: VecDeque::new(),
-            most: most.max(1),
+            writing: Batch::default(),
+            rows: VecDeque::new(),
+            states: VecDeque::new(),
+            books: VecDeque::new(),
+            published: VecDeque::new(),
+            gaps: VecDeque::new(),
+            official: VecDeque::new(),
+            until: None,
+            holes: BTreeMap::new(),
+            dropped: Dropped::default(),
+            rows_max: rows_max.max(1),
+            events_max: events_max.max(1),
         }
     }
 
-    /// All rows that are not known to be durable.
+    /// Rows that are not known to be durable.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.writing.rows.len() + self.rows.len()
+    }
+
+    /// Published events that are not known to be durable.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.writing.published.len() + self.published.len()
+    }
+
+    /// Everything that is not known to be durable.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.writing.len() + self.waiting.len()
+        self.writing.len()
+            + self.rows.len()
+            + self.states.len()
+            + self.books.len()
+            + self.published.len()
+            + self.gaps.len()
+            + self.official.len()
+            + self.holes.len()
     }
 
     /// True when everything is durable.
@@ -36,26 +106,168 @@ impl Rows {
         self.len() == 0
     }
 
-    /// Adds a row. True when the oldest one that is not being written had to go for it.
-    pub fn push(&mut self, row: HistoryRow) -> bool {
-        let shed = self.len() >= self.most && self.waiting.pop_front().is_some();
-        self.waiting.push_back(row);
-        shed
+    /// What was dropped so far.
+    #[must_use]
+    pub const fn dropped(&self) -> Dropped {
+        self.dropped
     }
 
-    /// The batch to write: the same one as before until it was [`Self::done`].
-    pub fn batch(&mut self, rows: usize) -> Vec<HistoryRow> {
-        if self.writing.is_empty() {
-            let count = rows.min(self.waiting.len());
-            self.writing = self.waiting.drain(..count).collect();
+    /// Adds a row; the oldest one that is not being written goes for it if need be.
+    pub fn push_row(&mut self, row: HistoryRow) {
+        if self.rows() >= self.rows_max && self.rows.pop_front().is_some() {
+            self.dropped.rows += 1;
         }
-        self.writing.clone()
+        self.rows.push_back(row);
     }
 
-    /// The batch needs no more care.
-    pub fn done(&mut self) {
-        self.writing = Vec::new();
+    /// Adds a change of state, likewise.
+    pub fn push_state(&mut self, state: PriceState) {
+        if self.states.len() >= self.rows_max && self.states.pop_front().is_some() {
+            self.dropped.states += 1;
+        }
+        self.states.push_back(state);
     }
+
+    /// Adds an order book, likewise.
+    pub fn push_book(&mut self, book: BookSnapshot) {
+        if self.books.len() >= BOOKS_MAX && self.books.pop_front().is_some() {
+            self.dropped.books += 1;
+        }
+        self.books.push_back(book);
+    }
+
+    /// Adds a published event. When neither store nor spool took any for so long that there is no
+    /// room, the oldest is lost: the newest, which hold now, are worth more, and one hole with a
+    /// begin and an end can be told. It is written into the ledger of gaps.
+    pub fn push_published(&mut self, event: Published) {
+        self.until(Recorded {
+            shard: event.id.shard,
+            until: event.published_at,
+        });
+        if self.events() >= self.events_max
+            && let Some(lost) = self.published.pop_front()
+        {
+            self.dropped.published += 1;
+            let at = lost.published_at;
+            let hole = self.holes.entry(lost.pair).or_insert((at, at));
+            hole.1 = hole.1.max(at);
+        }
+        self.published.push_back(event);
+    }
+
+    /// Adds a gap.
+    pub fn push_gap(&mut self, gap: Gap) {
+        if self.gaps.len() >= self.events_max && self.gaps.pop_front().is_some() {
+            self.dropped.gaps += 1;
+        }
+        self.gaps.push_back(gap);
+    }
+
+    /// Adds an official rate.
+    pub fn push_official(&mut self, rate: OfficialRate) {
+        if self.official.len() >= self.events_max && self.official.pop_front().is_some() {
+            self.dropped.official += 1;
+        }
+        self.official.push_back(rate);
+    }
+
+    /// Everything that was published before this moment is in here, or was.
+    pub fn until(&mut self, recorded: Recorded) {
+        if self.until.is_none_or(|known| known.until < recorded.until) {
+            self.until = Some(recorded);
+        }
+    }
+
+    /// Takes out what came meanwhile and finds place in the batch, up to `most` of each kind.
+    pub fn fresh(&mut self, most: usize) -> Batch {
+        let writing = &self.writing;
+        let room = |there: usize| most.saturating_sub(there);
+        let mut fresh = Batch {
+            rows: front(&mut self.rows, room(writing.rows.len())),
+            states: front(&mut self.states, room(writing.states.len())),
+            books: front(
+                &mut self.books,
+                BATCH_BOOKS.saturating_sub(writing.books.len()),
+            ),
+            published: front(&mut self.published, room(writing.published.len())),
+            gaps: front(&mut self.gaps, room(writing.gaps.len())),
+            official: front(&mut self.official, room(writing.official.len())),
+            ..Batch::default()
+        };
+        fresh.recorded_until = self.until.map(|told| Recorded {
+            shard: told.shard,
+            until: match self.published.front() {
+                Some(next) => told.until.min(next.published_at),
+                None => told.until,
+            },
+        });
+        if let Ok(source) = SourceId::parse(KURS) {
+            let holes = std::mem::take(&mut self.holes);
+            fresh
+                .gaps
+                .extend(holes.into_iter().map(|(pair, (began, last))| Gap {
+                    source,
+                    pair,
+                    began,
+                    ended: Some(Wall(last.0.saturating_add(1_000))),
+                    why: "what was published is lost: neither store nor spool took it".into(),
+                    is_filled: false,
+                }));
+        }
+        fresh
+    }
+
+    /// Puts more into the batch that is being written.
+    pub fn write(&mut self, more: Batch) {
+        let candles_came_before = !self.writing.candles.is_empty() && !more.candles.is_empty();
+        join(&mut self.writing, more);
+        if candles_came_before {
+            let candles = newest(std::mem::take(&mut self.writing.candles));
+            let too_many = candles.len().saturating_sub(CANDLES_MAX);
+            self.dropped.candles += u64::try_from(too_many).unwrap_or(u64::MAX);
+            self.writing.candles = candles.into_iter().skip(too_many).collect();
+        }
+    }
+
+    /// The batch to write.
+    #[must_use]
+    pub const fn writing(&self) -> &Batch {
+        &self.writing
+    }
+
+    /// The batch needs no more care, but for this of it.
+    pub fn done(&mut self, but_for: Batch) {
+        self.writing = but_for;
+    }
+}
+
+/// The first `most` of a queue.
+fn front<T>(queue: &mut VecDeque<T>, most: usize) -> Vec<T> {
+    let count = most.min(queue.len());
+    queue.drain(..count).collect()
+}
+
+/// The last version of each candle, in the order of the first ones.
+fn newest(candles: Vec<Candle>) -> Vec<Candle> {
+    let mut places = HashMap::new();
+    let mut kept: Vec<Candle> = Vec::with_capacity(candles.len());
+    for candle in candles {
+        let key = (
+            candle.pair,
+            candle.source,
+            candle.interval,
+            candle.start,
+            candle.origin,
+        );
+        match places.get(&key).and_then(|place| kept.get_mut(*place)) {
+            Some(older) => *older = candle,
+            None => {
+                places.insert(key, kept.len());
+                kept.push(candle);
+            }
+        }
+    }
+    kept
 }
 
 /// The newest rate of each pair that the store does not have yet.
@@ -96,45 +308,4 @@ impl Rates {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kurs_core::{Epoch, Price, Seq, SourceId, UpdateId, Wall};
-
-    fn row(seq: u64) -> HistoryRow {
-        HistoryRow {
-            pair: Pair::parse("BTC-USDT").unwrap(),
-            source: SourceId::parse("binance").unwrap(),
-            id: UpdateId {
-                shard: 0,
-                epoch: Epoch(1),
-                seq: Seq(seq),
-            },
-            value: Price::parse("1").unwrap(),
-            bid: None,
-            ask: None,
-            observed_at: None,
-            received_at: Wall(0),
-        }
-    }
-
-    fn seqs(rows: &[HistoryRow]) -> Vec<u64> {
-        rows.iter().map(|row| row.id.seq.0).collect()
-    }
-
-    #[test]
-    fn a_full_queue_sheds_its_oldest_row_but_never_one_that_is_being_written() {
-        let mut rows = Rows::new(4);
-        assert!((0..4).all(|seq| !rows.push(row(seq))));
-        assert_eq!(seqs(&rows.batch(2)), [0, 1]);
-        assert!(rows.push(row(4)));
-        assert!(rows.push(row(5)));
-        assert_eq!(rows.len(), 4);
-        assert_eq!(
-            seqs(&rows.batch(2)),
-            [0, 1],
-            "until it is done, the batch stays the same"
-        );
-        rows.done();
-        assert_eq!(seqs(&rows.batch(9)), [4, 5]);
-    }
-}
+mod tests;

@@ -1,22 +1,42 @@
 //! The loop that writes.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `writing` | what waits in memory goes to the store, or to the spool |
+//! | `draining` | what waits in the spool goes to the store |
+//! | `telling` | health and messages |
+//!
+//! While something waits in the spool everything newer goes there too, behind it: so the order
+//! holds, and whoever drains needs to look at one place only.
 
-use super::counters::Counters;
-use super::{RecorderHealth, Shared};
-use kurs_core::{Clock, Mono};
-use kurs_store::{Store, StoreError};
+mod draining;
+mod telling;
+mod writing;
+
+use super::fold::Fold;
+use super::queue::Dropped;
+use super::spooling::Spooling;
+use super::{Extras, RecorderHealth, Shared};
+use draining::Draining;
+use kurs_core::{Clock, Mono, Wall};
+use kurs_store::spool::Waiting;
+use kurs_store::{Batch, Store};
 use kurs_telemetry::metrics::WriterMetrics;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Wait before the first new try.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
-/// Tries of a batch that the store says it can never take. Then it is given up, so that it
-/// cannot stand in the way of all others.
+/// Tries of a batch that the store says it can never take. Then what of it cannot be stored is
+/// given up, so that it cannot stand in the way of all others.
 const HOPELESS_TRIES: u32 = 5;
-/// Between two messages about the same trouble.
-const SAY_EVERY: Duration = Duration::from_secs(60);
+/// The longest that nothing is looked after.
+const TICK_MAX: Duration = Duration::from_millis(500);
+/// How often it is written how far everything is recorded, when there is nothing else to write.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 pub(super) struct Task {
     shared: Arc<Shared>,
@@ -24,12 +44,44 @@ pub(super) struct Task {
     clock: Arc<dyn Clock>,
     metrics: WriterMetrics,
     health: watch::Sender<RecorderHealth>,
-    /// Failures in a row.
+    fold: Option<Box<dyn Fold>>,
+    spool: Spooling,
+    /// What the store said last, if it refused.
+    store_trouble: Option<Arc<str>>,
+    /// What the spool said last, if it refused.
+    spool_trouble: Option<Arc<str>>,
+    /// Failures in a row, of what waits in memory.
     failures: u32,
+    /// Times in a row that the store said it can never take the batch.
+    hopeless: u32,
+    /// Nothing that waits in memory is tried before.
+    hold_until: Option<Instant>,
+    /// What waits in memory is written then.
+    linger_until: Option<Instant>,
+    tick_at: Instant,
     rates_written_at: Option<Mono>,
-    shed_said: u64,
-    shed_said_at: Option<Mono>,
-    failure_said_at: Option<Mono>,
+    until_written: Option<(Wall, Mono)>,
+    /// What is being drained.
+    draining: Option<Draining>,
+    /// What was taken from the spool and refused by the store.
+    in_hand: Option<Waiting>,
+    drain_at: Instant,
+    drain_failures: u32,
+    drain_hopeless: u32,
+    read_failures: u32,
+    finish: Finish,
+    said: telling::Said,
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finish {
+    NotAsked,
+    Begun,
+    /// The last candles were taken.
+    Folded,
+    /// Everything was tried that can be.
+    Over,
 }
 
 impl Drop for Task {
@@ -46,190 +98,146 @@ impl Task {
         clock: Arc<dyn Clock>,
         metrics: WriterMetrics,
         health: watch::Sender<RecorderHealth>,
+        extras: Extras,
     ) -> Self {
+        let now = Instant::now();
         Self {
             shared,
             store,
             clock,
             metrics,
             health,
+            fold: extras.fold,
+            spool: Spooling::new(extras.spool),
+            store_trouble: None,
+            spool_trouble: None,
             failures: 0,
+            hopeless: 0,
+            hold_until: None,
+            linger_until: None,
+            tick_at: now,
             rates_written_at: None,
-            shed_said: 0,
-            shed_said_at: None,
-            failure_said_at: None,
+            until_written: None,
+            draining: None,
+            in_hand: None,
+            drain_at: now,
+            drain_failures: 0,
+            drain_hopeless: 0,
+            read_failures: 0,
+            finish: Finish::NotAsked,
+            said: telling::Said::default(),
         }
     }
 
     pub(super) async fn run(mut self) {
         loop {
-            let rows = self.shared.rows.lock().len();
-            let rates = self.shared.rates.lock().len();
-            if rows == 0 && rates == 0 {
-                if self.is_finishing() {
-                    return;
-                }
-                self.shared.work.notified().await;
-                continue;
+            self.open_spool().await;
+            self.look_for_the_end();
+            self.write_what_waits().await;
+            self.drain().await;
+            self.tell();
+            if self.finish == Finish::Over {
+                return;
             }
-            self.linger(rows).await;
-            match self.write().await {
-                Ok(()) => self.succeeded(),
-                Err(error) => self.failed(&error).await,
-            }
-            self.say_what_was_shed();
+            self.wait().await;
+        }
+    }
+
+    /// Until there is something to do.
+    async fn wait(&mut self) {
+        let now = Instant::now();
+        let is_empty = self.shared.queue.lock().is_empty();
+        let mut wake = self.tick_at;
+        if !is_empty {
+            let linger = Duration::from_millis(self.shared.config.linger_ms);
+            let linger_until = *self.linger_until.get_or_insert(now + linger);
+            let due = if self.is_batch_full() || self.is_finishing() {
+                now
+            } else {
+                linger_until
+            };
+            wake = wake.min(due.max(self.hold_until.unwrap_or(due)));
+        } else if self.is_finishing() {
+            wake = wake.min(self.hold_until.unwrap_or(now));
+        }
+        if self.draining.is_none() && !self.spool.is_empty() {
+            wake = wake.min(self.drain_at);
+        }
+        let is_held = self.hold_until.is_some_and(|until| until > now);
+        let Self {
+            shared, draining, ..
+        } = self;
+        tokio::select! {
+            biased;
+            () = draining::ended(draining) => {}
+            () = tokio::time::sleep_until(wake) => {}
+            () = shared.full.notified(), if !is_held || !is_finishing(shared) => {}
+            () = shared.work.notified(), if is_empty => {}
         }
     }
 
     fn is_finishing(&self) -> bool {
-        self.shared.finishing.load(Ordering::Acquire)
+        is_finishing(&self.shared)
     }
 
-    /// Lets a batch gather.
-    async fn linger(&self, rows: usize) {
-        if rows >= self.shared.config.batch_rows || self.is_finishing() {
+    fn is_batch_full(&self) -> bool {
+        let most = self.shared.config.batch_rows;
+        let queue = self.shared.queue.lock();
+        queue.rows() >= most || queue.events() >= most
+    }
+
+    /// When the end is asked for, waiting ends.
+    fn look_for_the_end(&mut self) {
+        if self.finish == Finish::NotAsked && self.is_finishing() {
+            self.finish = Finish::Begun;
+            self.hold_until = None;
+        }
+    }
+
+    /// Takes what came meanwhile into the batch, past whoever makes candles of it.
+    fn gather(&mut self) {
+        let most = self.shared.config.batch_rows;
+        let mut fresh = self.shared.queue.lock().fresh(most);
+        self.fold(&mut fresh);
+        self.shared.queue.lock().write(fresh);
+    }
+
+    fn fold(&mut self, fresh: &mut Batch) {
+        let Some(fold) = &mut self.fold else {
             return;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(self.shared.config.linger_ms)) => {}
-            () = self.shared.full.notified() => {}
-        }
-    }
-
-    /// One batch of rows and, when it is their time, the rates. Both are asked for at once, so
-    /// that a store may put them into one commit.
-    async fn write(&mut self) -> Result<(), StoreError> {
-        let batch = self.shared.rows.lock().batch(self.shared.config.batch_rows);
-        let (count, last) = (batch.len(), batch.last().map(|row| row.id));
-        let now = self.clock.now().mono;
-        let every = Duration::from_millis(self.shared.config.current_every_ms);
-        let is_time = self
-            .rates_written_at
-            .is_none_or(|at| now.since(at) >= every);
-        let rates = if is_time || self.is_finishing() {
-            self.shared.rates.lock().take()
-        } else {
-            Vec::new()
         };
-        let is_idle = batch.is_empty() && rates.is_empty();
-        let shared = &self.shared;
-        let store = &self.store;
-        let (rows, rates) = tokio::join!(
-            async {
-                if batch.is_empty() {
-                    return Ok(());
-                }
-                Counters::add(&shared.counters.attempts, 1);
-                let appended = store.append(batch).await;
-                self.metrics.store_request("append", appended.is_ok());
-                appended?;
-                Counters::add(&shared.counters.rows_written, count);
-                *shared.acknowledged.lock() = last;
-                shared.rows.lock().done();
-                Ok(())
-            },
-            async {
-                if rates.is_empty() {
-                    return Ok(());
-                }
-                Counters::add(&shared.counters.attempts, 1);
-                let outcome = store.save_current(rates.clone()).await;
-                self.metrics.store_request("save_current", outcome.is_ok());
-                match &outcome {
-                    Ok(()) => Counters::add(&shared.counters.rates_written, rates.len()),
-                    // A rate that came meanwhile is newer and stays.
-                    Err(_) => {
-                        let mut waiting = shared.rates.lock();
-                        for rate in rates.iter().cloned() {
-                            waiting.put(rate);
-                        }
-                    }
-                }
-                outcome
-            }
-        );
-        if is_time {
-            self.rates_written_at = Some(now);
+        for row in &fresh.rows {
+            fold.row(row);
         }
-        if matches!(rows, Err(StoreError::Corrupt(_))) && self.failures + 1 >= HOPELESS_TRIES {
-            tracing::error!(
-                rows = count,
-                "history rows were given up: the store cannot take them"
-            );
-            Counters::add(&self.shared.counters.rows_refused, count);
-            self.shared.rows.lock().done();
+        for event in &fresh.published {
+            fold.published(event);
         }
-        let done = rows.and(rates);
-        if done.is_ok() && !is_idle {
-            let took = self.clock.now().mono.since(now);
-            self.metrics.store_commit.observe(took);
-            self.shared.counters.committed(took);
-        }
-        done
+        fresh.candles = fold.take(self.clock.now().wall);
     }
 
-    fn succeeded(&mut self) {
-        if self.failures == 0 {
-            return;
-        }
-        self.failures = 0;
-        self.failure_said_at = None;
-        tracing::info!("the store takes history again");
-        self.health.send_replace(RecorderHealth::Writing);
-    }
-
-    /// Remembers and tells a failure, and waits before the next try. Without jitter: this is
-    /// the only one who writes for its shard.
-    async fn failed(&mut self, error: &StoreError) {
-        Counters::add(&self.shared.counters.failures, 1);
-        self.failures = self.failures.saturating_add(1);
-        let now = self.clock.now().mono;
-        let since = match &*self.health.borrow() {
-            RecorderHealth::Waiting { since, .. } => *since,
-            RecorderHealth::Writing | RecorderHealth::Ended => now,
-        };
-        let why = error.to_string().into();
-        self.health
-            .send_replace(RecorderHealth::Waiting { since, why });
-        if is_due(self.failure_said_at, now) {
-            self.failure_said_at = Some(now);
-            let waiting = self.shared.rows.lock().len();
-            tracing::error!(%error, waiting, "history cannot be stored, rows wait");
-        }
+    /// How long to wait after so many failures in a row. Without jitter: this is the only one who
+    /// writes for its shard.
+    fn pause(&self, failures: u32) -> Duration {
         let most = Duration::from_millis(self.shared.config.retry_max_ms);
-        let doubled = RETRY_FIRST.saturating_mul(1 << self.failures.saturating_sub(1).min(10));
         if self.is_finishing() {
             // The end is near: what can be saved must be saved soon.
-            tokio::time::sleep(RETRY_FIRST.min(most)).await;
-            return;
+            return RETRY_FIRST.min(most);
         }
-        tokio::select! {
-            () = tokio::time::sleep(doubled.min(most)) => {}
-            () = self.finish_was_asked() => {}
-        }
+        RETRY_FIRST
+            .saturating_mul(1 << failures.saturating_sub(1).min(10))
+            .min(most)
     }
 
-    async fn finish_was_asked(&self) {
-        while !self.is_finishing() {
-            self.shared.full.notified().await;
-        }
-    }
-
-    fn say_what_was_shed(&mut self) {
-        let shed = self.shared.counters.rows_shed.load(Ordering::Relaxed);
-        let now = self.clock.now().mono;
-        if shed > self.shed_said && is_due(self.shed_said_at, now) {
-            tracing::error!(
-                rows = shed - self.shed_said,
-                total = shed,
-                "history rows were dropped: the store is too slow or away"
-            );
-            self.shed_said = shed;
-            self.shed_said_at = Some(now);
+    /// What was dropped so far.
+    fn dropped(&self) -> Dropped {
+        let queue = self.shared.queue.lock().dropped();
+        Dropped {
+            rows: self.shared.counters.rows_shed.load(Ordering::Relaxed),
+            ..queue
         }
     }
 }
 
-fn is_due(said_at: Option<Mono>, now: Mono) -> bool {
-    said_at.is_none_or(|at| now.since(at) >= SAY_EVERY)
+fn is_finishing(shared: &Shared) -> bool {
+    shared.finishing.load(Ordering::Acquire)
 }

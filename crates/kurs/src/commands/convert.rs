@@ -1,6 +1,6 @@
 //! `kurs convert`.
 
-use super::get::{Required, rate_path};
+use super::get::{Required, moment, rate_path};
 use super::text_of;
 use crate::cli::ServerArgs;
 use crate::client::Method;
@@ -30,6 +30,9 @@ pub struct ConvertArgs {
     /// Use an expired rate instead of failing
     #[arg(long)]
     allow_stale: bool,
+    /// Convert by the rate of this moment of the past (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -40,6 +43,9 @@ pub(super) async fn run(arguments: ConvertArgs, output: Output) -> Result<Exit, 
     let mut parameters = vec![("amount", arguments.amount.as_str())];
     if arguments.allow_stale {
         parameters.push(("allow_stale", "true"));
+    }
+    if let Some(at) = &arguments.at {
+        parameters.push(("at", at));
     }
     let answer = client.send(Method::Get, &path, &parameters, None).await?;
     let expired = answer

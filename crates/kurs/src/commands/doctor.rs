@@ -144,6 +144,7 @@ async fn store(config: &Config) -> Finding {
     let shown = redact_url(&config.store.url);
     let path = match config.store.url.parse::<StoreUrl>() {
         Ok(StoreUrl::SqliteFile(path)) => path,
+        Ok(StoreUrl::Postgres(_)) => return opened(config, &shown).await,
         Ok(StoreUrl::SqliteMemory) => {
             let fix = "set sqlite:PATH to keep history over a restart";
             return finding(check, Verdict::Warning, "in memory: nothing is kept", fix);
@@ -181,6 +182,12 @@ async fn store(config: &Config) -> Finding {
             ),
         };
     }
+    opened(config, &shown).await
+}
+
+/// How a store is that should be there.
+async fn opened(config: &Config, shown: &str) -> Finding {
+    let check = "store.url";
     let opened = match kurs_store::config::open(&config.store) {
         Ok(opened) => opened,
         Err(error) => {

@@ -1,6 +1,6 @@
 //! `kurs explain`, and the explanation under `kurs get --explain`.
 
-use super::get::rate_path;
+use super::get::{moment, rate_path};
 use super::text_of;
 use crate::cli::ServerArgs;
 use crate::client::Method;
@@ -14,6 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   kurs explain BTC-RUB
   kurs explain BTC-USD --json
+  kurs explain BTC-RUB --at 2026-11-21T12:00:00Z
 ";
 
 /// Arguments of `explain`.
@@ -23,13 +24,19 @@ pub struct ExplainArgs {
     /// A pair such as BTC-RUB, btc/rub or BTCRUB
     #[arg(value_name = "PAIR")]
     pair: String,
+    /// Explain what was served at this moment of the past (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
 }
 
 pub(super) async fn run(arguments: ExplainArgs, output: Output) -> Result<Exit, Failure> {
     let client = arguments.server.client()?;
-    let parameters = [("explain", "true"), ("allow_stale", "true")];
+    let mut parameters = vec![("explain", "true"), ("allow_stale", "true")];
+    if let Some(at) = &arguments.at {
+        parameters.push(("at", at));
+    }
     let path = rate_path(&arguments.pair)?;
     let answer = client.send(Method::Get, &path, &parameters, None).await?;
     let answer = answer.accepted()?;

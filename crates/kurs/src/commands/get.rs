@@ -15,6 +15,7 @@ Examples:
   kurs get BTC-USD ETH-RUB
   kurs get BTC-USD --explain          with legs, sources and the reason
   kurs get BTC-USD --require fresh    exit code 6 unless it may be used blindly
+  kurs get BTC-USD --at 2026-11-21T12:00:00Z    as it was served then
 ";
 
 /// Arguments of `get`.
@@ -33,8 +34,21 @@ pub struct GetArgs {
     /// Exit with 6 unless every value is in this state
     #[arg(long, value_name = "STATE")]
     require: Option<Required>,
+    /// Answer as at this moment of the past (RFC 3339), to the millisecond
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// A time as RFC 3339 writes it, checked and left as it is.
+pub(super) fn moment(text: &str) -> Result<String, String> {
+    match text.parse::<kurs_core::Wall>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => {
+            Err("is written as 2026-11-21T12:00:00Z, with milliseconds if need be".to_owned())
+        }
+    }
 }
 
 /// The state that is asked for.
@@ -110,6 +124,9 @@ async fn one(
     }
     if arguments.allow_stale {
         parameters.push(("allow_stale", "true"));
+    }
+    if let Some(at) = &arguments.at {
+        parameters.push(("at", at));
     }
     let answer = client
         .send(Method::Get, &rate_path(pair)?, &parameters, None)

@@ -7,7 +7,6 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::io::IsTerminal;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -85,7 +84,7 @@ pub(super) async fn run(
                     format!("{symbol:?} is no symbol"),
                 ));
             }
-            if !yes && !confirmed(&symbol, no_input).await? {
+            if !yes && !super::confirmed(&format!("Stop tracking {symbol}?"), no_input).await? {
                 return Err(Failure::new(Exit::Failure, "nothing was removed"));
             }
             let path = format!("/api/v1/currency/{symbol}");
@@ -97,22 +96,6 @@ pub(super) async fn run(
             Ok(Exit::Ok)
         }
     }
-}
-
-/// Asks a person; without one the answer must have been given by `--yes`.
-async fn confirmed(symbol: &str, no_input: bool) -> Result<bool, Failure> {
-    if no_input || !std::io::stdin().is_terminal() {
-        let message = "removing needs --yes when nobody can be asked";
-        return Err(Failure::new(Exit::Usage, message));
-    }
-    crate::output::complain(&format!("Stop tracking {symbol}? [y/N]"));
-    let answer = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map(|_| line)
-    })
-    .await
-    .map_err(|error| Failure::new(Exit::Failure, error.to_string()))??;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 async fn list(client: &Client, output: Output) -> Result<Exit, Failure> {

@@ -30,6 +30,12 @@ impl Progress {
         )
     }
 
+    /// Of a number of steps that is known about.
+    pub(super) fn of_steps(quiet: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(1), hidden());
+        Self::new(bar, "{wide_bar} {pos}/{len} requests {eta} {msg}", quiet)
+    }
+
     /// Of no known length.
     pub(super) fn open_ended(quiet: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, hidden());
@@ -66,6 +72,12 @@ impl Progress {
         }
         self.bar.set_position(position);
         self.bar.set_message(message);
+    }
+
+    /// So far it is, of so much.
+    pub(super) fn set_of(&mut self, position: u64, total: u64, message: String) {
+        self.bar.set_length(total);
+        self.set(position, message);
     }
 
     /// Takes the line away.

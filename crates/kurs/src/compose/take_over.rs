@@ -11,13 +11,21 @@ use std::time::Duration;
 const TRACK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Keys that a running process takes over, by their beginnings.
-const TAKEN_OVER: [&str; 6] = [
+const TAKEN_OVER: [&str; 14] = [
+    "candles",
     "directions",
     "pairs",
     "policy",
     "recorder",
+    "sinks",
     "sources",
+    "store.book_days",
+    "store.gap_days",
     "store.history_days",
+    "store.minute_candles_days",
+    "store.pack_after_minutes",
+    "store.published_days",
+    "store.second_candles_days",
 ];
 
 /// Takes over what a new configuration changes about sources, policies, directions and pairs.
@@ -42,7 +50,10 @@ pub fn take_over(built: &Arc<Built>, old: &Config, new: &Config) -> Vec<String> 
         &new.policy,
         &new.recorder,
         &new.sources,
-    ) && old.store.history_days == new.store.history_days;
+    ) && old.candles == new.candles
+        && old.sinks == new.sinks
+        && old.store.retention() == new.store.retention()
+        && old.store.pack_after() == new.store.pack_after();
     if !is_same {
         built.view.set_directions(new.directions.clone());
         built.plan.send_replace(Arc::new(plan));

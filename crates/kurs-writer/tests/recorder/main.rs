@@ -4,152 +4,21 @@
     reason = "a test fails by panicking; helpers are no test functions"
 )]
 
-use async_trait::async_trait;
+mod moody;
+mod spool;
+
 use kurs_core::{
-    Choice, Clock, Epoch, Pair, Price, Rate, RateState, Seq, SourceId, SystemClock, TrackedSymbol,
-    UpdateId, Wall,
+    Choice, Clock, Epoch, Pair, Price, Rate, RateState, Seq, SourceId, SystemClock, UpdateId, Wall,
 };
-use kurs_store::sqlite::{SqliteOptions, SqliteStore};
-use kurs_store::{
-    HistoryPage, HistoryQuery, HistoryRow, SchemaState, Store, StoreError, StoredRate,
+use kurs_store::{HistoryRow, Published, Recorded, Store, StoredRate};
+use kurs_writer::recorder::{
+    Extras, Fold, Left, Recorder, RecorderConfig, RecorderHandle, RecorderHealth,
 };
-use kurs_writer::recorder::{Left, Recorder, RecorderConfig, RecorderHandle, RecorderHealth};
+use moody::{Mood, MoodyStore};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
-
-/// What the store does with writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mood {
-    Well,
-    /// Does not answer.
-    Hangs,
-    /// Refuses.
-    Away,
-    /// Stores, and then says that it failed.
-    LosesAnswers,
-    /// Says that the rows make no sense.
-    Refuses,
-}
-
-struct MoodyStore {
-    inner: SqliteStore,
-    mood: watch::Sender<Mood>,
-    appends: AtomicU64,
-    saves: AtomicU64,
-}
-
-impl MoodyStore {
-    async fn new() -> Arc<Self> {
-        let inner = SqliteStore::open(":memory:", SqliteOptions::default()).unwrap();
-        inner.migrate().await.unwrap();
-        let (mood, _) = watch::channel(Mood::Well);
-        Arc::new(Self {
-            inner,
-            mood,
-            appends: AtomicU64::new(0),
-            saves: AtomicU64::new(0),
-        })
-    }
-
-    fn set(&self, mood: Mood) {
-        self.mood.send_replace(mood);
-    }
-
-    async fn mood(&self) -> Mood {
-        let mut mood = self.mood.subscribe();
-        *mood.wait_for(|mood| *mood != Mood::Hangs).await.unwrap()
-    }
-
-    async fn seqs(&self) -> Vec<u64> {
-        let mut query = HistoryQuery {
-            pair: Pair::parse("BTC-USDT").unwrap(),
-            source: None,
-            start: Wall::MIN,
-            end: Wall::MAX,
-            limit: 1_000,
-            after: None,
-        };
-        let mut seqs = Vec::new();
-        loop {
-            let page = self.inner.history(query.clone()).await.unwrap();
-            seqs.extend(page.rows.iter().map(|row| row.id.seq.0));
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => return seqs,
-            }
-        }
-    }
-}
-
-fn away() -> StoreError {
-    StoreError::Unavailable("it is away".to_owned())
-}
-
-#[async_trait]
-impl Store for MoodyStore {
-    async fn append(&self, rows: Vec<HistoryRow>) -> Result<(), StoreError> {
-        self.appends.fetch_add(1, Ordering::SeqCst);
-        match self.mood().await {
-            Mood::Away => Err(away()),
-            Mood::Refuses => Err(StoreError::Corrupt("no sense".to_owned())),
-            Mood::LosesAnswers => self.inner.append(rows).await.and_then(|()| Err(away())),
-            Mood::Well | Mood::Hangs => self.inner.append(rows).await,
-        }
-    }
-
-    async fn save_current(&self, rates: Vec<StoredRate>) -> Result<(), StoreError> {
-        self.saves.fetch_add(1, Ordering::SeqCst);
-        match self.mood().await {
-            Mood::Away => Err(away()),
-            _ => self.inner.save_current(rates).await,
-        }
-    }
-
-    async fn migrate(&self) -> Result<SchemaState, StoreError> {
-        self.inner.migrate().await
-    }
-    async fn schema(&self) -> Result<SchemaState, StoreError> {
-        self.inner.schema().await
-    }
-    async fn begin_epoch(&self, shard: u16) -> Result<Epoch, StoreError> {
-        self.inner.begin_epoch(shard).await
-    }
-    async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError> {
-        self.inner.load_current().await
-    }
-    async fn drop_current(&self, pairs: Vec<Pair>) -> Result<(), StoreError> {
-        self.inner.drop_current(pairs).await
-    }
-    async fn terms(&self) -> Result<Option<String>, StoreError> {
-        self.inner.terms().await
-    }
-    async fn save_terms(&self, terms: String) -> Result<(), StoreError> {
-        self.inner.save_terms(terms).await
-    }
-    async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
-        self.inner.history(query).await
-    }
-    async fn prune(&self, before: Wall) -> Result<u64, StoreError> {
-        self.inner.prune(before).await
-    }
-    async fn tracked(&self) -> Result<Vec<TrackedSymbol>, StoreError> {
-        self.inner.tracked().await
-    }
-    async fn track(&self, symbol: TrackedSymbol) -> Result<bool, StoreError> {
-        self.inner.track(symbol).await
-    }
-    async fn untrack(&self, symbol: &str) -> Result<bool, StoreError> {
-        self.inner.untrack(symbol).await
-    }
-    async fn seed(&self, symbols: Vec<TrackedSymbol>) -> Result<bool, StoreError> {
-        self.inner.seed(symbols).await
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.inner.ping().await
-    }
-}
 
 fn id(seq: u64) -> UpdateId {
     UpdateId {
@@ -199,6 +68,12 @@ fn rate(pair: &str, seq: u64) -> StoredRate {
     StoredRate { id: id(seq), rate }
 }
 
+fn event(seq: u64) -> Published {
+    let mut rate = rate("BTC-USDT", seq).rate;
+    rate.published_at = Wall::from_unix_ms(i64::try_from(seq).unwrap());
+    Published::rate(id(seq), rate)
+}
+
 fn quick() -> RecorderConfig {
     RecorderConfig {
         linger_ms: 5,
@@ -209,10 +84,14 @@ fn quick() -> RecorderConfig {
 }
 
 fn start(store: &Arc<MoodyStore>, config: RecorderConfig) -> RecorderHandle {
+    start_with(store, config, Extras::default())
+}
+
+fn start_with(store: &Arc<MoodyStore>, config: RecorderConfig, extras: Extras) -> RecorderHandle {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store: Arc<dyn Store> = Arc::clone(store) as Arc<dyn Store>;
     let metrics = kurs_telemetry::Metrics::for_tests().writer.clone();
-    Recorder::start(store, config, clock, metrics)
+    Recorder::start_with(store, config, clock, metrics, extras)
 }
 
 async fn until(what: &str, condition: impl Fn() -> bool) {
@@ -338,7 +217,7 @@ async fn finishing_writes_what_waits() {
         recorder.record(row(seq));
     }
     recorder.current(rate("BTC-USDT", 1));
-    assert_eq!(recorder.finish().await, Left { rows: 0, rates: 0 });
+    assert_eq!(recorder.finish().await, Left::default());
     assert_eq!(recorder.health(), RecorderHealth::Ended);
     assert_eq!(store.seqs().await.len(), 2_500);
     assert_eq!(store.load_current().await.unwrap().len(), 1);
@@ -392,6 +271,94 @@ async fn rows_that_can_never_be_stored_do_not_stop_the_others() {
     })
     .await;
     assert_eq!(store.seqs().await, [2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_batch_only_what_can_never_be_stored_is_given_up() {
+    let store = MoodyStore::new().await;
+    store.set(Mood::RefusesRow(57));
+    let recorder = start(&store, quick());
+    for seq in 0..100 {
+        recorder.record(row(seq));
+        recorder.published(event(seq));
+    }
+    until("the last row is acknowledged", || {
+        recorder.acknowledged() == Some(id(99)) && recorder.waiting() == 0
+    })
+    .await;
+    let expect: Vec<u64> = (0..100).filter(|seq| *seq != 57).collect();
+    assert_eq!(store.seqs().await, expect);
+    assert_eq!(store.published_seqs().await.len(), 100);
+    let counters = recorder.counters();
+    assert_eq!(count(&counters.rows_refused), 1);
+    assert_eq!(count(&counters.rows_written), 99);
+}
+
+#[derive(Default)]
+struct Seen {
+    rows: Vec<u64>,
+    events: Vec<u64>,
+    takes: u64,
+}
+
+/// Notes what it is given.
+struct Notes(Arc<Mutex<Seen>>);
+
+impl Fold for Notes {
+    fn row(&mut self, row: &HistoryRow) {
+        self.0.lock().rows.push(row.id.seq.0);
+    }
+    fn published(&mut self, event: &Published) {
+        self.0.lock().events.push(event.id.seq.0);
+    }
+    fn take(&mut self, _now: Wall) -> Vec<kurs_store::Candle> {
+        self.0.lock().takes += 1;
+        Vec::new()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_makes_candles_sees_everything_once_and_is_asked_in_silence_too() {
+    let store = MoodyStore::new().await;
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let extras = Extras {
+        fold: Some(Box::new(Notes(Arc::clone(&seen)))),
+        ..Extras::default()
+    };
+    let recorder = start_with(&store, quick(), extras);
+    store.set(Mood::Away);
+    for seq in 0..3_000 {
+        recorder.record(row(seq));
+        recorder.published(event(seq));
+    }
+    until("it is tried again", || count(&store.appends) > 3).await;
+    store.set(Mood::Well);
+    until("all is written", || recorder.waiting() == 0).await;
+    until("events too", || recorder.waiting_events() == 0).await;
+    let expect: Vec<u64> = (0..3_000).collect();
+    assert_eq!(seen.lock().rows, expect);
+    assert_eq!(seen.lock().events, expect);
+    let takes = seen.lock().takes;
+    until("it is asked again", || seen.lock().takes > takes + 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_everything_is_recorded_is_written_in_silence_too() {
+    let store = MoodyStore::new().await;
+    let recorder = start(&store, quick());
+    recorder.published(event(10));
+    for at in [1_000, 5_000_000] {
+        recorder.recorded(Recorded {
+            shard: 0,
+            until: Wall(at * 1_000),
+        });
+        let started = Instant::now();
+        while store.recorded_until().await.unwrap() != Some(Wall(at * 1_000)) {
+            assert!(started.elapsed() < Duration::from_secs(20), "{at}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(store.published_seqs().await, [10]);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The `price` column: value, bid, ask and observation time, exact to the last trailing zero.
+//! Value, bid, ask and observation time of one row, exact to the last trailing zero.
 //!
 //! ```text
 //! flags      1 byte, see FLAG_*
@@ -7,10 +7,11 @@
 //! value      decimal          unless FLAG_MIDDLE: (bid + ask) / 2 without trailing zeros
 //! observed   zigzag varint    if FLAG_OBSERVED: received - observed, microseconds
 //!
-//! decimal    1 byte: scale + 32 * zeros, then varint: mantissa / 10^zeros
 //! ```
+//! Decimals and varints are those of `bytes`.
 //! A typical row of a streaming venue takes 11 bytes.
 
+use super::bytes::{put_decimal, put_zigzag, take_byte, take_decimal, take_zigzag};
 use kurs_core::{Price, Wall};
 use rust_decimal::Decimal;
 
@@ -21,20 +22,17 @@ const FLAG_MIDDLE: u8 = 8;
 const FLAG_OBSERVED: u8 = 16;
 const FLAGS_KNOWN: u8 = 31;
 
-/// Most trailing zeros that are counted instead of kept.
-const ZEROS_MAX: u32 = 7;
-
 /// What one row of history says about the price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Prices {
-    pub(super) value: Price,
-    pub(super) bid: Option<Price>,
-    pub(super) ask: Option<Price>,
-    pub(super) observed_at: Option<Wall>,
+pub(crate) struct Prices {
+    pub(crate) value: Price,
+    pub(crate) bid: Option<Price>,
+    pub(crate) ask: Option<Price>,
+    pub(crate) observed_at: Option<Wall>,
 }
 
 /// Writes `prices` behind what `out` holds.
-pub(super) fn encode(prices: &Prices, received_at: Wall, out: &mut Vec<u8>) {
+pub(crate) fn encode(prices: &Prices, received_at: Wall, out: &mut Vec<u8>) {
     let start = out.len();
     let mut flags = 0;
     out.push(0);
@@ -64,14 +62,13 @@ pub(super) fn encode(prices: &Prices, received_at: Wall, out: &mut Vec<u8>) {
     if let Some(observed_at) = prices.observed_at {
         flags |= FLAG_OBSERVED;
         let behind = i128::from(received_at.0) - i128::from(observed_at.0);
-        let zigzag = (behind << 1) ^ (behind >> 127);
-        put_varint(out, zigzag.cast_unsigned());
+        put_zigzag(out, behind);
     }
     out[start] = flags;
 }
 
 /// Reads what [`encode`] wrote; `None` when the bytes are anything else.
-pub(super) fn decode(mut bytes: &[u8], received_at: Wall) -> Option<Prices> {
+pub(crate) fn decode(mut bytes: &[u8], received_at: Wall) -> Option<Prices> {
     let input = &mut bytes;
     let flags = take_byte(input)?;
     if flags & !FLAGS_KNOWN != 0 {
@@ -99,8 +96,7 @@ pub(super) fn decode(mut bytes: &[u8], received_at: Wall) -> Option<Prices> {
         take_decimal(input)?
     };
     let observed_at = if has(FLAG_OBSERVED) {
-        let zigzag = take_varint(input)?;
-        let behind = (zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed());
+        let behind = take_zigzag(input)?;
         let observed = i128::from(received_at.0).checked_sub(behind)?;
         Some(Wall(i64::try_from(observed).ok()?))
     } else {
@@ -120,7 +116,7 @@ pub(super) fn decode(mut bytes: &[u8], received_at: Wall) -> Option<Prices> {
 
 /// The middle as it is stored. It must never change, whatever the fair price of pricing
 /// becomes: rows that were written rely on it.
-fn middle(bid: Decimal, ask: Decimal) -> Option<Decimal> {
+pub(super) fn middle(bid: Decimal, ask: Decimal) -> Option<Decimal> {
     Some(bid.checked_add(ask)?.checked_div(Decimal::TWO)?.normalize())
 }
 
@@ -135,59 +131,14 @@ fn spread(bid: Decimal, ask: Decimal) -> Option<Decimal> {
 }
 
 /// Equal with all trailing zeros.
-fn is_same(one: Decimal, other: Decimal) -> bool {
+pub(super) fn is_same(one: Decimal, other: Decimal) -> bool {
     one == other && one.scale() == other.scale()
-}
-
-fn put_decimal(out: &mut Vec<u8>, value: Decimal) {
-    let mut mantissa = value.mantissa().unsigned_abs();
-    let mut zeros = 0;
-    while zeros < ZEROS_MAX && mantissa != 0 && mantissa.is_multiple_of(10) {
-        mantissa /= 10;
-        zeros += 1;
-    }
-    // A scale is at most 28 and zeros at most 7: 5 bits and 3 bits.
-    let head = (value.scale() | (zeros << 5)) & 0xff;
-    out.push(u8::try_from(head).unwrap_or_default());
-    put_varint(out, mantissa);
-}
-
-fn take_decimal(input: &mut &[u8]) -> Option<Decimal> {
-    let head = u32::from(take_byte(input)?);
-    let (scale, zeros) = (head & 31, head >> 5);
-    let mantissa = take_varint(input)?.checked_mul(10_u128.pow(zeros))?;
-    Decimal::try_from_i128_with_scale(i128::try_from(mantissa).ok()?, scale).ok()
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u128) {
-    while value >= 0x80 {
-        out.push(u8::try_from(value & 0x7f).unwrap_or_default() | 0x80);
-        value >>= 7;
-    }
-    out.push(u8::try_from(value).unwrap_or_default());
-}
-
-fn take_varint(input: &mut &[u8]) -> Option<u128> {
-    let mut value = 0_u128;
-    for shift in (0..126).step_by(7) {
-        let byte = take_byte(input)?;
-        value |= u128::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-fn take_byte(input: &mut &[u8]) -> Option<u8> {
-    let (first, rest) = input.split_first()?;
-    *input = rest;
-    Some(*first)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packed::test_values::any_price;
     use proptest::prelude::*;
 
     fn price(text: &str) -> Price {
@@ -234,14 +185,6 @@ mod tests {
         }
         assert_eq!(decode(&[bytes.as_slice(), &[0]].concat(), Wall(9)), None);
         assert_eq!(decode(&[0xff; 40], Wall(9)), None);
-    }
-
-    fn any_price() -> impl Strategy<Value = Price> {
-        let digits = prop_oneof![1_i128..1_000_000_000_000, 1_i128..(1 << 95)];
-        (digits, 0_u32..=28, 0_u32..9).prop_filter_map("in range", |(mantissa, scale, zeros)| {
-            let mantissa = mantissa.checked_mul(10_i128.pow(zeros))?;
-            Price::new(Decimal::try_from_i128_with_scale(mantissa, scale).ok()?).ok()
-        })
     }
 
     fn any_prices() -> impl Strategy<Value = Prices> {

@@ -1,0 +1,33 @@
+-- What the roles may do, said again after every migration, so that a role may be made at any
+-- time. Roles that do not exist are passed over.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kurs_writer') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO kurs_writer', current_schema());
+        GRANT SELECT ON schema_migrations TO kurs_writer;
+        GRANT SELECT, INSERT ON pairs, sources, official_rates TO kurs_writer;
+        GRANT SELECT, INSERT, UPDATE ON lease, recorded, meta, history_packed_to, published_packed_to
+            TO kurs_writer;
+        -- UPDATE of the last two allows to lock them.
+        GRANT SELECT, UPDATE ON packing, packing_turns TO kurs_writer;
+        GRANT SELECT, INSERT, DELETE ON history, published, price_states, books, tracked
+            TO kurs_writer;
+        GRANT SELECT, INSERT, UPDATE, DELETE
+            ON history_packed, published_packed, candles, gaps, current_rates TO kurs_writer;
+        GRANT EXECUTE ON FUNCTION kurs_make_partition(text, timestamptz) TO kurs_writer;
+        GRANT EXECUTE ON FUNCTION kurs_drop_partition(text, timestamptz, timestamptz[], boolean)
+            TO kurs_writer;
+        GRANT SELECT ON kurs_history, kurs_history_packed, kurs_published, kurs_published_packed,
+            kurs_candles, kurs_official, kurs_gaps, kurs_states, kurs_current TO kurs_writer;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kurs_reader') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO kurs_reader', current_schema());
+        GRANT SELECT ON schema_migrations, pairs, sources, history, published, history_packed,
+            published_packed, history_packed_to, published_packed_to, price_states, candles, gaps,
+            books, official_rates, current_rates, tracked, lease, recorded, meta
+            TO kurs_reader;
+        GRANT SELECT ON kurs_history, kurs_history_packed, kurs_published, kurs_published_packed,
+            kurs_candles, kurs_official, kurs_gaps, kurs_states, kurs_current TO kurs_reader;
+    END IF;
+END
+$$;

@@ -1,0 +1,118 @@
+//! Everything of a batch, in one transaction.
+
+use super::fault::Fault;
+use super::late;
+use super::names::KnownNames;
+use super::partitions::{KnownPartitions, Parent};
+use super::{candles, facts, history, kept, published};
+use crate::{Batch, Interval};
+use deadpool_postgres::Client;
+use kurs_core::Wall;
+
+/// How often a batch is tried when something got in its way that is over at once: a partition
+/// that was dropped, or somebody who stored the same.
+const ATTEMPTS: u32 = 4;
+
+/// Stores all of it, or nothing.
+pub(super) async fn write(
+    client: &mut Client,
+    names: &KnownNames,
+    partitions: &KnownPartitions,
+    batch: &Batch,
+) -> Result<(), Fault> {
+    let mut attempt = 1;
+    loop {
+        match write_once(client, names, partitions, batch).await {
+            Err(fault) if attempt < ATTEMPTS && fault.misses_partition() => partitions.forget(),
+            Err(fault) if attempt < ATTEMPTS && fault.is_collision() => {}
+            outcome => return outcome,
+        }
+        attempt += 1;
+    }
+}
+
+async fn write_once(
+    client: &mut Client,
+    known: &KnownNames,
+    partitions: &KnownPartitions,
+    batch: &Batch,
+) -> Result<(), Fault> {
+    let pairs = batch
+        .rows
+        .iter()
+        .map(|row| row.pair)
+        .chain(batch.published.iter().map(|event| event.pair))
+        .chain(batch.states.iter().map(|state| state.pair))
+        .chain(batch.candles.iter().map(|candle| candle.pair))
+        .chain(batch.gaps.iter().map(|gap| gap.pair))
+        .chain(batch.books.iter().map(|snapshot| snapshot.pair))
+        .chain(batch.official.iter().map(|official| official.pair))
+        .chain(batch.current.iter().map(|stored| stored.rate.pair));
+    let sources = batch
+        .rows
+        .iter()
+        .map(|row| row.source)
+        .chain(batch.states.iter().map(|state| state.source))
+        .chain(batch.candles.iter().filter_map(|candle| candle.source))
+        .chain(batch.gaps.iter().map(|gap| gap.source))
+        .chain(batch.books.iter().map(|snapshot| snapshot.source))
+        .chain(batch.official.iter().map(|official| official.source));
+    // Names and partitions do no harm when the batch fails, and others can use them at once.
+    let names = known.numbers(&*client, pairs, sources).await?;
+    partitions.make(&*client, periods(batch)).await?;
+
+    let transaction = client.transaction().await?;
+    if !(batch.rows.is_empty() && batch.published.is_empty()) {
+        let horizons = late::hold_horizons(&transaction).await?;
+        history::insert(&transaction, &names, &batch.rows, horizons.history).await?;
+        published::insert(&transaction, &names, &batch.published, horizons.published).await?;
+    }
+    if !batch.states.is_empty() {
+        kept::insert_states(&transaction, &names, &batch.states).await?;
+    }
+    if !batch.candles.is_empty() {
+        candles::replace(&transaction, &names, &batch.candles).await?;
+    }
+    if !batch.gaps.is_empty() {
+        kept::replace_gaps(&transaction, &names, &batch.gaps).await?;
+    }
+    if !batch.books.is_empty() {
+        kept::insert_books(&transaction, &names, &batch.books).await?;
+    }
+    if !batch.official.is_empty() {
+        kept::insert_official(&transaction, &names, &batch.official).await?;
+    }
+    if !batch.current.is_empty() {
+        facts::save_current(&transaction, &names, &batch.current).await?;
+    }
+    if let Some(recorded) = batch.recorded_until {
+        facts::record_until(&transaction, recorded).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// When and where rows of it go.
+fn periods(batch: &Batch) -> impl Iterator<Item = (Parent, Wall)> {
+    let candles = batch.candles.iter().filter_map(|candle| {
+        let parent = match candle.interval {
+            Interval::Second => Parent::Seconds,
+            Interval::Minute => Parent::Minutes,
+            Interval::FiveMinutes => Parent::FiveMinutes,
+            Interval::Hour | Interval::Day => return None,
+        };
+        Some((parent, candle.start))
+    });
+    let rows = batch
+        .rows
+        .iter()
+        .map(|row| (Parent::History, row.received_at));
+    let events = batch
+        .published
+        .iter()
+        .map(|event| (Parent::Published, event.published_at));
+    let books = batch
+        .books
+        .iter()
+        .map(|snapshot| (Parent::Books, snapshot.at));
+    rows.chain(events).chain(books).chain(candles)
+}

@@ -1,0 +1,237 @@
+//! Three roles, none of which can do more than it must.
+
+use super::{NEW_YEAR, SECOND, all_rows, at, open, row};
+use kurs_core::{SourceState, TrackedSymbol, Wall};
+use kurs_store::conformance::{id, pair, price, rate, source};
+use kurs_store::{
+    Batch, BookSnapshot, Candle, CandleQuery, Gap, GapQuery, Interval, OfficialQuery, OfficialRate,
+    Origin, Outdated, PriceState, Published, PublishedQuery, SnapshotQuery, Store, StoreError,
+};
+use kurs_testkit::Postgres;
+
+/// Roles are of a whole server, so these tests have one of their own.
+fn server_with_roles() -> Postgres {
+    let server = Postgres::start();
+    for role in ["kurs_migrator", "kurs_writer", "kurs_reader"] {
+        server.sql(
+            "postgres",
+            &format!("CREATE ROLE {role} LOGIN PASSWORD 'word'"),
+        );
+    }
+    server
+}
+
+/// One of everything.
+fn batch(seq: u64, moment: Wall) -> Batch {
+    let (pair, source) = (pair("BTC-USDT"), source("binance"));
+    let rate = rate("BTC-USDT", id(seq), "54000.10");
+    let mut published = Published::rate(id(seq), rate.rate.clone());
+    published.published_at = moment.to_millisecond();
+    let candle = |interval: Interval| Candle {
+        pair,
+        source: None,
+        interval,
+        start: interval.start_of(moment),
+        open: price("1"),
+        high: price("3"),
+        low: price("1"),
+        close: price("2.0"),
+        count: 3,
+        origin: Origin::Live,
+    };
+    Batch {
+        rows: vec![row(1, seq * 3, moment)],
+        published: vec![published],
+        states: vec![PriceState {
+            id: id(seq),
+            source,
+            pair,
+            at: moment,
+            state: SourceState::Down,
+            why: "gone".into(),
+        }],
+        candles: Interval::ALL.into_iter().map(candle).collect(),
+        gaps: vec![Gap {
+            source,
+            pair,
+            began: moment,
+            ended: None,
+            why: "gone".into(),
+            is_filled: false,
+        }],
+        books: vec![BookSnapshot {
+            source,
+            pair,
+            at: moment,
+            bids: vec![(price("1"), 5.into())],
+            asks: Vec::new(),
+        }],
+        official: vec![OfficialRate {
+            source,
+            pair,
+            day: Interval::Day.start_of(moment),
+            value: price("90.5"),
+            seen_at: moment,
+        }],
+        current: vec![rate],
+        recorded_until: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_can_do_its_work_and_nothing_more() {
+    let server = server_with_roles();
+    let database = server.database();
+    server.sql(
+        database.name(),
+        "GRANT CREATE ON SCHEMA public TO kurs_migrator",
+    );
+    let as_role = |role: &str| open(&database.url_of(role, "word"));
+    let (migrator, writer, reader) = (
+        as_role("kurs_migrator"),
+        as_role("kurs_writer"),
+        as_role("kurs_reader"),
+    );
+
+    migrator.migrate().await.unwrap();
+    write_everything(&writer).await;
+    read_everything(&writer).await;
+    read_everything(&reader).await;
+    // What is up to date can be migrated by the Writer, to no effect.
+    assert!(writer.migrate().await.is_ok());
+
+    for (role, statements) in [
+        ("kurs_writer", &WRITER_MAY_NOT[..]),
+        ("kurs_reader", &READER_MAY_NOT[..]),
+    ] {
+        for statement in statements {
+            let tried = server
+                .try_sql(database.name(), &format!("SET ROLE {role}; {statement}"))
+                .expect_err(&format!("{role} may: {statement}"));
+            assert!(
+                tried.contains("permission denied") || tried.contains("must be owner"),
+                "{role}: {statement}: {tried}"
+            );
+        }
+    }
+    let refused = reader.append(vec![row(9, 9, at(0))]).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+}
+
+const WRITER_MAY_NOT: [&str; 11] = [
+    "CREATE TABLE t (x int)",
+    "DROP TABLE history",
+    "TRUNCATE history",
+    "ALTER TABLE history ADD x int",
+    "UPDATE history SET value = 1",
+    "UPDATE published SET event = '{}'",
+    "UPDATE official_rates SET value = 1",
+    "DELETE FROM official_rates",
+    "DELETE FROM lease",
+    "UPDATE schema_migrations SET version = 9",
+    "UPDATE pairs SET name = 'X-Y'",
+];
+const READER_MAY_NOT: [&str; 7] = [
+    "CREATE TABLE t (x int)",
+    "INSERT INTO meta VALUES ('a', 'b')",
+    "DELETE FROM history",
+    "UPDATE current_rates SET rate = '{}'",
+    "SELECT kurs_make_partition('history', now())",
+    "SELECT kurs_drop_partition('history', now(), '{}', false)",
+    "SELECT * FROM packing FOR UPDATE",
+];
+
+async fn write_everything(writer: &dyn Store) {
+    writer.begin_epoch(0).await.unwrap();
+    for seq in 0..10 {
+        let moment = at(i64::try_from(seq).unwrap() * SECOND);
+        writer.write(batch(seq, moment)).await.unwrap();
+    }
+    // A day for which no partition was made ahead.
+    writer
+        .write(batch(100, Wall(NEW_YEAR.0 - 400 * super::DAY)))
+        .await
+        .unwrap();
+    writer.save_terms("{}".to_owned()).await.unwrap();
+    let symbol = TrackedSymbol {
+        symbol: "BTCUSDT".into(),
+        pair: pair("BTC-USDT"),
+        added_at: at(0),
+    };
+    writer.seed(vec![symbol.clone()]).await.unwrap();
+    writer.untrack("BTCUSDT").await.unwrap();
+    assert!(writer.track(symbol).await.unwrap());
+    let packing = writer.pack(at(3 * super::DAY)).await.unwrap();
+    assert_eq!((packing.rows, packing.published), (11, 11));
+    // Once more, now that it is packed.
+    writer.write(batch(3, at(3 * SECOND))).await.unwrap();
+    let before = Some(at(-super::DAY));
+    let outdated = Outdated {
+        rows: before,
+        published: before,
+        candles: [before; Interval::ALL.len()],
+        books: before,
+        gaps: before,
+    };
+    assert!(writer.prune(outdated).await.unwrap() >= 7);
+    writer.drop_current(vec![pair("ETH-USDT")]).await.unwrap();
+}
+
+async fn read_everything(store: &dyn Store) {
+    let (pair, source) = (pair("BTC-USDT"), source("binance"));
+    let (start, end, limit) = (Wall::MIN, Wall::MAX, 100);
+    store.ping().await.unwrap();
+    store.schema().await.unwrap();
+    assert!(store.pending().await.unwrap().is_empty());
+    assert_eq!(all_rows(store).await.len(), 10);
+    assert_eq!(store.last_rows(pair, end).await.unwrap().len(), 1);
+    assert_eq!(store.load_current().await.unwrap().len(), 1);
+    assert_eq!(store.terms().await.unwrap().as_deref(), Some("{}"));
+    assert_eq!(store.tracked().await.unwrap().len(), 1);
+    let query = PublishedQuery {
+        pair,
+        start,
+        end,
+        limit,
+        after: None,
+    };
+    assert_eq!(store.published(query).await.unwrap().events.len(), 11);
+    // The last one before the limit of deletion stays.
+    assert_eq!(store.published_at(end).await.unwrap().len(), 1);
+    assert_eq!(store.states_at(pair, end).await.unwrap().len(), 1);
+    let interval = Interval::Second;
+    let query = CandleQuery {
+        pair,
+        source: None,
+        interval,
+        start,
+        end,
+        limit,
+    };
+    assert_eq!(store.candles(query).await.unwrap().len(), 10);
+    let query = GapQuery {
+        pair: Some(pair),
+        source: None,
+        start,
+        end,
+        limit,
+    };
+    assert_eq!(store.gaps(query).await.unwrap().len(), 11);
+    let query = SnapshotQuery {
+        source,
+        pair,
+        start,
+        end,
+        limit,
+    };
+    assert_eq!(store.books(query).await.unwrap().len(), 10);
+    let query = OfficialQuery {
+        source,
+        pair,
+        start,
+        end,
+        limit,
+    };
+    assert_eq!(store.official(query).await.unwrap().len(), 2);
+    assert_eq!(store.recorded_until().await.unwrap(), None);
+}

@@ -1,0 +1,466 @@
+//! A private PostgreSQL: its own cluster in a temporary folder, on a free port, gone with the test.
+//!
+//! ```no_run
+//! let server = kurs_testkit::Postgres::shared();
+//! let database = server.database();
+//! println!("{}", database.url());
+//! ```
+//! PostgreSQL refuses to run as root, so under root it runs as the user `postgres`, which the
+//! Debian package makes.
+
+mod programs;
+
+use crate::process::{Output, free_port};
+use parking_lot::Mutex;
+use programs::{Programs, RunAs};
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a start, recovery included, or an end may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How a private server is run.
+#[derive(Debug, Clone, Default)]
+pub struct PostgresOptions {
+    /// Wait for the disk at each commit. Off by default: a killed server still recovers
+    /// everything, only a machine that loses its power would not.
+    pub fsync: bool,
+    /// Offer TLS with a certificate of its own making.
+    pub tls: bool,
+    /// Further lines of `postgresql.conf`, such as `("max_connections", "20")`.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+/// A running private server. One may be shared by the tests of a program, each with a
+/// [`Postgres::database`] of its own.
+#[derive(Debug)]
+pub struct Postgres {
+    folder: TempDir,
+    programs: Programs,
+    run_as: RunAs,
+    port: u16,
+    password: String,
+    output: Output,
+    running: Mutex<Option<Running>>,
+}
+
+/// The server's process, as the thread that started it tells.
+#[derive(Debug)]
+struct Running {
+    id: u32,
+    /// Ends with the process.
+    keeper: JoinHandle<()>,
+}
+
+/// A database of its own on a private server. It ends with the server.
+#[derive(Debug, Clone)]
+pub struct Database {
+    name: String,
+    port: u16,
+    password: String,
+}
+
+impl Postgres {
+    /// Starts a server.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(&PostgresOptions::default())
+    }
+
+    /// Starts a server with these options.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_with(options: &PostgresOptions) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("kurs-pg-")
+            .tempdir()
+            .expect("a temporary folder can be made");
+        let run_as = RunAs::find();
+        run_as.give(folder.path());
+        let server = Self {
+            folder,
+            programs: Programs::find(),
+            run_as,
+            port: free_port(),
+            password: random_word(),
+            output: Output::default(),
+            running: Mutex::new(None),
+        };
+        server.make_cluster(options);
+        server.restart();
+        server
+    }
+
+    /// The server that other tests of this program use at the moment, or a new one. It ends
+    /// with the last test that holds it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock();
+        if let Some(server) = shared.upgrade() {
+            return server;
+        }
+        let server = Arc::new(Self::start());
+        *shared = Arc::downgrade(&server);
+        server
+    }
+
+    /// A new empty database.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn database(&self) -> Database {
+        let database = self.existing(&format!("test_{}", random_word()));
+        self.sql("postgres", &format!("CREATE DATABASE {}", database.name));
+        database
+    }
+
+    /// A database by its name, such as `postgres`.
+    #[must_use]
+    pub fn existing(&self, name: &str) -> Database {
+        Database {
+            name: name.to_owned(),
+            port: self.port,
+            password: self.password.clone(),
+        }
+    }
+
+    /// Runs statements as the superuser and gives what they print: a line per row, columns
+    /// parted by `|`.
+    ///
+    /// # Panics
+    /// When a statement fails.
+    pub fn sql(&self, database: &str, statements: &str) -> String {
+        match self.try_sql(database, statements) {
+            Ok(text) => text,
+            Err(why) => panic!("psql cannot run {statements}: {why}"),
+        }
+    }
+
+    /// The same, with what psql complains about when a statement fails.
+    ///
+    /// # Errors
+    /// What psql wrote on standard error.
+    pub fn try_sql(&self, database: &str, statements: &str) -> Result<String, String> {
+        let output = Command::new(self.programs.path("psql"))
+            .args([
+                "-X",
+                "-A",
+                "-t",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "postgres",
+            ])
+            .arg("-h")
+            .arg(self.folder.path())
+            .args([
+                "-p",
+                &self.port.to_string(),
+                "-d",
+                database,
+                "-c",
+                statements,
+            ])
+            .env_remove("PGOPTIONS")
+            .env_remove("PGSERVICE")
+            .stdin(Stdio::null())
+            .output()
+            .expect("psql can be started");
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+        }
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where its socket, its data (`data`) and, with TLS, its certificate (`server.crt`) lie.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A program of its version, such as `pg_dump`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.path(name)
+    }
+
+    /// What it has printed.
+    #[must_use]
+    pub const fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Kills it at once (SIGKILL), as a crash does. Does nothing when it does not run.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn kill(&self) {
+        self.end("KILL");
+    }
+
+    /// Stops it as an administrator does: sessions are ended, the disk is brought up to date.
+    /// Does nothing when it does not run.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn stop(&self) {
+        self.end("INT");
+    }
+
+    /// Stops it, if it runs, and starts it again: same port, same data. Returns when it answers.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn restart(&self) {
+        self.stop();
+        let end = Instant::now() + PATIENCE;
+        *self.running.lock() = Some(self.launch());
+        while self.try_sql("postgres", "SELECT 1").is_err() {
+            // The sessions of a killed server take a moment to notice; until then a new one
+            // refuses the folder.
+            let mut running = self.running.lock();
+            if running.as_ref().is_some_and(|now| now.keeper.is_finished()) {
+                *running = Some(self.launch());
+            }
+            drop(running);
+            assert!(
+                Instant::now() < end,
+                "PostgreSQL does not come up; it printed:\n{}",
+                self.output.lines().join("\n")
+            );
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn make_cluster(&self, options: &PostgresOptions) {
+        let password_file = self.folder.path().join("password");
+        std::fs::write(&password_file, &self.password).expect("the folder can be written");
+        self.run_as.give(&password_file);
+        let mut initdb = self.run_as.command(&self.programs.path("initdb"), false);
+        initdb
+            .args(["--no-sync", "--no-instructions", "--username=postgres"])
+            .args(["--encoding=UTF8", "--locale=C"])
+            .args(["--auth-local=trust", "--auth-host=scram-sha-256"])
+            .arg("--pwfile")
+            .arg(&password_file)
+            .arg("-D")
+            .arg(self.data())
+            .current_dir(self.folder.path());
+        let made = initdb.output().expect("initdb can be started");
+        assert!(
+            made.status.success(),
+            "initdb failed: {}{}",
+            String::from_utf8_lossy(&made.stdout),
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let mut settings = String::new();
+        let mut set = |name: &str, value: &str| {
+            let _ = writeln!(settings, "{name} = '{value}'");
+        };
+        set("listen_addresses", "127.0.0.1");
+        set("port", &self.port.to_string());
+        set(
+            "unix_socket_directories",
+            &self.folder.path().to_string_lossy(),
+        );
+        set("max_connections", "100");
+        set("shared_buffers", "64MB");
+        set("jit", "off");
+        if !options.fsync {
+            set("fsync", "off");
+            set("full_page_writes", "off");
+        }
+        if options.tls {
+            self.make_certificate();
+            let file = |name: &str| self.folder.path().join(name).to_string_lossy().into_owned();
+            set("ssl", "on");
+            set("ssl_cert_file", &file("server.crt"));
+            set("ssl_key_file", &file("server.key"));
+        }
+        for (name, value) in &options.settings {
+            set(name, value);
+        }
+        let configuration = self.data().join("postgresql.conf");
+        let whole = std::fs::read_to_string(&configuration).expect("initdb wrote its settings");
+        std::fs::write(&configuration, whole + &settings).expect("the settings can be written");
+    }
+
+    /// A certificate for `localhost` that nobody vouches for.
+    fn make_certificate(&self) {
+        let mut openssl = self.run_as.command(Path::new("openssl"), false);
+        openssl
+            .args(["req", "-new", "-x509", "-nodes", "-days", "2"])
+            .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+            .args([
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost",
+            ])
+            // Strict clients take no authority for a server.
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-keyout", "server.key", "-out", "server.crt"])
+            .current_dir(self.folder.path());
+        let made = openssl.output().expect("openssl can be started");
+        assert!(
+            made.status.success(),
+            "openssl failed: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The server is told to end with the thread that started it, which therefore stays with it:
+    /// so it is gone even when the test program is killed.
+    fn launch(&self) -> Running {
+        let mut command = self.run_as.command(&self.programs.path("postgres"), true);
+        command
+            .arg("-D")
+            .arg(self.data())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let output = self.output.clone();
+        let (tell, told) = mpsc::channel();
+        let keeper = std::thread::spawn(move || {
+            let mut child = command.spawn().expect("postgres can be started");
+            output.follow_child(&mut child);
+            let _ = tell.send(child.id());
+            let _ = child.wait();
+        });
+        let id = told.recv().expect("postgres can be started");
+        Running { id, keeper }
+    }
+
+    fn end(&self, signal: &str) {
+        let Some(running) = self.running.lock().take() else {
+            return;
+        };
+        let end = Instant::now() + PATIENCE;
+        send(signal, running.id);
+        while !running.keeper.is_finished() {
+            if Instant::now() > end {
+                send("KILL", running.id);
+                assert!(
+                    std::thread::panicking(),
+                    "PostgreSQL does not end by SIG{signal}"
+                );
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // Without writing anything down, but with its shared memory given back.
+        self.end("QUIT");
+    }
+}
+
+impl Database {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address for the superuser, over TCP, with a password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of("postgres", &self.password)
+    }
+
+    /// Its address for another role.
+    #[must_use]
+    pub fn url_of(&self, user: &str, password: &str) -> String {
+        let Self { name, port, .. } = self;
+        format!("postgres://{user}:{password}@127.0.0.1:{port}/{name}")
+    }
+}
+
+/// The shell's own `kill`: a program of that name may be missing.
+fn send(signal: &str, process: u32) {
+    let _ = Command::new("sh")
+        .args(["-c", &format!("kill -{signal} {process}")])
+        .stderr(Stdio::null())
+        .status();
+}
+
+/// Sixteen letters and digits that nobody guesses.
+fn random_word() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_committed_survives_a_kill_and_databases_are_apart() {
+        let server = Postgres::start();
+        let (one, other) = (server.database(), server.database());
+        server.sql(
+            one.name(),
+            "CREATE TABLE kept (x int); INSERT INTO kept VALUES (7)",
+        );
+        assert!(server.try_sql(other.name(), "SELECT x FROM kept").is_err());
+        server.kill();
+        assert!(server.try_sql(one.name(), "SELECT 1").is_err());
+        server.restart();
+        assert_eq!(server.sql(one.name(), "SELECT x FROM kept"), "7");
+    }
+
+    #[test]
+    fn a_server_is_gone_with_its_folder_when_a_test_panics() {
+        let (tell, told) = mpsc::channel();
+        let test = std::thread::spawn(move || {
+            let server = Postgres::start();
+            let id = server.running.lock().as_ref().map(|running| running.id);
+            tell.send((server.folder().to_owned(), id.unwrap()))
+                .unwrap();
+            panic!("the test fails");
+        });
+        assert!(test.join().is_err());
+        let (folder, id) = told.recv().unwrap();
+        assert!(!folder.exists());
+        assert!(!Path::new(&format!("/proc/{id}")).exists());
+    }
+
+    #[test]
+    fn a_shared_server_is_one_while_somebody_holds_it() {
+        let (one, other) = (Postgres::shared(), Postgres::shared());
+        assert_eq!(one.port(), other.port());
+    }
+}

@@ -1,0 +1,3 @@
+//! What a sink counts.
+
+pub use kurs_telemetry::metrics::SinkMetrics;
