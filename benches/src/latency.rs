@@ -118,6 +118,7 @@ async fn measure(venue: Venue, trace: &Arc<Trace>, folder: &std::path::Path) -> 
         tap: None,
         named: Vec::new(),
         terms: kurs_writer::Terms::default(),
+        begun: watch::Sender::new(false),
     });
     let reader = tokio::spawn(follow::run(
         view,

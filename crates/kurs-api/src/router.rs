@@ -13,6 +13,7 @@ use crate::v1::candles::{self, CandleRow, CandlesDocument};
 use crate::v1::courses::{self, CoursesDocument};
 use crate::v1::currency::{self, CurrenciesDocument, TrackRequest};
 use crate::v1::history::{self, HistoryDocument, PointDocument};
+use crate::v1::kept::{self, GapsDocument, OfficialDocument, SnapshotsDocument};
 use crate::v1::past;
 use crate::v1::rates::{self, BatchDocument, RATE_PROBLEMS, RateAnswerSchema};
 use crate::v1::sources::{self, PairsDocument, SourcesDocument, TrackedDocument};
@@ -29,6 +30,7 @@ const PAIR: &str = "A pair as BASE-QUOTE, also with `/` or `_`, without a separa
 pub(crate) fn routes() -> Vec<Route> {
     let mut all = rate_routes();
     all.extend(candle_routes());
+    all.extend(kept_routes());
     all.extend(tracking_routes());
     all.extend(operations_routes());
     all.extend(documentation_routes());
@@ -121,6 +123,42 @@ fn candle_routes() -> Vec<Route> {
                 None,
             ]).collect())
             .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),
+    ]
+}
+
+fn kept_routes() -> Vec<Route> {
+    const SOURCE: &str = "The source, one of /api/v1/sources.";
+    vec![
+        Route::waiting(Method::GET, "/api/v1/official/{source}/{symbol}", "getOfficial", kept::official)
+            .tag("history")
+            .about("Official rates of a bank", "The rate of each calendar day, apart from all blended rates. A correction is a further version; all versions stay.")
+            .path("source", Form::Source, SOURCE)
+            .path("symbol", Form::Pair, PAIR)
+            .query("start", Form::Time, "Days from this one on; 30 days before `end` unless given.")
+            .query("end", Form::Time, "Days before this one; all up to now unless given.")
+            .whole("limit", kept::LIMITS, "Versions per answer.")
+            .gives::<OfficialDocument>(OK, "The rates, by day and version.")
+            .or(&[Kind::UnknownPair, Kind::StoreUnavailable, Kind::TooBusy]),
+        Route::waiting(Method::GET, "/api/v1/gaps", "getGaps", kept::gaps)
+            .tag("history")
+            .about("The gap ledger", "Times in which a source gave nothing usable of a pair, or in which kurs did not run.")
+            .query("pair", Form::Pair, PAIR)
+            .query("source", Form::Source, "Only of this source.")
+            .query("start", Form::Time, "Not ended before; 30 days before `end` unless given.")
+            .query("end", Form::Time, "Begun before; now unless given.")
+            .whole("limit", kept::LIMITS, "Gaps per answer.")
+            .gives::<GapsDocument>(OK, "The gaps, by their begin.")
+            .or(&[Kind::UnknownPair, Kind::StoreUnavailable, Kind::TooBusy]),
+        Route::waiting(Method::GET, "/api/v1/books/{source}/{symbol}/snapshots", "getBookSnapshots", kept::snapshots)
+            .tag("history")
+            .about("Order books of the past", "As they were written down every `recorder.book_every_seconds`.")
+            .path("source", Form::Source, SOURCE)
+            .path("symbol", Form::Pair, PAIR)
+            .query("start", Form::Time, "Taken at or after; an hour before `end` unless given.")
+            .query("end", Form::Time, "Taken before; now unless given.")
+            .whole("limit", kept::LIMITS, "Books per answer.")
+            .gives::<SnapshotsDocument>(OK, "The books, oldest first.")
+            .or(&[Kind::UnknownPair, Kind::StoreUnavailable, Kind::TooBusy]),
     ]
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod candles;
 pub(crate) mod courses;
 pub(crate) mod currency;
 pub(crate) mod history;
+pub(crate) mod kept;
 pub(crate) mod missing;
 pub(crate) mod past;
 pub(crate) mod rates;

@@ -294,14 +294,15 @@ impl Rate {
     pub fn in_milliseconds(mut self) -> Self {
         let cut = Wall::to_millisecond;
         // To the nearest: a validity to the full hour was counted on another clock than the wall's.
-        let expires_at = cut(self.expires_at().plus(Duration::from_micros(500)));
+        let nearest = |time: Wall| cut(time.plus(Duration::from_micros(500)));
+        let expires_at = nearest(self.expires_at());
         self.published_at = cut(self.published_at);
         self.observed_at = cut(self.observed_at);
         self.valid_for = expires_at.since(self.published_at);
         if let Some(legs) = &self.legs {
             let legs = legs.iter().map(|leg| Leg {
                 observed_at: cut(leg.observed_at),
-                expires_at: cut(leg.expires_at),
+                expires_at: nearest(leg.expires_at),
                 ..*leg
             });
             self.legs = Some(legs.collect());
@@ -314,7 +315,7 @@ impl Rate {
             if !evidence.constituents.iter().all(is_whole) {
                 for part in &mut Arc::make_mut(evidence).constituents {
                     part.observed_at = part.observed_at.map(cut);
-                    part.expires_at = part.expires_at.map(cut);
+                    part.expires_at = part.expires_at.map(nearest);
                 }
             }
         }

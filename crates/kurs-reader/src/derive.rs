@@ -1,6 +1,8 @@
 //! Rates that nobody publishes: cross rates over the published markets, and rates pinned to one
 //! source. Kept as long as the ids of their legs do not change.
 
+mod ways;
+
 use crate::document::RateDocument;
 use crate::rendered::{Rendered, etag_of, json_of};
 use crate::slot::{Held, HeldPrice, Slot};
@@ -13,12 +15,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use ways::Ways;
 
 /// The graph of markets that lists and pinned answers are made from is made anew at least this
 /// often: among equally long ways the youngest wins, and prices change every moment.
 const SEARCH_EVERY: Duration = Duration::from_secs(1);
-/// Ways of equal length that are compared at every price; more are searched for in the graph.
-const WAYS_MAX: usize = 64;
 
 /// The graph of published markets at one moment.
 #[derive(Debug)]
@@ -28,25 +29,6 @@ pub(crate) struct Snapshot {
     pub(crate) graph: Graph,
     /// Slot of each node of the graph.
     pub(crate) slots: Vec<Arc<Slot>>,
-}
-
-/// All shortest ways between two assets, as long as no market comes or goes.
-#[derive(Debug)]
-struct Ways {
-    topology: u64,
-    ways: Vec<Vec<(Arc<Slot>, bool)>>,
-}
-
-impl Ways {
-    /// The best of them at this moment: what is answered depends on the prices held and on
-    /// nothing else, so that it can be found again later.
-    fn best(&self, now: Mono) -> Option<&[(Arc<Slot>, bool)]> {
-        let usable = |(slot, _): &(Arc<Slot>, bool)| {
-            slot.look(|held| held.filter(|held| held.is_usable(now))?.market())
-        };
-        let best = Graph::best_of(self.ways.iter().map(Vec::as_slice), usable)?;
-        self.ways.get(best).map(Vec::as_slice)
-    }
 }
 
 /// Among what an answer was chosen.
@@ -91,16 +73,6 @@ pub(crate) struct Taken {
     pub(crate) published_at: Wall,
     /// Contradicted by other evidence.
     pub(crate) suspect: bool,
-}
-
-impl Derived {
-    /// True when it was made of these legs as they are now.
-    fn is_of(&self, way: &[(Arc<Slot>, bool)]) -> bool {
-        let is_leg = |((slot, id), (other, _)): (&(Arc<Slot>, UpdateId), &(Arc<Slot>, bool))| {
-            Arc::ptr_eq(slot, other) && slot.look(|held| held.map(Held::id)) == Some(*id)
-        };
-        self.legs.len() == way.len() && self.legs.iter().zip(way).all(is_leg)
-    }
 }
 
 impl RateView {
@@ -170,34 +142,6 @@ impl RateView {
             answer: answer.clone(),
         };
         self.keep_derived(key, Arc::new(derived));
-        Ok(answer)
-    }
-
-    /// The cross rate along a way, kept ready.
-    fn along(
-        &self,
-        asked: Pair,
-        way: &[(Arc<Slot>, bool)],
-        ways: &Arc<Ways>,
-        now: Now,
-    ) -> Result<Answer, Missing> {
-        let mut taken = Vec::with_capacity(way.len());
-        let mut legs = Vec::with_capacity(way.len());
-        for (slot, inverted) in way {
-            let held = slot.load().ok_or(Missing::NoRateYet(asked))?;
-            let leg = take_leg(&held, *inverted).ok_or(Missing::NoPath(asked))?;
-            legs.push((Arc::clone(slot), leg.id));
-            taken.push(leg);
-        }
-        let answer = answer_of(asked, &taken, RateState::Fresh).ok_or(Missing::NoPath(asked))?;
-        let answer = unless_expired(answer, now.mono)?;
-        let derived = Derived {
-            basis: Basis::Ways(Arc::clone(ways)),
-            start: None,
-            legs,
-            answer: answer.clone(),
-        };
-        self.keep_derived((asked, None), Arc::new(derived));
         Ok(answer)
     }
 
@@ -284,69 +228,6 @@ impl RateView {
             graph: Graph::new(markets),
             slots,
         }
-    }
-
-    /// The ways of a cross rate over fresh markets.
-    fn ways(&self, asked: Pair, now: Now) -> Result<Ways, Missing> {
-        let pair = asked.canonical();
-        if pair.base == pair.quote {
-            return Err(Missing::NoPath(asked));
-        }
-        // Read first: a market that comes meanwhile makes the ways outdated, not wrong.
-        let topology = self.topology.load(Ordering::Relaxed);
-        let fresh = self.make_snapshot(topology, now, |held| held.is_usable(now.mono));
-        let graph = &fresh.graph;
-        let found = graph
-            .shortest_paths(pair.base, pair.quote, WAYS_MAX)
-            .unwrap_or_else(|| {
-                let best = graph.path(pair.base, pair.quote);
-                best.map(|path| path.steps).into_iter().collect()
-            });
-        if !found.is_empty() {
-            let ways = found.into_iter().map(|steps| {
-                let step =
-                    |(node, inverted): (usize, bool)| (Arc::clone(&fresh.slots[node]), inverted);
-                steps.into_iter().map(step).collect()
-            });
-            return Ok(Ways {
-                topology,
-                ways: ways.collect(),
-            });
-        }
-        for asset in [asked.base, asked.quote] {
-            if !self.is_known(asset) {
-                return Err(Missing::UnknownAsset(asset));
-            }
-        }
-        // Not reachable over fresh markets. With the last known ones it may be: then the rate
-        // has run out, and that is what the caller must hear.
-        let last_known = self.make_snapshot(0, now, |_| true);
-        if let Some(path) = last_known.graph.path(pair.base, pair.quote) {
-            let taken: Option<Vec<Taken>> = path
-                .steps
-                .iter()
-                .map(|(node, inverted)| take_leg(&*last_known.slots[*node].load()?, *inverted))
-                .collect();
-            if let Some(answer) = taken.and_then(|taken| answer_of(asked, &taken, RateState::Stale))
-            {
-                return Err(Missing::Expired(Box::new(RateDocument::clone(
-                    &answer.document,
-                ))));
-            }
-        }
-        let is_there = self.is_expected(asked) || !self.is_loaded() || self.is_connected(pair);
-        Err(if is_there {
-            Missing::NoRateYet(asked)
-        } else {
-            Missing::NoPath(asked)
-        })
-    }
-
-    /// True when the markets of all sources together, live or not, lead from base to quote: then
-    /// the pair exists, and it is only the moment that has no rate.
-    fn is_connected(&self, pair: Pair) -> bool {
-        let markets = self.source_markets();
-        Graph::new(markets).path(pair.base, pair.quote).is_some()
     }
 
     /// Every asset that can be reached from `base`, with its rate.

@@ -51,6 +51,10 @@ async fn warm_up(view: &RateView, store: &dyn Store, is_warm: &mut bool) {
         }
         Err(error) => tracing::warn!(%error, "the store gave no current rates, the bus will"),
     }
+    match store.tracked().await {
+        Ok(symbols) => view.restore_tracked(symbols),
+        Err(error) => tracing::warn!(%error, "the store gave no tracked symbols, the bus will"),
+    }
 }
 
 async fn follow(

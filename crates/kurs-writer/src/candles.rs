@@ -7,7 +7,7 @@
 //! | [`config`] | [`CandlesConfig`] |
 //! | `bar` | values folded in order |
 //! | [`folder`] | [`Folder`]: rows and events in, candles out; no I/O |
-//! | [`mend`] | what [`Folder::dirty`] names, computed again from the store |
+//! | [`mod@mend`] | what [`Folder::dirty`] names, computed again from the store |
 //! | [`task`] | [`keep_mended`]: does so while the Writer runs |
 //!
 //! A candle is exact however its values came: within an open candle they are put in order by their

@@ -84,6 +84,8 @@ pub struct Parts {
     pub snapshots: Option<Snapshots>,
     /// Under which terms rates are made.
     pub terms: Terms,
+    /// Turns true when former rates that nobody stands behind any more are withdrawn.
+    pub begun: watch::Sender<bool>,
 }
 
 /// The Writer role.
@@ -156,9 +158,9 @@ impl Writer {
         let (begun, has_begun) = oneshot::channel();
         let pricing = tokio::task::spawn_blocking(move || desk.run(begun));
         // Only then: a Writer that dies before withdraws them again.
-        if has_begun.await.is_ok()
-            && let Err(error) = parts.store.save_terms(parts.terms.to_text()).await
-        {
+        let has_begun = has_begun.await.is_ok();
+        parts.begun.send_replace(has_begun);
+        if has_begun && let Err(error) = parts.store.save_terms(parts.terms.to_text()).await {
             tracing::warn!(%error, "cannot write down the terms, every rate is looked at again at the next start");
         }
 

@@ -59,6 +59,8 @@ pub struct Built {
     pub health: Arc<Health>,
     /// Seed of all jitter.
     pub seed: u64,
+    /// True once a Writer in this process has withdrawn what nobody stands behind.
+    begun: watch::Sender<bool>,
 }
 
 /// What a Writer is made of that a new configuration may change.
@@ -138,6 +140,7 @@ pub(crate) fn build_at(
         metrics,
         health,
         seed: fastrand::u64(..),
+        begun: watch::Sender::new(false),
         clock,
     })
 }
@@ -282,6 +285,7 @@ async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<b
             snapshots: config.recorder.snapshots(),
             sinks: config.sinks.clone(),
             sink_metrics: built.metrics.sinks.sink("influxdb"),
+            begun: built.begun.clone(),
             terms,
         };
         kurs_writer::Writer::new(parts).run(ended.clone())
@@ -311,12 +315,24 @@ fn engine(config: &Config, sources: Vec<kurs_pricing::SourceInfo>) -> EngineConf
     engine
 }
 
+/// How long the Reader waits for a Writer in the same process; one that has to wait for the store or
+/// for its turn does not keep rates from being served.
+const WRITER_BEGINS: Duration = Duration::from_secs(2);
+
 /// The Reader role: store and bus to the picture of all rates.
 async fn reader(built: Arc<Built>, stopped: watch::Receiver<bool>) {
     built
         .health
         .set("reader", Status::Failed, "no picture of the rates yet");
     let mut started = tokio::spawn(watch_start(Arc::clone(&built)));
+    let has_writer = built.plan.borrow().config.runs(Role::Writer);
+    if has_writer {
+        // Its first answers come from the store, and what the Writer is about to withdraw must not
+        // be among them.
+        let mut begun = built.begun.subscribe();
+        let begun = begun.wait_for(|begun| *begun);
+        let _ = tokio::time::timeout(WRITER_BEGINS, begun).await;
+    }
     let panics = built.metrics.process.panics("reader");
     supervise("reader", panics, stopped.clone(), || {
         kurs_reader::follow::run(

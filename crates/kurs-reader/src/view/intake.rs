@@ -4,7 +4,7 @@ use super::RateView;
 use crate::slot::{Held, HeldPrice, Slot, Unpriced};
 use kurs_bus::{Body, NoRate, Update};
 use kurs_core::event::NOT_TRACKED;
-use kurs_core::{Mono, Pair};
+use kurs_core::{Mono, Pair, TrackedSymbol};
 use kurs_store::StoredRate;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -124,6 +124,17 @@ impl RateView {
             now.mono,
         );
         self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    /// Takes the tracked symbols out of the store, unless the Writer has told them already.
+    pub(crate) fn restore_tracked(&self, symbols: Vec<TrackedSymbol>) {
+        if !self.tracked.load().is_empty() {
+            return;
+        }
+        self.parser
+            .write()
+            .learn(symbols.iter().flat_map(|s| [s.pair.base, s.pair.quote]));
+        self.tracked.store(Arc::new(symbols));
     }
 
     fn replace(&self, slot: &Slot, held: Held, now: Mono) -> bool {

@@ -7,7 +7,7 @@ use kurs_store::{Candle, HistoryRow, Published};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// Shared between the recorder, which feeds it, and [`super::mend`].
+/// Shared between the recorder, which feeds it, and [`super::mend()`].
 impl Fold for Arc<Mutex<Folder>> {
     fn row(&mut self, row: &HistoryRow) {
         self.lock().row(row);

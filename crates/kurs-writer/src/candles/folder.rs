@@ -60,7 +60,7 @@ impl Held {
 }
 
 /// Folds rows and events into candles. Give it everything that is recorded, and store what
-/// [`Folder::take`] gives; what [`Folder::dirty`] names is the work of [`super::mend`].
+/// [`Folder::take`] gives; what [`Folder::dirty`] names is the work of [`super::mend()`].
 #[derive(Debug)]
 pub struct Folder {
     config: CandlesConfig,

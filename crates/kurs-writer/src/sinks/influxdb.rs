@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`] | [`InfluxConfig`] |
-//! | [`line`] | [`line::Line`]: escaping, numbers, times |
+//! | [`mod@line`] | [`line::Line`]: escaping, numbers, times |
 //! | [`points`] | [`Points`]: which tags and fields an update or a book has |
 //! | [`sending`] | [`Sending`]: queue, batches, delays; no I/O |
 //! | `target`, `post` | where and how a request goes, and how it ended |
