@@ -87,6 +87,7 @@ impl Recorder {
             work: Notify::new(),
             full: Notify::new(),
             finishing: AtomicBool::new(false),
+            is_spool_known: AtomicBool::new(extras.spool.is_none()),
             config,
         });
         let task = task::Task::new(Arc::clone(&shared), store, clock, metrics, state, extras);
@@ -112,6 +113,8 @@ struct Shared {
     /// A whole batch waits, or it is time to finish.
     full: Notify,
     finishing: AtomicBool,
+    /// What an earlier time left in the spool is known, or there is no spool.
+    is_spool_known: AtomicBool,
     config: RecorderConfig,
 }
 
@@ -274,10 +277,13 @@ impl RecorderHandle {
         self.shared.queue.lock().events()
     }
 
-    /// True when everything that was taken is in the store, and not on its way there.
+    /// True when everything that was taken, and what an earlier time left in the spool, is in the
+    /// store and not on its way there. False as long as the spool could not be opened.
     #[must_use]
     pub fn is_all_stored(&self) -> bool {
-        self.shared.queue.lock().is_empty() && self.spool().records == 0
+        self.shared.is_spool_known.load(Ordering::Acquire)
+            && self.shared.queue.lock().is_empty()
+            && self.spool().records == 0
     }
 
     /// What the spool holds, as of its last use.

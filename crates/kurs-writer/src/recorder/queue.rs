@@ -36,11 +36,21 @@ pub struct Dropped {
     pub official: u64,
 }
 
+/// Counts of what whoever writes has in its hands, between queue and batch.
+#[derive(Debug, Clone, Copy, Default)]
+struct InHand {
+    rows: usize,
+    events: usize,
+    all: usize,
+}
+
 /// Everything in the order in which it came, what is being written included.
 #[derive(Debug)]
 pub struct Queue {
     /// What is being written, until it is [`Self::done`].
     writing: Batch,
+    /// How much [`Self::fresh`] gave out that is not yet back by [`Self::write`].
+    in_hand: InHand,
     rows: VecDeque<HistoryRow>,
     states: VecDeque<PriceState>,
     books: VecDeque<BookSnapshot>,
@@ -61,6 +71,7 @@ impl Queue {
     pub fn new(rows_max: usize, events_max: usize) -> Self {
         Self {
             writing: Batch::default(),
+            in_hand: InHand::default(),
             rows: VecDeque::new(),
             states: VecDeque::new(),
             books: VecDeque::new(),
@@ -78,19 +89,20 @@ impl Queue {
     /// Rows that are not known to be durable.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.writing.rows.len() + self.rows.len()
+        self.writing.rows.len() + self.in_hand.rows + self.rows.len()
     }
 
     /// Published events that are not known to be durable.
     #[must_use]
     pub fn events(&self) -> usize {
-        self.writing.published.len() + self.published.len()
+        self.writing.published.len() + self.in_hand.events + self.published.len()
     }
 
     /// Everything that is not known to be durable.
     #[must_use]
     pub fn len(&self) -> usize {
         self.writing.len()
+            + self.in_hand.all
             + self.rows.len()
             + self.states.len()
             + self.books.len()
@@ -178,7 +190,8 @@ impl Queue {
         }
     }
 
-    /// Takes out what came meanwhile and finds place in the batch, up to `most` of each kind.
+    /// Takes out what came meanwhile and finds place in the batch, up to `most` of each kind. It
+    /// counts as waiting until [`Self::write`] gives it back.
     pub fn fresh(&mut self, most: usize) -> Batch {
         let writing = &self.writing;
         let room = |there: usize| most.saturating_sub(there);
@@ -214,11 +227,17 @@ impl Queue {
                     is_filled: false,
                 }));
         }
+        self.in_hand = InHand {
+            rows: fresh.rows.len(),
+            events: fresh.published.len(),
+            all: fresh.len(),
+        };
         fresh
     }
 
     /// Puts more into the batch that is being written.
     pub fn write(&mut self, more: Batch) {
+        self.in_hand = InHand::default();
         let candles_came_before = !self.writing.candles.is_empty() && !more.candles.is_empty();
         join(&mut self.writing, more);
         if candles_came_before {

@@ -114,6 +114,20 @@ fn a_batch_says_how_far_it_goes_and_not_further() {
 }
 
 #[test]
+fn what_is_on_its_way_into_the_batch_still_waits() {
+    let mut queue = Queue::new(10, 10);
+    queue.push_row(row(1));
+    queue.push_published(event(1, 5));
+    let fresh = queue.fresh(9);
+    assert_eq!((queue.rows(), queue.events(), queue.len()), (1, 1, 2));
+    assert!(!queue.is_empty());
+    queue.write(fresh);
+    assert_eq!((queue.rows(), queue.events(), queue.len()), (1, 1, 2));
+    queue.done(Batch::default());
+    assert!(queue.is_empty());
+}
+
+#[test]
 fn lost_events_become_a_gap_with_begin_and_end() {
     let mut queue = Queue::new(10, 3);
     for seq in 1..=5 {

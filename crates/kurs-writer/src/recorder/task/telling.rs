@@ -7,6 +7,7 @@ use kurs_core::Mono;
 use kurs_store::StoreError;
 use kurs_store::spool::SpoolError;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Between two messages about the same trouble.
@@ -30,6 +31,7 @@ impl Task {
                 self.spool_trouble = None;
                 let stats = self.spool.stats();
                 *self.shared.counters.spool.lock() = stats;
+                self.shared.is_spool_known.store(true, Ordering::Release);
                 if stats.records > 0 {
                     tracing::info!(
                         batches = stats.records,
