@@ -4,3 +4,4 @@ pub mod config;
 pub mod core;
 pub mod pricing;
 pub mod sources;
+pub mod store;

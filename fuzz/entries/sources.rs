@@ -4,23 +4,27 @@
 use kurs_book::{BookUpdate, Kind, Side, SyncedBook};
 use kurs_core::{Mono, Now, Pair, Wall};
 use kurs_net::http::{Fetched, Validators};
+use kurs_sources::archive::candle::in_order;
+use kurs_sources::archive::{self, CandleCodec};
 use kurs_sources::http_source::{self, HttpSource};
 use kurs_sources::protocol::Protocol;
 use kurs_sources::venue::codec::{Codec, Heap, Said, Symbols};
 use kurs_sources::{binance, bybit, cbr, coinbase, coingecko, ecb, kraken, okx, openexchangerates};
+use kurs_store::Interval;
 use rust_decimal::Decimal;
 
 /// A fuzz target and what it does with its input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets of this file.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("binance_frame", binance_frame),
     ("coinbase_frame", coinbase_frame),
     ("kraken_frame", kraken_frame),
     ("bybit_frame", bybit_frame),
     ("okx_frame", okx_frame),
     ("venue_answer", venue_answer),
+    ("candle_page", candle_page),
     ("coingecko", coingecko),
     ("ecb", ecb),
     ("cbr", cbr),
@@ -176,6 +180,40 @@ pub fn venue_answer(bytes: &[u8]) {
     let mut changes = Vec::new();
     let _ = codec.read_book(status, body, &mut changes);
     assert!(changes.len() <= rows_max);
+}
+
+/// A page of an exchange's archive of candles; the first byte chooses exchange and status.
+pub fn candle_page(bytes: &[u8]) {
+    const STATUS: [u16; 4] = [200, 200, 400, 429];
+    let Some((choice, body)) = bytes.split_first() else {
+        return;
+    };
+    let codecs: [&dyn CandleCodec; 5] = [
+        &archive::binance::BinanceArchive,
+        &archive::coinbase::CoinbaseArchive,
+        &archive::kraken::KrakenArchive,
+        &archive::bybit::BybitArchive,
+        &archive::okx::OkxArchive,
+    ];
+    let codec = codecs[usize::from(choice & 15) % codecs.len()];
+    let status = STATUS[usize::from(choice >> 4) % STATUS.len()];
+    if status != 200 {
+        let _ = codec.refusal(status, body);
+        return;
+    }
+    let span = Wall::from_unix_seconds(1_789_948_800)..Wall::from_unix_seconds(1_790_035_200);
+    let Ok(page) = codec.read(body, &span) else {
+        return;
+    };
+    assert!(page.len() <= body.len());
+    for candle in &page {
+        assert!(candle.low <= candle.open && candle.open <= candle.high);
+        assert!(candle.low <= candle.close && candle.close <= candle.high);
+    }
+    if let Ok(page) = in_order(page, codec.order(), Interval::Minute, &span) {
+        assert!(page.is_sorted_by(|earlier, later| earlier.start < later.start));
+        assert!(page.iter().all(|candle| span.contains(&candle.start)));
+    }
 }
 
 /// An answer of CoinGecko.

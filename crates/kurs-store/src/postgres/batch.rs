@@ -21,10 +21,12 @@ pub(super) async fn write(
     batch: &Batch,
 ) -> Result<(), Fault> {
     let mut attempt = 1;
+    // Batches are repeated when their fate is unknown, which is seldom.
+    let mut believed_new = true;
     loop {
-        match write_once(client, names, partitions, batch).await {
+        match write_once(client, names, partitions, batch, believed_new).await {
             Err(fault) if attempt < ATTEMPTS && fault.misses_partition() => partitions.forget(),
-            Err(fault) if attempt < ATTEMPTS && fault.is_collision() => {}
+            Err(fault) if attempt < ATTEMPTS && fault.is_collision() => believed_new = false,
             outcome => return outcome,
         }
         attempt += 1;
@@ -36,6 +38,7 @@ async fn write_once(
     known: &KnownNames,
     partitions: &KnownPartitions,
     batch: &Batch,
+    believed_new: bool,
 ) -> Result<(), Fault> {
     let pairs = batch
         .rows
@@ -64,7 +67,8 @@ async fn write_once(
     let transaction = client.transaction().await?;
     if !(batch.rows.is_empty() && batch.published.is_empty()) {
         let horizons = late::hold_horizons(&transaction).await?;
-        history::insert(&transaction, &names, &batch.rows, horizons.history).await?;
+        let horizon = horizons.history;
+        history::insert(&transaction, &names, &batch.rows, horizon, believed_new).await?;
         published::insert(&transaction, &names, &batch.published, horizons.published).await?;
     }
     if !batch.states.is_empty() {

@@ -1,12 +1,14 @@
 //! Received rates: stored, paged, and the last ones at a moment. Pages merge plain rows and blocks
 //! by place, so nobody can tell which is which.
 
+mod insert;
+
 use super::blocks;
 use super::fault::Fault;
 use super::late::{self, Kind};
 use super::names::{self, Names};
-use super::pool::{execute, query, query_opt};
-use super::types::{Number, StoredId, Time, read_id, read_price, read_price_if_any, read_time};
+use super::pool::{query, query_opt};
+use super::types::{StoredId, Time, read_id, read_price, read_price_if_any, read_time};
 use crate::{Cursor, HistoryPage, HistoryQuery, HistoryRow};
 use deadpool_postgres::Transaction;
 use kurs_core::{Pair, SourceId, UpdateId, Wall};
@@ -19,23 +21,19 @@ const PAGE_MAX: u32 = 10_000;
 /// Rows of one statement.
 const CHUNK_ROWS: usize = 10_000;
 
-const INSERT: &str = "
-    INSERT INTO history
-        (pair, source, received_at, shard, epoch, seq, value, bid, ask, observed_at)
-    SELECT * FROM unnest($1::int[], $2::int[], $3::timestamptz[], $4::int[], $5::bigint[],
-        $6::bigint[], $7::numeric[], $8::numeric[], $9::numeric[], $10::timestamptz[])
-    ON CONFLICT DO NOTHING";
-
 /// The identity of a row, in the order of the key. Everybody inserts in this order, so that two
 /// who store the same rows at once wait for each other instead of for ever.
 type Key = (i32, i32, Wall, UpdateId);
 
-/// Adds rows; those that are there already, packed or not, are passed over.
+/// Adds rows; those that are there already, packed or not, are passed over. Where the rows are
+/// `believed_new`, one that is there among the plain ones fails the transaction with a collision
+/// instead: to look for it beforehand costs every row some of the speed.
 pub(super) async fn insert(
     transaction: &Transaction<'_>,
     names: &Names,
     rows: &[HistoryRow],
     horizon: Wall,
+    believed_new: bool,
 ) -> Result<(), Fault> {
     let mut keyed = Vec::with_capacity(rows.len());
     for row in rows {
@@ -53,42 +51,12 @@ pub(super) async fn insert(
         let packed = packed_already(transaction, &late, any).await?;
         keyed.retain(|(key, _)| !packed.contains(key));
     }
+    if believed_new {
+        return insert::copy(transaction, &keyed).await;
+    }
     for chunk in keyed.chunks(CHUNK_ROWS) {
-        insert_chunk(transaction, chunk).await?;
+        insert::pass_over(transaction, chunk).await?;
     }
-    Ok(())
-}
-
-async fn insert_chunk(
-    transaction: &Transaction<'_>,
-    chunk: &[(Key, &HistoryRow)],
-) -> Result<(), Fault> {
-    let (mut pairs, mut sources) = (Vec::with_capacity(chunk.len()), Vec::new());
-    let (mut times, mut shards, mut epochs, mut seqs) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut values, mut bids, mut asks) = (Vec::new(), Vec::new(), Vec::new());
-    let mut observed = Vec::new();
-    for ((pair, source, received_at, id), row) in chunk {
-        let id = StoredId::of(*id)?;
-        pairs.push(*pair);
-        sources.push(*source);
-        times.push(Time(*received_at));
-        shards.push(id.shard);
-        epochs.push(id.epoch);
-        seqs.push(id.seq);
-        values.push(Number::from(row.value));
-        bids.push(row.bid.map(Number::from));
-        asks.push(row.ask.map(Number::from));
-        observed.push(row.observed_at.map(Time));
-    }
-    execute(
-        transaction,
-        INSERT,
-        &[
-            &pairs, &sources, &times, &shards, &epochs, &seqs, &values, &bids, &asks, &observed,
-        ],
-    )
-    .await?;
     Ok(())
 }
 

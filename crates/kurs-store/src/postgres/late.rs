@@ -31,15 +31,19 @@ pub(super) struct Horizons {
 
 /// Keeps the horizons where they are until the end of the transaction, and reads them.
 pub(super) async fn hold_horizons(transaction: &Transaction<'_>) -> Result<Horizons, Fault> {
-    transaction
-        .batch_execute("LOCK TABLE packing IN ROW SHARE MODE")
-        .await?;
+    let lock = async {
+        let locked = transaction.batch_execute("LOCK TABLE packing IN ROW SHARE MODE");
+        Ok(locked.await?)
+    };
+    let read = query(transaction, "SELECT kind, horizon FROM packing", &[]);
+    // Both are sent before the first answers; the server takes them in this order.
+    let ((), rows) = tokio::try_join!(biased; lock, read)?;
     let mut horizons = Horizons {
         // A row that is missing means that it is not known what is packed.
         history: Wall(i64::MAX),
         published: Wall(i64::MAX),
     };
-    for row in query(transaction, "SELECT kind, horizon FROM packing", &[]).await? {
+    for row in rows {
         let horizon = row.try_get::<_, Time>(1)?.0;
         match row.try_get(0)? {
             "history" => horizons.history = horizon,
