@@ -20,4 +20,11 @@ impl Fold for Arc<Mutex<Folder>> {
     fn take(&mut self, now: Wall) -> Vec<Candle> {
         self.lock().take(now)
     }
+
+    fn end(&mut self, now: Wall) -> Vec<Candle> {
+        let mut folder = self.lock();
+        let mut candles = folder.take(now);
+        candles.extend(folder.drain());
+        candles
+    }
 }

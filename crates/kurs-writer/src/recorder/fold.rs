@@ -12,6 +12,10 @@ pub trait Fold: Send {
     /// A published event that will be stored.
     fn published(&mut self, event: &Published);
 
-    /// Candles that are to be stored now. Called twice a second at least, and before the end.
+    /// Candles that are to be stored now. Called twice a second at least.
     fn take(&mut self, now: Wall) -> Vec<Candle>;
+
+    /// Everything that is not stored yet, candles that are not closed too. Called instead, maybe
+    /// several times, when the recorder ends.
+    fn end(&mut self, now: Wall) -> Vec<Candle>;
 }

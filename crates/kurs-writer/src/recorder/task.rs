@@ -212,7 +212,11 @@ impl Task {
         for event in &fresh.published {
             fold.published(event);
         }
-        fresh.candles = fold.take(self.clock.now().wall);
+        let now = self.clock.now().wall;
+        fresh.candles = match self.finish {
+            Finish::NotAsked => fold.take(now),
+            _ => fold.end(now),
+        };
     }
 
     /// How long to wait after so many failures in a row. Without jitter: this is the only one who

@@ -10,7 +10,9 @@ mod spool;
 use kurs_core::{
     Choice, Clock, Epoch, Pair, Price, Rate, RateState, Seq, SourceId, SystemClock, UpdateId, Wall,
 };
-use kurs_store::{HistoryRow, Published, Recorded, Store, StoredRate};
+use kurs_store::{
+    Candle, CandleQuery, HistoryRow, Interval, Origin, Published, Recorded, Store, StoredRate,
+};
 use kurs_writer::recorder::{
     Extras, Fold, Left, Recorder, RecorderConfig, RecorderHandle, RecorderHealth,
 };
@@ -299,6 +301,7 @@ struct Seen {
     rows: Vec<u64>,
     events: Vec<u64>,
     takes: u64,
+    open: Option<Candle>,
 }
 
 /// Notes what it is given.
@@ -311,9 +314,13 @@ impl Fold for Notes {
     fn published(&mut self, event: &Published) {
         self.0.lock().events.push(event.id.seq.0);
     }
-    fn take(&mut self, _now: Wall) -> Vec<kurs_store::Candle> {
+    fn take(&mut self, _now: Wall) -> Vec<Candle> {
         self.0.lock().takes += 1;
         Vec::new()
+    }
+    fn end(&mut self, _now: Wall) -> Vec<Candle> {
+        // What is not closed is given at the end only.
+        self.0.lock().open.take().into_iter().collect()
     }
 }
 
@@ -340,6 +347,42 @@ async fn whoever_makes_candles_sees_everything_once_and_is_asked_in_silence_too(
     assert_eq!(seen.lock().events, expect);
     let takes = seen.lock().takes;
     until("it is asked again", || seen.lock().takes > takes + 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candle_that_is_open_at_the_end_is_stored() {
+    let store = MoodyStore::new().await;
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let extras = Extras {
+        fold: Some(Box::new(Notes(Arc::clone(&seen)))),
+        ..Extras::default()
+    };
+    let recorder = start_with(&store, quick(), extras);
+    recorder.record(row(1));
+    until("it is written", || recorder.waiting() == 0).await;
+    let value = row(1).value;
+    seen.lock().open = Some(Candle {
+        pair: row(1).pair,
+        source: None,
+        interval: Interval::Hour,
+        start: Wall(0),
+        open: value,
+        high: value,
+        low: value,
+        close: value,
+        count: 1,
+        origin: Origin::Live,
+    });
+    recorder.finish().await;
+    let query = CandleQuery {
+        pair: row(1).pair,
+        source: None,
+        interval: Interval::Hour,
+        start: Wall(0),
+        end: Wall(1),
+        limit: 10,
+    };
+    assert_eq!(store.candles(query).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
