@@ -120,7 +120,8 @@ pub trait Store: Send + Sync {
     async fn pack(&self, before: Wall) -> Result<Packing, StoreError>;
 
     /// Deletes what is outdated, in small steps or by dropping partitions. Returns how many rows
-    /// went, about.
+    /// went, about. Some of it may stay for a while: SQLite lets a block go when all of its rows
+    /// are outdated, PostgreSQL cuts it.
     async fn prune(&self, outdated: Outdated) -> Result<u64, StoreError>;
 
     /// Tracked symbols, oldest first.

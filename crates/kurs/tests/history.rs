@@ -285,3 +285,38 @@ async fn a_running_store_is_copied_exported_and_brought_back() {
     let kurs = Kurs::start(&sim, &[], Some(folder_of_kurs)).await;
     are_told_again(&kurs, &first).await;
 }
+
+#[test]
+fn the_doctor_tells_a_newer_schema_that_allows_this_program_from_one_that_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kurs.db");
+    let url = format!("store.url=sqlite:{}", file.display());
+    let kurs = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kurs"));
+        command.args(arguments).args(["--set", &url]);
+        command.current_dir(folder.path()).output().unwrap()
+    };
+    assert!(kurs(&["migrate"]).status.success());
+    let database = rusqlite::Connection::open(&file).unwrap();
+    let newest: u32 = database
+        .query_row("SELECT max(version) FROM schema_migrations", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    let insert =
+        "INSERT INTO schema_migrations (version, name, checksum, applied_at, compatible_from)
+                  VALUES (?1, 'newer.sql', 'x', 'then', ?2)";
+    database.execute(insert, [newest + 1, newest]).unwrap();
+    let store_line = || {
+        let output = kurs(&["doctor", "--plain"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find(|line| line.contains("store.url"));
+        line.unwrap().to_owned()
+    };
+    let allowed = store_line();
+    assert!(allowed.contains("which allows this kurs"), "{allowed}");
+    let narrow = "UPDATE schema_migrations SET compatible_from = ?1 WHERE version = ?1";
+    database.execute(narrow, [newest + 1]).unwrap();
+    let refused = store_line();
+    assert!(refused.contains("written by a newer kurs"), "{refused}");
+}

@@ -202,15 +202,27 @@ async fn opened(config: &Config, shown: &str) -> Finding {
             format!("{shown}, schema version {}", state.found),
             "",
         ),
-        Ok(state) if state.found > state.needed => finding(
-            check,
-            Verdict::Problem,
-            format!(
-                "{shown} was written by a newer kurs (schema {})",
-                state.found
+        // A newer schema may allow this program; every ordinary call looks.
+        Ok(state) if state.found > state.needed => match opened.recorded_until().await {
+            Ok(_) => finding(
+                check,
+                Verdict::Ok,
+                format!(
+                    "{shown}, schema version {}, which allows this kurs (made for {})",
+                    state.found, state.needed
+                ),
+                "",
             ),
-            "use that version of kurs, or another file",
-        ),
+            Err(_) => finding(
+                check,
+                Verdict::Problem,
+                format!(
+                    "{shown} was written by a newer kurs (schema {})",
+                    state.found
+                ),
+                "use that version of kurs, or another file",
+            ),
+        },
         Ok(state) => finding(
             check,
             if config.store.migrates_itself() {
