@@ -268,6 +268,11 @@ impl Arguments {
         self.text(name).and_then(|text| parse_decimal(text).ok())
     }
 
+    /// The number of an update, if given.
+    pub(crate) fn seq(&self, name: &str) -> Option<u64> {
+        self.text(name).and_then(|text| text.parse().ok())
+    }
+
     /// A time, if given.
     pub(crate) fn time(&self, name: &str) -> Option<Wall> {
         self.text(name).and_then(|text| text.parse().ok())

@@ -26,6 +26,8 @@ pub(crate) enum Form {
     Cursor,
     /// The length of a candle.
     Interval,
+    /// The number of an update.
+    Seq,
 }
 
 const ASSET: &str = "[A-Za-z0-9]{1,16}";
@@ -34,7 +36,7 @@ const DASHED_IDS: [&str; 2] = ["usd-coin", "the-open-network"];
 
 impl Form {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Asset,
         Self::Pair,
         Self::Pairs,
@@ -45,6 +47,7 @@ impl Form {
         Self::Time,
         Self::Cursor,
         Self::Interval,
+        Self::Seq,
     ];
 
     /// The form as an ECMA-262 pattern, anchored on both sides.
@@ -67,6 +70,7 @@ impl Form {
                 let words = Interval::ALL.map(Interval::as_str);
                 format!("^({})$", words.join("|"))
             }
+            Self::Seq => "^(0|[1-9][0-9]{0,18})$".to_owned(),
         }
     }
 
@@ -82,6 +86,7 @@ impl Form {
             Self::Time => 35,
             Self::Cursor => 200,
             Self::Interval => 2,
+            Self::Seq => 19,
         }
     }
 
@@ -112,6 +117,11 @@ impl Form {
                         .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
             }
             Self::Interval => text.parse::<Interval>().is_ok(),
+            Self::Seq => {
+                !text.is_empty()
+                    && text.bytes().all(|b| b.is_ascii_digit())
+                    && (text == "0" || !text.starts_with('0'))
+            }
         }
     }
 
@@ -135,6 +145,7 @@ impl Form {
             Self::Time => "a time is written as RFC 3339, such as 2026-11-21T10:00:00Z",
             Self::Cursor => "a cursor is taken as it is from the `next` of an earlier page",
             Self::Interval => "an interval is one of 1s, 1m, 5m, 1h, 1d",
+            Self::Seq => "a seq is a whole number, taken as it is from an answer",
         }
     }
 }
@@ -283,6 +294,10 @@ mod tests {
                 ],
             ),
             (Form::Cursor, &["", "a=b", "a b"]),
+            (
+                Form::Seq,
+                &["", "-1", "+1", "01", "1.0", "12345678901234567890"],
+            ),
             (Form::Interval, &["", "1", "m", "2m", "1M", "1m ", "10m"]),
         ] {
             for text in texts {

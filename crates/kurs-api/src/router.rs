@@ -78,6 +78,7 @@ fn rate_routes() -> Vec<Route> {
             .path("quote", Form::Asset, "The asset the price is counted in.")
             .query("amount", Form::Amount, "Convert this amount of the base asset.")
             .query("at", Form::Time, "Answer as at this moment of the past, to the millisecond, from what was published by then.")
+            .query("seq", Form::Seq, "With `at`: of what was published in that very millisecond only what has at most this number. With `published_at` and `seq` of an answer, exactly that answer is told again.")
             .flag("explain", "Add legs, constituents, rejections and the reason for the source in use.")
             .flag("allow_stale", STALE)
             .gives::<RateAnswerSchema>(OK, "The rate.")
@@ -138,7 +139,7 @@ fn kept_routes() -> Vec<Route> {
             .query("end", Form::Time, "Days before this one; all up to now unless given.")
             .whole("limit", kept::LIMITS, "Versions per answer.")
             .gives::<OfficialDocument>(OK, "The rates, by day and version.")
-            .or(&[Kind::UnknownPair, Kind::StoreUnavailable, Kind::TooBusy]),
+            .or(&[Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),
         Route::waiting(Method::GET, "/api/v1/gaps", "getGaps", kept::gaps)
             .tag("history")
             .about("The gap ledger", "Times in which a source gave nothing usable of a pair, or in which kurs did not run.")
@@ -148,7 +149,7 @@ fn kept_routes() -> Vec<Route> {
             .query("end", Form::Time, "Begun before; now unless given.")
             .whole("limit", kept::LIMITS, "Gaps per answer.")
             .gives::<GapsDocument>(OK, "The gaps, by their begin.")
-            .or(&[Kind::UnknownPair, Kind::StoreUnavailable, Kind::TooBusy]),
+            .or(&[Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),
         Route::waiting(Method::GET, "/api/v1/books/{source}/{symbol}/snapshots", "getBookSnapshots", kept::snapshots)
             .tag("history")
             .about("Order books of the past", "As they were written down every `recorder.book_every_seconds`.")
@@ -158,7 +159,7 @@ fn kept_routes() -> Vec<Route> {
             .query("end", Form::Time, "Taken before; now unless given.")
             .whole("limit", kept::LIMITS, "Books per answer.")
             .gives::<SnapshotsDocument>(OK, "The books, oldest first.")
-            .or(&[Kind::UnknownPair, Kind::StoreUnavailable, Kind::TooBusy]),
+            .or(&[Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),
     ]
 }
 

@@ -76,6 +76,7 @@ impl RateView {
     ) -> Result<Rendered, Missing> {
         let canonical = base.canonical();
         let mut rates: BTreeMap<Asset, (RateDocument, Mono)> = BTreeMap::new();
+        let moment = self.moment.read();
         for reached in self.derive_all(canonical, snapshot) {
             let is_fresh = now.mono < reached.valid_until;
             if !is_fresh && !with_stale {
@@ -113,6 +114,7 @@ impl RateView {
                 }
             }
         }
+        drop(moment);
         if rates.is_empty() {
             return Err(self.why_no_list(base, now));
         }

@@ -7,7 +7,8 @@ use kurs_bus::{Body, NoRate, SourcePrice, Update};
 use kurs_core::event::NOT_TRACKED;
 use kurs_core::{Epoch, ManualClock, Mono, Now, Pair, SourceState, Wall};
 use kurs_store::{
-    HistoryRow, PriceState, Published, PublishedEvent, Store, StoreError, StoredRate,
+    HistoryRow, PriceState, Published, PublishedEvent, PublishedQuery, Store, StoreError,
+    StoredRate,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +24,9 @@ pub struct Past {
 /// How a price of a source that was live then is held: its true end was told as a change of state.
 const WHILE_LIVE: Duration = Duration::from_secs(24 * 3_600);
 
+/// More events than are published of one pair in one millisecond.
+const SAME_MILLISECOND_MAX: u32 = 10_000;
+
 impl Past {
     /// What was served at `at`, which is taken to the millisecond: everything published in that
     /// millisecond counts. `present` knows the names that are understood.
@@ -36,6 +40,32 @@ impl Past {
     ) -> Result<Self, StoreError> {
         let at = at.to_millisecond();
         let events = store.published_at(at).await?;
+        Ok(Self::of(present, events, at))
+    }
+
+    /// What was served at `at` when the rate of `asked` had the number `seq`: of what was
+    /// published in that very millisecond as much as it takes.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn recall_numbered(
+        present: &RateView,
+        store: &dyn Store,
+        (at, seq): (Wall, u64),
+        asked: Pair,
+    ) -> Result<Self, StoreError> {
+        let at = at.to_millisecond();
+        let mut events = store.published_at(at).await?;
+        let at_the_end = Self::of(present, events.clone(), at);
+        // What came later in the same step may have led to this answer without being part of it,
+        // such as a shorter way that ceased to be one.
+        if at_the_end
+            .rate(asked, true)
+            .is_ok_and(|document| document.seq == seq)
+        {
+            return Ok(at_the_end);
+        }
+        step_back(store, &mut events, at, seq).await?;
         Ok(Self::of(present, events, at))
     }
 
@@ -157,6 +187,42 @@ impl Past {
             body: Body::SourcePrice(price),
         }));
     }
+}
+
+/// Puts in the place of each event that has a greater number, and is of this very millisecond,
+/// the one that was the last of its pair before.
+async fn step_back(
+    store: &dyn Store,
+    events: &mut Vec<Published>,
+    at: Wall,
+    seq: u64,
+) -> Result<(), StoreError> {
+    let is_later = |event: &Published| event.published_at == at && event.id.seq.0 > seq;
+    let later: Vec<Pair> = events
+        .iter()
+        .filter(|event| is_later(event))
+        .map(|event| event.pair)
+        .collect();
+    if later.is_empty() {
+        return Ok(());
+    }
+    events.retain(|event| !is_later(event));
+    let mut before = store.published_at(Wall(at.0.saturating_sub(1_000))).await?;
+    before.retain(|event| later.contains(&event.pair));
+    for pair in later {
+        let query = PublishedQuery {
+            pair,
+            start: at,
+            end: at.plus(Duration::from_millis(1)),
+            limit: SAME_MILLISECOND_MAX,
+            after: None,
+        };
+        let within = store.published(query).await?.events;
+        let last = within.into_iter().rfind(|event| !is_later(event));
+        let former = before.iter().find(|event| event.pair == pair).cloned();
+        events.extend(last.or(former));
+    }
+    Ok(())
 }
 
 /// Why a rate of the past cannot be explained.

@@ -86,7 +86,7 @@ impl RateView {
         let graph = Graph::new(markets);
         let Some(path) = graph.path(pair.base, pair.quote) else {
             // Nothing of the source helps: what kurs publishes says why there is none.
-            return self.rate(asked, None);
+            return self.rate_within(asked, None);
         };
         let taken: Option<Vec<Taken>> = path
             .steps

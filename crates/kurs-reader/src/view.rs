@@ -71,6 +71,9 @@ pub struct RateView {
     pub(crate) derived: Mutex<DerivedCache>,
     pub(crate) lists: Mutex<HashMap<Asset, Arc<ListEntry>>>,
     pub(crate) graph: Mutex<Option<Arc<crate::derive::Snapshot>>>,
+    /// Held while an update is put in, and while an answer is made of several rates: so they are
+    /// those of one moment.
+    pub(crate) moment: RwLock<()>,
     /// Grows with every update.
     pub(crate) revision: AtomicU64,
     /// Grows when a market appears, disappears or becomes usable again.
@@ -98,6 +101,7 @@ impl RateView {
             derived: Mutex::default(),
             lists: Mutex::default(),
             graph: Mutex::default(),
+            moment: RwLock::new(()),
             revision: AtomicU64::new(0),
             topology: AtomicU64::new(0),
             loaded: AtomicBool::new(false),
@@ -137,23 +141,48 @@ impl RateView {
     /// [`Missing`] says why there is no fresh one.
     pub fn rate(&self, asked: Pair, pin: Option<SourceId>) -> Result<Answer, Missing> {
         let now = self.clock.now();
+        if let Some(told) = self.told(asked, pin, now) {
+            return told;
+        }
+        let _moment = self.moment.read();
+        self.derive(asked, pin, now)
+    }
+
+    /// The same for whoever holds [`Self::moment`] already.
+    pub(crate) fn rate_within(
+        &self,
+        asked: Pair,
+        pin: Option<SourceId>,
+    ) -> Result<Answer, Missing> {
+        let now = self.clock.now();
+        self.told(asked, pin, now)
+            .unwrap_or_else(|| self.derive(asked, pin, now))
+    }
+
+    /// What is published of a pair, if anything is: also that there is no rate.
+    fn told(
+        &self,
+        asked: Pair,
+        pin: Option<SourceId>,
+        now: Now,
+    ) -> Option<Result<Answer, Missing>> {
         let pair = asked.canonical();
         if pin.is_none()
             && let Some(slot) = self.slot(pair)
         {
             match slot.load() {
                 Some(held) if held.is_usable(now.mono) => {
-                    return self.published(asked, pair, &held);
+                    return Some(self.published(asked, pair, &held));
                 }
                 // It has run out by its own policy: a way around it would only hide that.
-                Some(held) => return Err(self.expired(asked, &held, now)),
+                Some(held) => return Some(Err(self.expired(asked, &held, now))),
                 None => {}
             }
             if let Some(none) = slot.unpriced() {
-                return Err(Missing::NoRate(asked, Arc::clone(&none.why)));
+                return Some(Err(Missing::NoRate(asked, Arc::clone(&none.why))));
             }
         }
-        self.derive(asked, pin, now)
+        None
     }
 
     fn published(&self, asked: Pair, pair: Pair, held: &Arc<Held>) -> Result<Answer, Missing> {

@@ -163,6 +163,12 @@ impl StoreConfig {
         matches!(self.url.parse(), Ok(StoreUrl::Postgres(_)))
     }
 
+    /// True when the store is a file that is not there yet: opening it would make it.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self.url.parse(), Ok(StoreUrl::SqliteFile(path)) if !path.exists())
+    }
+
     /// Whether an older schema is brought to this program's version at the start.
     #[must_use]
     pub fn migrates_itself(&self) -> bool {

@@ -6,8 +6,12 @@
     reason = "a test fails by panicking; helpers are no test functions"
 )]
 
+#[path = "crash/mod.rs"]
+mod crash;
 #[path = "postgres/hygiene.rs"]
 mod hygiene;
+#[path = "postgres/kills.rs"]
+mod kills;
 #[path = "postgres/migrate.rs"]
 mod migrate;
 #[path = "postgres/packing.rs"]

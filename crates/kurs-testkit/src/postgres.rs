@@ -8,24 +8,19 @@
 //! PostgreSQL refuses to run as root, so under root it runs as the user `postgres`, which the
 //! Debian package makes.
 
+mod cluster;
 mod programs;
+mod running;
 
 use crate::process::{Output, free_port};
 use parking_lot::Mutex;
 use programs::{Programs, RunAs};
-use std::fmt::Write as _;
+use running::Running;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// How long a start, recovery included, or an end may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How a private server is run.
 #[derive(Debug, Clone, Default)]
@@ -50,14 +45,6 @@ pub struct Postgres {
     password: String,
     output: Output,
     running: Mutex<Option<Running>>,
-}
-
-/// The server's process, as the thread that started it tells.
-#[derive(Debug)]
-struct Running {
-    id: u32,
-    /// Ends with the process.
-    keeper: JoinHandle<()>,
 }
 
 /// A database of its own on a private server. It ends with the server.
@@ -216,169 +203,8 @@ impl Postgres {
         &self.output
     }
 
-    /// Kills it at once (SIGKILL), as a crash does. Does nothing when it does not run.
-    ///
-    /// # Panics
-    /// When it does not end.
-    pub fn kill(&self) {
-        self.end("KILL");
-    }
-
-    /// Stops it as an administrator does: sessions are ended, the disk is brought up to date.
-    /// Does nothing when it does not run.
-    ///
-    /// # Panics
-    /// When it does not end.
-    pub fn stop(&self) {
-        self.end("INT");
-    }
-
-    /// Stops it, if it runs, and starts it again: same port, same data. Returns when it answers.
-    ///
-    /// # Panics
-    /// When it does not come up.
-    pub fn restart(&self) {
-        self.stop();
-        let end = Instant::now() + PATIENCE;
-        *self.running.lock() = Some(self.launch());
-        while self.try_sql("postgres", "SELECT 1").is_err() {
-            // The sessions of a killed server take a moment to notice; until then a new one
-            // refuses the folder.
-            let mut running = self.running.lock();
-            if running.as_ref().is_some_and(|now| now.keeper.is_finished()) {
-                *running = Some(self.launch());
-            }
-            drop(running);
-            assert!(
-                Instant::now() < end,
-                "PostgreSQL does not come up; it printed:\n{}",
-                self.output.lines().join("\n")
-            );
-            std::thread::sleep(LOOK_EVERY);
-        }
-    }
-
-    fn make_cluster(&self, options: &PostgresOptions) {
-        let password_file = self.folder.path().join("password");
-        std::fs::write(&password_file, &self.password).expect("the folder can be written");
-        self.run_as.give(&password_file);
-        let mut initdb = self.run_as.command(&self.programs.path("initdb"), false);
-        initdb
-            .args(["--no-sync", "--no-instructions", "--username=postgres"])
-            .args(["--encoding=UTF8", "--locale=C"])
-            .args(["--auth-local=trust", "--auth-host=scram-sha-256"])
-            .arg("--pwfile")
-            .arg(&password_file)
-            .arg("-D")
-            .arg(self.data())
-            .current_dir(self.folder.path());
-        let made = initdb.output().expect("initdb can be started");
-        assert!(
-            made.status.success(),
-            "initdb failed: {}{}",
-            String::from_utf8_lossy(&made.stdout),
-            String::from_utf8_lossy(&made.stderr)
-        );
-        let mut settings = String::new();
-        let mut set = |name: &str, value: &str| {
-            let _ = writeln!(settings, "{name} = '{value}'");
-        };
-        set("listen_addresses", "127.0.0.1");
-        set("port", &self.port.to_string());
-        set(
-            "unix_socket_directories",
-            &self.folder.path().to_string_lossy(),
-        );
-        set("max_connections", "100");
-        set("shared_buffers", "64MB");
-        set("jit", "off");
-        if !options.fsync {
-            set("fsync", "off");
-            set("full_page_writes", "off");
-        }
-        if options.tls {
-            self.make_certificate();
-            let file = |name: &str| self.folder.path().join(name).to_string_lossy().into_owned();
-            set("ssl", "on");
-            set("ssl_cert_file", &file("server.crt"));
-            set("ssl_key_file", &file("server.key"));
-        }
-        for (name, value) in &options.settings {
-            set(name, value);
-        }
-        let configuration = self.data().join("postgresql.conf");
-        let whole = std::fs::read_to_string(&configuration).expect("initdb wrote its settings");
-        std::fs::write(&configuration, whole + &settings).expect("the settings can be written");
-    }
-
-    /// A certificate for `localhost` that nobody vouches for.
-    fn make_certificate(&self) {
-        let mut openssl = self.run_as.command(Path::new("openssl"), false);
-        openssl
-            .args(["req", "-new", "-x509", "-nodes", "-days", "2"])
-            .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
-            .args([
-                "-subj",
-                "/CN=localhost",
-                "-addext",
-                "subjectAltName=DNS:localhost",
-            ])
-            // Strict clients take no authority for a server.
-            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .args(["-keyout", "server.key", "-out", "server.crt"])
-            .current_dir(self.folder.path());
-        let made = openssl.output().expect("openssl can be started");
-        assert!(
-            made.status.success(),
-            "openssl failed: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-    }
-
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
-    }
-
-    /// The server is told to end with the thread that started it, which therefore stays with it:
-    /// so it is gone even when the test program is killed.
-    fn launch(&self) -> Running {
-        let mut command = self.run_as.command(&self.programs.path("postgres"), true);
-        command
-            .arg("-D")
-            .arg(self.data())
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let output = self.output.clone();
-        let (tell, told) = mpsc::channel();
-        let keeper = std::thread::spawn(move || {
-            let mut child = command.spawn().expect("postgres can be started");
-            output.follow_child(&mut child);
-            let _ = tell.send(child.id());
-            let _ = child.wait();
-        });
-        let id = told.recv().expect("postgres can be started");
-        Running { id, keeper }
-    }
-
-    fn end(&self, signal: &str) {
-        let Some(running) = self.running.lock().take() else {
-            return;
-        };
-        let end = Instant::now() + PATIENCE;
-        send(signal, running.id);
-        while !running.keeper.is_finished() {
-            if Instant::now() > end {
-                send("KILL", running.id);
-                assert!(
-                    std::thread::panicking(),
-                    "PostgreSQL does not end by SIG{signal}"
-                );
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
     }
 }
 
@@ -410,14 +236,6 @@ impl Database {
     }
 }
 
-/// The shell's own `kill`: a program of that name may be missing.
-fn send(signal: &str, process: u32) {
-    let _ = Command::new("sh")
-        .args(["-c", &format!("kill -{signal} {process}")])
-        .stderr(Stdio::null())
-        .status();
-}
-
 /// Sixteen letters and digits that nobody guesses.
 fn random_word() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
@@ -426,6 +244,7 @@ fn random_word() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc;
 
     #[test]
     fn what_was_committed_survives_a_kill_and_databases_are_apart() {
@@ -437,6 +256,10 @@ mod tests {
         );
         assert!(server.try_sql(other.name(), "SELECT x FROM kept").is_err());
         server.kill();
+        assert!(server.try_sql(one.name(), "SELECT 1").is_err());
+        server.restart();
+        assert_eq!(server.sql(one.name(), "SELECT x FROM kept"), "7");
+        server.kill_all();
         assert!(server.try_sql(one.name(), "SELECT 1").is_err());
         server.restart();
         assert_eq!(server.sql(one.name(), "SELECT x FROM kept"), "7");

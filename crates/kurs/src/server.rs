@@ -20,6 +20,9 @@ const WRITER_END: Duration = Duration::from_secs(10);
 /// How often it is looked whether the configuration file has changed.
 const FILE_CHECK: Duration = Duration::from_secs(2);
 
+/// SIGXFSZ, the same number on Linux (x86, ARM), macOS and the BSDs.
+const FILE_SIZE_EXCEEDED: i32 = 25;
+
 /// What a server is started from.
 pub struct Start {
     /// What the configuration was made from, to read it again.
@@ -47,6 +50,8 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
     // Before anything says that it is ready: a SIGHUP without a listener ends the process.
     let mut signals = Signals::new()?;
     let mut hangup = unix_signal(SignalKind::hangup())?;
+    // A file that may not grow any more is trouble of the store, not the end of the program.
+    let _file_size = unix_signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?;
     let (stop, stopped) = watch::channel(false);
     let listeners = bind(&config.http.addr, config.http.ops_addr).await?;
     let built = Arc::new(crate::compose::build(&config, simulated)?);

@@ -201,7 +201,9 @@ async fn only_what_the_ledger_names_is_filled_and_then_marked() {
         why: "kurs did not run".into(),
         is_filled: false,
     };
-    let minute = |number: i64| Wall(minutes_ago(300).0 + number * 60_000_000);
+    // Days before today, so that every candle of it is over.
+    let minute = |number: i64| Wall(minutes_ago(300 + 2 * 1_440).0 + number * 60_000_000);
+    let just_now = minutes_ago(10);
     let half = 30_000_000;
     let batch = Batch {
         candles: (0..40).map(|number| live(minute(number))).collect(),
@@ -212,14 +214,22 @@ async fn only_what_the_ledger_names_is_filled_and_then_marked() {
                 Some(Wall(minute(13).0 + half)),
             ),
             gap("binance", minute(290), None),
+            // Its day is under way.
+            gap("binance", just_now, Some(minutes_ago(-60))),
             gap("coingecko", minute(10), Some(minute(12))),
         ],
         ..Batch::default()
     };
     store.write(batch).await.unwrap();
+    // The longer candles of it are missing still.
     let (code, document, said) = world.run(&["--gaps", "--interval", "1m"]).await;
     assert_eq!(code, 0, "{said}");
+    assert_eq!(document["gaps_filled"], 0, "{document}");
+    assert_eq!(document["gaps_unfinished"], 2, "{document}");
+    let (code, document, said) = world.run(&["--gaps"]).await;
+    assert_eq!(code, 0, "{said}");
     assert_eq!(document["gaps_filled"], 1, "{document}");
+    assert_eq!(document["gaps_unfinished"], 1, "{document}");
     let minutes = candles(&*store, "binance", "BTC-USDT", Interval::Minute).await;
     let filled: Vec<i64> = minutes
         .iter()
@@ -244,6 +254,7 @@ async fn only_what_the_ledger_names_is_filled_and_then_marked() {
         [
             ("coingecko".to_owned(), false),
             ("binance".to_owned(), true),
+            ("binance".to_owned(), false),
             ("binance".to_owned(), false)
         ]
     );

@@ -62,16 +62,9 @@ async fn served(kurs: &Kurs, count: usize) -> Vec<Served> {
 async fn are_told_again(kurs: &Kurs, all: &[Served]) {
     for one in all {
         let at = one.json["published_at"].as_str().unwrap();
-        let path = format!("{}?at={at}", one.path);
+        let path = format!("{}?at={at}&seq={}", one.path, one.json["seq"]);
         let told = kurs.get(&path).await;
         assert_eq!(told.status, 200, "{path}: {}", told.json);
-        // Two updates of one millisecond are told as they stood at its end.
-        let at_once = |json: &Value| (json["published_at"].clone(), json["path"].clone());
-        if told.json != one.json && at_once(&told.json) == at_once(&one.json) {
-            let seq = |json: &Value| json["seq"].as_u64();
-            assert!(seq(&told.json) > seq(&one.json), "{path}");
-            continue;
-        }
         assert_eq!(told.json, one.json, "{path}");
     }
 }
@@ -200,6 +193,11 @@ async fn a_correction_of_a_bank_is_a_further_version_and_outages_are_gaps() {
     .await;
     assert_eq!(official["version"], 1, "{official}");
     assert_eq!(official["day"].as_str().unwrap().len(), 10);
+    for path in ["official/nobody/USD-RUB", "books/nobody/BTC-USDT/snapshots"] {
+        let told = kurs.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(told.status, 404, "{path}");
+        assert_eq!(told.json["type"], "/docs/problems#unknown-source", "{path}");
+    }
     until_async("a book of the past", PATIENCE, || async {
         let told = kurs.get("/api/v1/books/binance/BTC-USDT/snapshots").await;
         let books = told.json["books"].as_array()?.clone();
@@ -251,7 +249,7 @@ async fn a_running_store_is_copied_exported_and_brought_back() {
     assert!(text.contains("--overwrite"), "{text}");
     let (code, text) = run(&["restore", "copy.db", "--yes"]);
     assert_eq!(code, 5, "{text}");
-    assert!(text.contains("another kurs"), "{text}");
+    assert!(text.contains("is in use: stop kurs first"), "{text}");
 
     let (code, csv) = run(&["export", "BTC-USDT"]);
     assert_eq!(code, 0, "{csv}");
@@ -284,6 +282,30 @@ async fn a_running_store_is_copied_exported_and_brought_back() {
     assert_eq!(code, 0, "{text}");
     let kurs = Kurs::start(&sim, &[], Some(folder_of_kurs)).await;
     are_told_again(&kurs, &first).await;
+}
+
+#[test]
+fn looking_makes_no_database_and_finding_nothing_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let kurs = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kurs"));
+        command.args(arguments).current_dir(folder.path());
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    let url = ["--store-url", "sqlite:nothere.db"];
+    let (code, said) = kurs(&["export", "BTC-USDT", url[0], url[1]]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("there is no database"), "{said}");
+    assert_eq!(kurs(&["migrate", "--check", url[0], url[1]]).0, Some(1));
+    assert_eq!(kurs(&["migrate", "--dry-run", url[0], url[1]]).0, Some(0));
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    assert_eq!(kurs(&["migrate"]).0, Some(0));
+    let (code, said) = kurs(&["export", "BTC-USDT"]);
+    assert_eq!(code, Some(0));
+    assert!(said.contains("the store holds no such rows"), "{said}");
+    assert_eq!(kurs(&["backup", "no/folder/copy.db"]).0, Some(2));
 }
 
 #[test]

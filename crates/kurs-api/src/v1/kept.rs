@@ -77,6 +77,9 @@ pub(crate) fn official(call: Call) -> Work {
         };
         let rates = call.api.store.official(query).await;
         let rates = rates.map_err(|error| store_problem(&error))?;
+        if rates.is_empty() {
+            known(&call, source)?;
+        }
         answer(&OfficialDocument {
             source,
             pair,
@@ -211,6 +214,9 @@ pub(crate) fn snapshots(call: Call) -> Work {
         };
         let books = call.api.store.books(query).await;
         let books = books.map_err(|error| store_problem(&error))?;
+        if books.is_empty() {
+            known(&call, source)?;
+        }
         answer(&SnapshotsDocument {
             source,
             pair,
@@ -231,6 +237,15 @@ fn market(call: &Call) -> Result<(SourceId, Pair), Problem> {
     let source = source.ok_or_else(|| Problem::parameter("source", "is required"))?;
     let found = call.api.view.find_source(source).unwrap_or(source);
     Ok((found, pair))
+}
+
+/// Nothing of a source may mean that there is no such source.
+fn known(call: &Call, source: SourceId) -> Result<(), Problem> {
+    if call.api.view.find_source(source).is_some() {
+        return Ok(());
+    }
+    let detail = format!("{source} is not enabled, and nothing of it is stored");
+    Err(Problem::new(Kind::UnknownSource, detail))
 }
 
 fn pair_of(call: &Call, parameter: &str, text: &str) -> Result<Pair, Problem> {

@@ -38,7 +38,10 @@ pub(crate) fn rate_at(call: Call) -> Work {
         };
         let store = &*api.store;
         wait_until_recorded(store, at).await?;
-        let past = Past::recall(&api.view, store, at).await;
+        let past = match call.arguments.seq("seq") {
+            None => Past::recall(&api.view, store, at).await,
+            Some(seq) => Past::recall_numbered(&api.view, store, (at, seq), asked).await,
+        };
         let past = past.map_err(|error| store_problem(&error))?;
         let allow_stale = call.arguments.flag("allow_stale");
         let amount = call.arguments.amount("amount");

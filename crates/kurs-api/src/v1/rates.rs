@@ -85,6 +85,9 @@ pub(crate) fn caching(call: &Call, rendered: &Rendered) -> Caching {
 /// `GET /api/v1/rates/{base}/{quote}`.
 pub(crate) fn one(call: &Call) -> Outcome {
     let pair = call.path_pair()?;
+    if call.arguments.text("seq").is_some() {
+        return Err(Problem::parameter("seq", "goes with `at`"));
+    }
     let allow_stale = call.arguments.flag("allow_stale");
     let amount = call.arguments.amount("amount");
     let view = &call.api.view;

@@ -141,6 +141,11 @@ async fn unknown_is_404_and_malformed_is_400() {
         ("/api/v1/rates/BTC/USD?on=2026-11-21", &["on"]),
         ("/api/v1/rates/BTC/USD?at=2026-11-21", &["at"]),
         ("/api/v1/rates/BTC/USD?at=9000-01-01T00:00:00Z", &["at"]),
+        ("/api/v1/rates/BTC/USD?seq=5", &["seq"]),
+        (
+            "/api/v1/rates/BTC/USD?at=2026-11-21T10:00:00Z&seq=-5",
+            &["seq"],
+        ),
         ("/api/v1/rates/BTC/USD?amount=0", &["amount"]),
         (
             "/api/v1/rates/BTC/USD?amount=1e3&explain=1",

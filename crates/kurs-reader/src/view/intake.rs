@@ -14,6 +14,7 @@ impl RateView {
     /// Takes an update off the bus. False when it is not newer than what is held.
     pub fn apply(&self, update: &Arc<Update>) -> bool {
         let now = self.clock.mono();
+        let _moment = self.moment.write();
         let taken = match &update.body {
             Body::Rate(rate) => {
                 let index = self.index.load();

@@ -4,7 +4,7 @@ use super::SqliteOptions;
 use super::connection::{self, APPLICATION_ID, Place};
 use super::fault::Fault;
 use super::migrate;
-use super::turn::Turn;
+use super::turn::{TAKEN, Turn};
 use crate::StoreError;
 use kurs_core::Wall;
 use rusqlite::{Connection, OpenFlags};
@@ -89,6 +89,10 @@ fn make_private(part: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
+fn in_use(path: &Path) -> StoreError {
+    StoreError::Unavailable(format!("{} is in use: stop kurs first", path.display()))
+}
+
 fn cannot(what: &str, path: &Path, error: &io::Error) -> Fault {
     let why = format!("cannot {what} {}: {error}", path.display());
     Fault::Told(StoreError::Unavailable(why))
@@ -99,18 +103,21 @@ fn examine(path: &Path) -> Result<Copied, Fault> {
     let metadata = fs::metadata(path).map_err(|error| cannot("read", path, &error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(path, flags)?;
-    let id: i64 = database.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    if id != APPLICATION_ID {
-        return Err(Fault::corrupt(format!(
-            "{} is not a database of kurs",
-            path.display()
-        )));
+    let foreign = || Fault::corrupt(format!("{} is not a database of kurs", path.display()));
+    let id = database.pragma_query_value(None, "application_id", |row| row.get::<_, i64>(0));
+    if id.map_err(|_| foreign())? != APPLICATION_ID {
+        return Err(foreign());
     }
-    let verdict: String = database.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+    let verdict: String = database
+        .pragma_query_value(None, "quick_check", |row| row.get(0))
+        .map_err(|error| Fault::corrupt(format!("{} is damaged: {error}", path.display())))?;
     if verdict != "ok" {
+        // It tells of every page; the first says enough.
+        let first = verdict.lines().find(|line| !line.starts_with("***"));
         return Err(Fault::corrupt(format!(
-            "{} is damaged: {verdict}",
-            path.display()
+            "{} is damaged: {}",
+            path.display(),
+            first.unwrap_or("quick_check failed")
         )));
     }
     Ok(Copied {
@@ -154,7 +161,10 @@ pub struct Restored {
 /// [`StoreError::Schema`] when a newer kurs made it. Then the database is as it was.
 pub fn restore(copy: &Path, to: &Path, now: Wall) -> Result<Restored, StoreError> {
     let turn = Turn::of(Some(to));
-    turn.take()?;
+    turn.take().map_err(|error| match error {
+        StoreError::Unavailable(why) if why == TAKEN => in_use(to),
+        other => other,
+    })?;
     let part = beside(to, ".restoring");
     let made = bring_back(copy, to, &part, now);
     if made.is_err() {
@@ -205,10 +215,7 @@ fn close(path: &Path) -> Result<Vec<(i64, i64)>, Fault> {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
     if busy != 0 {
-        return Err(Fault::Told(StoreError::Unavailable(format!(
-            "{} is in use: stop kurs first",
-            path.display()
-        ))));
+        return Err(Fault::Told(in_use(path)));
     }
     // A file of another version or a damaged one has no epochs to go on from.
     let epochs = database
@@ -223,10 +230,7 @@ fn close(path: &Path) -> Result<Vec<(i64, i64)>, Fault> {
         let log = beside(path, ending);
         match fs::metadata(&log) {
             Ok(metadata) if ending == "-wal" && metadata.len() > 0 => {
-                return Err(Fault::Told(StoreError::Unavailable(format!(
-                    "{} is in use: stop kurs first",
-                    path.display()
-                ))));
+                return Err(Fault::Told(in_use(path)));
             }
             Ok(_) => fs::remove_file(&log).map_err(|error| cannot("remove", &log, &error))?,
             Err(_) => {}
@@ -301,7 +305,7 @@ mod tests {
         store.begin_epoch(0).await.unwrap();
         store.append(vec![row("binance", 99, 9)]).await.unwrap();
         let refused = restore(&copy, &live, Wall::from_unix_seconds(7)).unwrap_err();
-        assert!(refused.to_string().contains("another kurs"), "{refused}");
+        assert!(refused.to_string().contains("is in use"), "{refused}");
         drop(store);
 
         let restored = restore(&copy, &live, Wall::from_unix_seconds(7)).unwrap();

@@ -6,6 +6,9 @@ use parking_lot::Mutex;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+/// What somebody is told who comes second.
+pub(super) const TAKEN: &str = "another kurs writes to this database; this one waits until it ends";
+
 /// The right to be the Writer of a file.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -51,9 +54,7 @@ impl Turn {
         match file.try_lock() {
             Ok(()) => *held = Some(file),
             Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Unavailable(
-                    "another kurs writes to this database; this one waits until it ends".to_owned(),
-                ));
+                return Err(StoreError::Unavailable(TAKEN.to_owned()));
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }

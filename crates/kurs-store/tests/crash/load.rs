@@ -1,5 +1,5 @@
 //! Rows and events by their number. Time runs fast: a minute passes from row to row, so that a
-//! few seconds of writing are days to be packed and deleted.
+//! second of writing is more than a day to be packed and deleted.
 
 use kurs_core::{Epoch, Pair, Rate, Seq, SourceId, SourceState, UpdateId, Wall};
 use kurs_store::conformance::{pair, price, rate, source};
@@ -12,8 +12,8 @@ use std::str::FromStr;
 /// 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600_000_000;
 const STEP: i64 = 60_000_000;
-/// 6 hours: so long rows stay plain.
-const PACK_AFTER: i64 = 6 * 3_600 * 1_000_000;
+/// 2 hours: so long rows stay plain.
+const PACK_AFTER: i64 = 2 * 3_600 * 1_000_000;
 
 /// Every so many rows come with a published event, and with a state.
 pub(super) const ROWS_PER_EVENT: u64 = 4;

@@ -13,6 +13,11 @@
     unused_imports,
     reason = "every test program uses a part of this"
 )]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it did"
+)]
 
 mod load;
 mod process;

@@ -2,10 +2,13 @@
 
 use super::writer::{Begin, Said, write};
 use kurs_store::Store;
+use parking_lot::Mutex;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Where the store is that a started process writes to.
 const STORE: &str = "KURS_STORE_TEST_STORE";
@@ -14,13 +17,21 @@ const FIRST: &str = "KURS_STORE_TEST_FIRST";
 /// Spans to be stored again.
 const REPEATS: &str = "KURS_STORE_TEST_REPEATS";
 
+/// Longest wait for a process to store something; only a hang comes near it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A started process.
-pub(crate) struct Writing(Child);
+pub(crate) struct Writing {
+    child: Child,
+    said: Arc<Mutex<Vec<Said>>>,
+    /// Ends with the process.
+    ear: Option<JoinHandle<()>>,
+}
 
 /// Starts this program again with one of its tests, which calls [`be_a_process`].
 pub(crate) fn start(test: &str, store: &str, begin: &Begin) -> Writing {
     let repeats: Vec<String> = begin.repeats.iter().map(ToString::to_string).collect();
-    let child = Command::new(std::env::current_exe().unwrap())
+    let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(STORE, store)
         .env(FIRST, begin.first.to_string())
@@ -29,32 +40,60 @@ pub(crate) fn start(test: &str, store: &str, begin: &Begin) -> Writing {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    Writing(child)
-}
-
-impl Writing {
-    /// Kills it, and gives what it said in whole lines: what was cut off by its death was never
-    /// said.
-    pub(crate) fn kill(mut self) -> Vec<Said> {
-        assert_eq!(self.0.try_wait().unwrap(), None, "it ended by itself");
-        self.0.kill().unwrap();
-        let mut pipe = BufReader::new(self.0.stdout.take().unwrap());
-        let (mut said, mut line) = (Vec::new(), String::new());
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let mut pipe = BufReader::new(child.stdout.take().unwrap());
+    let heard = Arc::clone(&said);
+    let ear = std::thread::spawn(move || {
+        let mut line = String::new();
         while pipe.read_line(&mut line).unwrap() > 0 {
+            // What was cut off by its death was never said.
             if let Some(whole) = line.strip_suffix('\n') {
-                said.extend(whole.parse::<Said>());
+                heard.lock().extend(whole.parse::<Said>());
             }
             line.clear();
         }
-        self.0.wait().unwrap();
-        said
+    });
+    Writing {
+        child,
+        said,
+        ear: Some(ear),
+    }
+}
+
+impl Writing {
+    /// Kills it at any moment, those of opening and migrating included; or at any moment after it
+    /// has stored so many rows. Gives what it said.
+    pub(crate) fn kill(mut self, after_rows: u64, random: &mut fastrand::Rng) -> Vec<Said> {
+        let end = Instant::now() + PATIENCE;
+        while self.rows_or_failure() < after_rows {
+            assert!(Instant::now() < end, "it does not store {after_rows} rows");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(random.u64(10..600)));
+        assert_eq!(self.child.try_wait().unwrap(), None, "it ended by itself");
+        self.child.kill().unwrap();
+        if let Some(ear) = self.ear.take() {
+            ear.join().unwrap();
+        }
+        self.child.wait().unwrap();
+        std::mem::take(&mut *self.said.lock())
+    }
+
+    /// How many rows it has stored; more than anybody waits for when it failed.
+    fn rows_or_failure(&self) -> u64 {
+        let rows = |said: &Said| match said {
+            Said::Stored(span) => span.end - span.first,
+            Said::Failed(_) => u64::from(u32::MAX),
+            _ => 0,
+        };
+        self.said.lock().iter().map(rows).sum()
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -51,10 +51,8 @@ impl Tally {
                 self.end = self.end.max(span.end);
             }
             Said::Refused => self.refusals += 1,
-            Said::Tidied { packed, deleted } => {
-                self.packed += packed;
-                self.deleted += deleted;
-            }
+            Said::Packed(count) => self.packed += count,
+            Said::Deleted(count) => self.deleted += count,
             Said::Failed(why) => panic!("a writer failed: {why}"),
         }
     }
@@ -94,11 +92,6 @@ impl Tally {
         let ahead = u64::try_from((until.0 - time(0).0) / (time(1).0 - time(0).0)).unwrap();
         let first_kept = first_kept(ahead + 2 * BATCH_ROWS_MAX);
         let from = first.max(first_kept);
-        assert!(
-            self.end <= ahead,
-            "recorded until {ahead}, not {}",
-            self.end
-        );
         let wanted = |number: &u64| *number >= from;
         let mut found = Found::default();
         found.count("rows", &rows, |number| wanted(number), &self.acknowledged);
@@ -110,6 +103,11 @@ impl Tally {
             .collect();
         found.count("events", &events, |number| wanted(number), &with_event);
         assert!(found.is_good(), "{found}");
+        assert!(
+            self.end <= ahead,
+            "recorded until {ahead}, not {}",
+            self.end
+        );
         self.check_states(store, from).await;
         self.check_current(store).await;
     }

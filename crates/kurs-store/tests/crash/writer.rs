@@ -34,8 +34,10 @@ pub(crate) enum Said {
     Stored(Span),
     /// The store was away: it is tried again.
     Refused,
-    /// So much was packed, or deleted.
-    Tidied { packed: u64, deleted: u64 },
+    /// So much was packed.
+    Packed(u64),
+    /// So much was deleted.
+    Deleted(u64),
     /// What must not be.
     Failed(String),
 }
@@ -46,7 +48,8 @@ impl fmt::Display for Said {
             Self::Began { epoch, after_ms } => write!(formatter, "began {epoch} {after_ms}"),
             Self::Stored(span) => write!(formatter, "stored {span}"),
             Self::Refused => formatter.write_str("refused"),
-            Self::Tidied { packed, deleted } => write!(formatter, "tidied {packed} {deleted}"),
+            Self::Packed(count) => write!(formatter, "packed {count}"),
+            Self::Deleted(count) => write!(formatter, "deleted {count}"),
             Self::Failed(why) => write!(formatter, "failed {why}"),
         }
     }
@@ -57,15 +60,17 @@ impl FromStr for Said {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let two = || {
-            let (one, other) = rest.split_once(' ').ok_or(())?;
-            Ok((one.parse().map_err(|_| ())?, other.parse().map_err(|_| ())?))
-        };
+        let number = |text: &str| text.parse().map_err(|_| ());
         match word {
-            "began" => two().map(|(epoch, after_ms)| Self::Began { epoch, after_ms }),
+            "began" => {
+                let (epoch, after_ms) = rest.split_once(' ').ok_or(())?;
+                let (epoch, after_ms) = (number(epoch)?, number(after_ms)?);
+                Ok(Self::Began { epoch, after_ms })
+            }
             "stored" => rest.parse().map(Self::Stored),
             "refused" => Ok(Self::Refused),
-            "tidied" => two().map(|(packed, deleted)| Self::Tidied { packed, deleted }),
+            "packed" => number(rest).map(Self::Packed),
+            "deleted" => number(rest).map(Self::Deleted),
             "failed" => Ok(Self::Failed(rest.to_owned())),
             _ => Err(()),
         }
@@ -77,7 +82,7 @@ pub(crate) async fn write(
     store: Arc<dyn Store>,
     begin: Begin,
     ends: Arc<AtomicBool>,
-    say: impl Fn(Said) + Clone + Send + 'static,
+    say: impl Fn(Said) + Clone + Send + Sync + 'static,
 ) {
     let started = Instant::now();
     let epoch = match take_over(&*store, &begin, &say).await {
@@ -149,19 +154,17 @@ async fn tidy(
     ends: Arc<AtomicBool>,
     say: impl Fn(Said),
 ) {
+    let tell = |done: Result<Said, StoreError>| match done {
+        // It is tried again anyway.
+        Ok(Said::Packed(0) | Said::Deleted(0)) | Err(StoreError::Unavailable(_)) => {}
+        Ok(done) => say(done),
+        Err(error) => say(Said::Failed(error.to_string())),
+    };
     while !ends.load(Ordering::Relaxed) {
         let rows = stored.load(Ordering::Relaxed);
         let packed = store.pack(packed_before(rows)).await;
-        let packed = packed.map(|packing| packing.rows + packing.published);
-        let deleted = store.prune(outdated(rows)).await;
-        match (packed, deleted) {
-            (Ok(0), Ok(0)) => {}
-            (Ok(packed), Ok(deleted)) => say(Said::Tidied { packed, deleted }),
-            (Err(error), _) | (_, Err(error)) => match error {
-                StoreError::Unavailable(_) => {}
-                error => say(Said::Failed(error.to_string())),
-            },
-        }
+        tell(packed.map(|packing| Said::Packed(packing.rows + packing.published)));
+        tell(store.prune(outdated(rows)).await.map(Said::Deleted));
         tokio::time::sleep(PAUSE).await;
     }
 }

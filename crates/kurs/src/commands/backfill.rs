@@ -271,8 +271,7 @@ async fn fetch(
     sink.end_of_progress();
     let (outcomes, _) = ran.map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
     let filled = gaps.filled(&outcomes);
-    let count = filled.len();
-    for some in filled.chunks(1_000) {
+    for some in filled.whole.chunks(1_000) {
         let batch = Batch {
             gaps: some.to_vec(),
             ..Batch::default()
@@ -282,7 +281,7 @@ async fn fetch(
             .await
             .map_err(|error| failure_of(&error))?;
     }
-    summary::say(&outcomes, count, asked, all_listed, output)
+    summary::say(&outcomes, &filled, asked, all_listed, output)
 }
 
 #[cfg(test)]

@@ -62,6 +62,11 @@ pub(super) async fn backup(arguments: BackupArgs, output: Output) -> Result<Exit
         let why = format!("{} is there already: --overwrite replaces it", to.display());
         return Err(Failure::new(Exit::Usage, why));
     }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let why = format!("there is no folder {}", folder.display());
+        return Err(Failure::new(Exit::Usage, why));
+    }
     let total = std::fs::metadata(&from).map_or(0, |metadata| metadata.len());
     let mut progress = Progress::of_bytes(total, output.quiet);
     let part = backup::part_of(&to);

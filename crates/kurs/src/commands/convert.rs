@@ -33,6 +33,9 @@ pub struct ConvertArgs {
     /// Convert by the rate of this moment of the past (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<String>,
+    /// With --at: exactly the answer that had this number, where there are several of one moment
+    #[arg(long, value_name = "SEQ", requires = "at")]
+    seq: Option<u64>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -46,6 +49,10 @@ pub(super) async fn run(arguments: ConvertArgs, output: Output) -> Result<Exit, 
     }
     if let Some(at) = &arguments.at {
         parameters.push(("at", at));
+    }
+    let seq = arguments.seq.map(|seq| seq.to_string());
+    if let Some(seq) = &seq {
+        parameters.push(("seq", seq));
     }
     let answer = client.send(Method::Get, &path, &parameters, None).await?;
     let expired = answer

@@ -27,6 +27,9 @@ pub struct ExplainArgs {
     /// Explain what was served at this moment of the past (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<String>,
+    /// With --at: exactly the answer that had this number, where there are several of one moment
+    #[arg(long, value_name = "SEQ", requires = "at")]
+    seq: Option<u64>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -36,6 +39,10 @@ pub(super) async fn run(arguments: ExplainArgs, output: Output) -> Result<Exit, 
     let mut parameters = vec![("explain", "true"), ("allow_stale", "true")];
     if let Some(at) = &arguments.at {
         parameters.push(("at", at));
+    }
+    let seq = arguments.seq.map(|seq| seq.to_string());
+    if let Some(seq) = &seq {
+        parameters.push(("seq", seq));
     }
     let path = rate_path(&arguments.pair)?;
     let answer = client.send(Method::Get, &path, &parameters, None).await?;

@@ -111,6 +111,10 @@ pub(super) async fn run(arguments: ExportArgs, output: Output) -> Result<Exit, F
         let why = "a Parquet file needs a name: --output FILE";
         return Err(Failure::new(Exit::Usage, why));
     }
+    if config.store.is_missing() {
+        let why = format!("there is no database {}", config.store.url);
+        return Err(Failure::new(Exit::Failure, why));
+    }
     let store = kurs_store::config::open(&config.store).map_err(|error| store_failure(&error))?;
     let pairs = match arguments.pairs.as_slice() {
         [] => all_pairs(&*store).await?,
@@ -144,6 +148,14 @@ pub(super) async fn run(arguments: ExportArgs, output: Output) -> Result<Exit, F
         let _ = std::fs::remove_file(part);
     }
     in_place?;
+    if rows == 0 {
+        let of = arguments
+            .source
+            .map_or_else(String::new, |source| format!(" of {source}"));
+        output.say(&format!(
+            "the store holds no such rows{of} from {start} to {end}"
+        ));
+    }
     if let Some(to) = &arguments.output {
         output.say(&format!("{} holds {rows} rows", to.display()));
     }

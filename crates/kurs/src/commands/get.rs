@@ -37,6 +37,9 @@ pub struct GetArgs {
     /// Answer as at this moment of the past (RFC 3339), to the millisecond
     #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<String>,
+    /// With --at: exactly the answer that had this number, where there are several of one moment
+    #[arg(long, value_name = "SEQ", requires = "at")]
+    seq: Option<u64>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -127,6 +130,10 @@ async fn one(
     }
     if let Some(at) = &arguments.at {
         parameters.push(("at", at));
+    }
+    let seq = arguments.seq.map(|seq| seq.to_string());
+    if let Some(seq) = &seq {
+        parameters.push(("seq", seq));
     }
     let answer = client
         .send(Method::Get, &rate_path(pair)?, &parameters, None)

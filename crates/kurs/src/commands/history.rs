@@ -11,6 +11,7 @@ use serde_json::Value;
 const EXAMPLES: &str = "\
 Examples:
   kurs history BTC-USDT --start 2026-11-21T00:00:00Z
+  kurs history BTC-RUB --published
   kurs history USD-RUB --source cbr --limit 5000 --json > usd-rub.ndjson
 ";
 
@@ -32,6 +33,9 @@ pub struct HistoryArgs {
     /// Only what this source said
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
+    /// What was published instead of what was received
+    #[arg(long, conflicts_with = "source")]
+    published: bool,
     /// At most this many rows
     #[arg(long, default_value_t = 100, value_name = "ROWS")]
     limit: usize,
@@ -65,6 +69,9 @@ pub(super) async fn run(arguments: HistoryArgs, output: Output) -> Result<Exit, 
     while left > 0 {
         let limit = left.min(PAGE).to_string();
         let mut parameters = vec![("limit", limit.as_str())];
+        if arguments.published {
+            parameters.push(("published", "true"));
+        }
         let optional = [
             ("start", &arguments.start),
             ("end", &arguments.end),

@@ -31,8 +31,14 @@ pub struct MigrateArgs {
 pub(super) async fn run(arguments: MigrateArgs, output: Output) -> Result<Exit, Failure> {
     let config = arguments.settings.inputs(None)?.load()?.config;
     let failed = |error: StoreError| store_failure(&error);
-    let store = kurs_store::config::open(&config.store).map_err(failed)?;
-    if arguments.check || arguments.dry_run {
+    let only_looks = arguments.check || arguments.dry_run;
+    let mut settings = config.store.clone();
+    if only_looks && settings.is_missing() {
+        // To look makes no database.
+        settings.url = "sqlite::memory:".to_owned();
+    }
+    let store = kurs_store::config::open(&settings).map_err(failed)?;
+    if only_looks {
         return look(&*store, &arguments, output).await;
     }
     let state = store.migrate().await.map_err(failed)?;

@@ -186,6 +186,12 @@ impl Inputs {
                 mistakes.push(Mistake::at(&path, &origin, what));
                 continue;
             }
+            if has_password(&flag.value) {
+                let what = "an address with a password is never a flag; use the environment or \
+                            the configuration file";
+                mistakes.push(Mistake::at(&path, &origin, what));
+                continue;
+            }
             layer.insert(&path, Node::leaf(origin, Value::String(flag.value.clone())));
         }
         layer
@@ -380,4 +386,16 @@ impl Node {
     pub fn is_empty_table(&self) -> bool {
         matches!(&self.content, Content::Table(members) if members.is_empty())
     }
+}
+/// True for an address such as `postgres://user:password@host/name`.
+fn has_password(value: &str) -> bool {
+    let Some((_, rest)) = value.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    let in_user = user
+        .split_once(':')
+        .is_some_and(|(_, word)| !word.is_empty());
+    in_user || rest.contains("?password=") || rest.contains("&password=")
 }

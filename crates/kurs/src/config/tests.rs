@@ -213,9 +213,21 @@ fn a_mistake_about_a_secret_does_not_show_it() {
         )
         .file(".env", "KURS_X 'canary")
         .flag("sources.openexchangerates.key", "canary")
+        .flag("store.url", "postgres://u:canary@h/kurs")
         .mistakes();
     assert!(!said.contains("canary"), "{said}");
     assert!(said.contains("a secret is never a flag"), "{said}");
+    assert!(
+        said.contains("an address with a password is never a flag"),
+        "{said}"
+    );
+    for url in [
+        "postgres://u@h/kurs",
+        "postgres:///kurs?host=/run",
+        "sqlite:a:b@c.db",
+    ] {
+        Desk::new().flag("store.url", url).load();
+    }
 }
 
 #[test]

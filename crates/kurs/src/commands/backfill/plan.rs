@@ -6,14 +6,14 @@ mod gaps;
 use super::need::{SeriesKey, missing};
 use crate::config::Config;
 use candles::walks;
-pub(super) use gaps::Gaps;
+pub(super) use gaps::{Filled, Gaps};
 use kurs_core::{Asset, Pair, Wall};
 use kurs_sources::archive::cbr::CbrErrand;
 use kurs_sources::archive::ecb::EcbErrand;
 use kurs_sources::archive::openexchangerates::OxrErrand;
 use kurs_sources::archive::{Archive, Errand, Kind, Limits, VenueErrands};
 use kurs_sources::openexchangerates;
-use kurs_store::{Interval, Store, StoreError};
+use kurs_store::{Gap, Interval, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
@@ -32,6 +32,15 @@ pub(super) struct Asked {
     pub(super) only_gaps: bool,
     /// The present.
     pub(super) now: Wall,
+}
+
+impl Asked {
+    /// True when candles of every length that archives have are wanted.
+    fn has_all_lengths(&self) -> bool {
+        Interval::ALL
+            .iter()
+            .all(|one| *one == Interval::Second || self.intervals.contains(one))
+    }
 }
 
 /// Candles that are wanted; what an archive gives beyond is not kept.
@@ -134,7 +143,7 @@ fn requests_of(venue: &VenueErrands) -> u64 {
 fn spans(
     archive: &Archive,
     asked: &Asked,
-    gaps: &Gaps,
+    gaps: &mut Gaps,
     usual: &Range<Wall>,
 ) -> (Vec<Range<Wall>>, Vec<Pair>) {
     if !asked.only_gaps {
@@ -142,18 +151,24 @@ fn spans(
     }
     let mut pairs = Vec::new();
     let mut spans = Vec::new();
-    for gap in gaps.of_source(archive.source) {
+    let open: Vec<Gap> = gaps.of_source(archive.source).cloned().collect();
+    for gap in open {
         if !pairs.contains(&gap.pair) {
             pairs.push(gap.pair);
         }
-        spans.push(Interval::Day.start_of(gap.began)..gap.ended.unwrap_or(asked.now));
+        let ended = gap.ended.unwrap_or(asked.now);
+        spans.push(Interval::Day.start_of(gap.began)..ended);
+        // What is told of a day may come at its end.
+        if Interval::Day.start_of(ended).plus(Interval::Day.length()) > asked.now {
+            gaps.not_yet(&gap);
+        }
     }
     (spans, pairs)
 }
 
 /// The official rates of a bank.
 fn bank(archive: &Archive, asked: &Asked, plan: &mut Plan) -> Vec<Box<dyn Errand>> {
-    let (spans, pairs) = spans(archive, asked, &plan.gaps, &asked.official_span);
+    let (spans, pairs) = spans(archive, asked, &mut plan.gaps, &asked.official_span);
     let start = spans.iter().map(|span| span.start).min();
     let end = spans.iter().map(|span| span.end).max();
     let (Some(start), Some(end)) = (start, end) else {

@@ -1,6 +1,6 @@
 //! What is said at the end.
 
-use super::plan::Asked;
+use super::plan::{Asked, Filled};
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output, clean};
 use kurs_core::{Pair, SourceId};
@@ -22,7 +22,7 @@ struct Line {
 /// that one which some source does not list is nothing to speak of.
 pub(super) fn say(
     outcomes: &[Outcome],
-    filled: usize,
+    filled: &Filled,
     asked: &Asked,
     any_pair: bool,
     output: Output,
@@ -37,6 +37,9 @@ pub(super) fn say(
     }
     match output.form {
         Form::Json => output.data(&document(outcomes, &lines, filled).to_string())?,
+        _ if outcomes.is_empty() && filled.unfinished > 0 => {
+            output.say("nothing is missing so far");
+        }
         _ if outcomes.is_empty() => output.say("nothing is missing"),
         _ => {
             let rows: Vec<Vec<String>> = lines
@@ -52,7 +55,13 @@ pub(super) fn say(
         }
     }
     if asked.only_gaps && output.form != Form::Json {
-        output.say(&format!("{filled} gaps are filled"));
+        output.say(&format!("{} gaps are filled", filled.whole.len()));
+        if filled.unfinished > 0 {
+            output.say(&format!(
+                "{} gaps wait: some of their candles are not over yet, or were not asked for",
+                filled.unfinished
+            ));
+        }
     }
     complaints(outcomes, any_pair, output);
     Ok(exit(outcomes, any_pair, output))
@@ -61,7 +70,7 @@ pub(super) fn say(
 fn document(
     outcomes: &[Outcome],
     lines: &BTreeMap<SourceId, Line>,
-    filled: usize,
+    filled: &Filled,
 ) -> serde_json::Value {
     let sources: Vec<_> = lines
         .iter()
@@ -94,7 +103,12 @@ fn document(
             })
         })
         .collect();
-    json!({"sources": sources, "series": series, "gaps_filled": filled})
+    json!({
+        "sources": sources,
+        "series": series,
+        "gaps_filled": filled.whole.len(),
+        "gaps_unfinished": filled.unfinished,
+    })
 }
 
 /// Pairs that were named and that no source has.

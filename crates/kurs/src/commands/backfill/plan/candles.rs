@@ -43,6 +43,11 @@ pub(super) async fn walks(
         }
         done.push(pair);
         plan.gaps.cover(source, pair);
+        if !shop.asked.has_all_lengths() {
+            for gap in plan.gaps.of(source, pair) {
+                plan.gaps.not_yet(&gap);
+            }
+        }
         let found = shop.missing(pair, plan).await?;
         for (interval, start, end, compose) in shop.cheapest(&found) {
             errands.push(Box::new(CandleWalk::new(CandleWalkParts {
@@ -85,6 +90,14 @@ impl Shop<'_> {
             for span in self.spans(*interval, &gaps, plan) {
                 all.extend(missing(self.store, key, &span, &gaps).await?);
             }
+            let earliest = self.earliest(*interval);
+            for gap in gaps.iter().filter(|gap| !gap.is_filled) {
+                // What an earlier run fetched of it is there, though the archive has it no more.
+                let beyond = interval.start_of(gap.began)..earliest.min(self.stop(*interval, gap));
+                if !missing(self.store, key, &beyond, &gaps).await?.is_empty() {
+                    plan.gaps.leave(gap);
+                }
+            }
             let spans = joined(all, std::time::Duration::ZERO);
             if !spans.is_empty() {
                 found.insert(*interval, spans);
@@ -97,12 +110,7 @@ impl Shop<'_> {
     fn spans(&self, interval: Interval, gaps: &[Gap], plan: &mut Plan) -> Vec<Range<Wall>> {
         let asked = self.asked;
         let end = interval.start_of(asked.span.end);
-        let reach = self.codec.reach().map(|candles| {
-            let back = interval.length().saturating_mul(candles);
-            let micros = i64::try_from(back.as_micros()).unwrap_or(i64::MAX);
-            Wall(interval.start_of(asked.now).0.saturating_sub(micros))
-        });
-        let earliest = reach.unwrap_or(Wall::MIN);
+        let earliest = self.earliest(interval);
         if !asked.only_gaps {
             if earliest > asked.span.start {
                 let note = format!(
@@ -117,16 +125,30 @@ impl Shop<'_> {
         }
         let mut spans = Vec::new();
         for gap in gaps.iter().filter(|gap| !gap.is_filled) {
-            let start = interval.start_of(gap.began);
-            if start < earliest {
-                plan.gaps.leave(gap);
+            let stop = self.stop(interval, gap);
+            if stop > end {
+                plan.gaps.not_yet(gap);
             }
-            let ended = gap.ended.unwrap_or(asked.now);
-            // The candle in which it ended is not whole either.
-            let stop = interval.start_of(ended).plus(interval.length()).min(end);
-            spans.push(start.max(earliest)..stop);
+            spans.push(interval.start_of(gap.began).max(earliest)..stop.min(end));
         }
         spans
+    }
+
+    /// The begin of the first candle of a length that the archive has.
+    fn earliest(&self, interval: Interval) -> Wall {
+        let reach = self.codec.reach().map(|candles| {
+            let back = interval.length().saturating_mul(candles);
+            let micros = i64::try_from(back.as_micros()).unwrap_or(i64::MAX);
+            Wall(interval.start_of(self.asked.now).0.saturating_sub(micros))
+        });
+        reach.unwrap_or(Wall::MIN)
+    }
+
+    /// The end of the last candle that a gap touches: the one in which it ended is not whole
+    /// either.
+    fn stop(&self, interval: Interval, gap: &Gap) -> Wall {
+        let ended = gap.ended.unwrap_or(self.asked.now);
+        interval.start_of(ended).plus(interval.length())
     }
 
     fn cheapest(&self, found: &Missing) -> Vec<Wanted> {

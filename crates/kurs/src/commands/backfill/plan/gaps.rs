@@ -22,6 +22,17 @@ pub(in super::super) struct Gaps {
     covered: BTreeSet<(SourceId, Pair)>,
     /// Gaps that no archive reaches whole.
     out_of_reach: BTreeSet<(SourceId, Pair, Wall)>,
+    /// Gaps in candles that are not over, or of lengths that were not asked for.
+    unfinished: BTreeSet<(SourceId, Pair, Wall)>,
+}
+
+/// The gaps that were looked after, by what became of them.
+#[derive(Debug, Default)]
+pub(in super::super) struct Filled {
+    /// All their candles are there; marked so.
+    pub(in super::super) whole: Vec<Gap>,
+    /// Some of their candles are to be fetched another time.
+    pub(in super::super) unfinished: usize,
 }
 
 impl Gaps {
@@ -52,6 +63,7 @@ impl Gaps {
             only_gaps: asked.only_gaps,
             covered: BTreeSet::new(),
             out_of_reach: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
         })
     }
 
@@ -80,11 +92,16 @@ impl Gaps {
         self.out_of_reach.insert((gap.source, gap.pair, gap.began));
     }
 
+    /// Some candle that this gap touches is not fetched by this plan.
+    pub(super) fn not_yet(&mut self, gap: &Gap) {
+        self.unfinished.insert((gap.source, gap.pair, gap.began));
+    }
+
     /// The gaps that are filled once all of these ended well, marked so. One that is still open
-    /// is not.
-    pub(in super::super) fn filled(&self, outcomes: &[Outcome]) -> Vec<Gap> {
+    /// is not, nor one whose longest candle is.
+    pub(in super::super) fn filled(&self, outcomes: &[Outcome]) -> Filled {
         if !self.only_gaps {
-            return Vec::new();
+            return Filled::default();
         }
         // A gap whose candles were all there already needs no errand.
         let is_done = |gap: &Gap| {
@@ -95,19 +112,24 @@ impl Gaps {
             self.covered.contains(&(gap.source, gap.pair))
                 && concerned.all(|one| one.ended == Ended::Done)
         };
-        self.all
-            .iter()
-            .filter(|gap| !gap.is_filled && gap.ended.is_some())
-            .filter(|gap| {
-                !self
-                    .out_of_reach
-                    .contains(&(gap.source, gap.pair, gap.began))
-            })
-            .filter(|gap| is_done(gap))
-            .map(|gap| Gap {
+        let is_in = |set: &BTreeSet<(SourceId, Pair, Wall)>, gap: &Gap| {
+            set.contains(&(gap.source, gap.pair, gap.began))
+        };
+        let mut filled = Filled::default();
+        for gap in &self.all {
+            let is_over = !gap.is_filled && gap.ended.is_some();
+            if !is_over || is_in(&self.out_of_reach, gap) || !is_done(gap) {
+                continue;
+            }
+            if is_in(&self.unfinished, gap) {
+                filled.unfinished += 1;
+                continue;
+            }
+            filled.whole.push(Gap {
                 is_filled: true,
                 ..gap.clone()
-            })
-            .collect()
+            });
+        }
+        filled
     }
 }
