@@ -34,7 +34,7 @@ pub(crate) fn answer(spec: &SymbolSpec, query: &Query, shared: &Shared) -> Reply
             start_s..end_s.saturating_add(1)
         }
         // Only one of them is as good as none.
-        _ => now_s.saturating_sub(length_s * MOST)..now_s + 1,
+        _ => (now_s + 1).saturating_sub(length_s * MOST)..now_s + 1,
     };
     if span.end.saturating_sub(span.start).div_ceil(length_s) > MOST {
         return refused(

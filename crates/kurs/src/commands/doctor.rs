@@ -9,6 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output};
 use clap::Args;
 use kurs_core::Wall;
+use kurs_store::StoreError;
 use kurs_store::config::StoreUrl;
 use serde::Serialize;
 use std::path::Path;
@@ -236,12 +237,13 @@ async fn opened(config: &Config, shown: &str) -> Finding {
             ),
             "kurs migrate",
         ),
-        Err(error) => finding(
-            check,
-            Verdict::Problem,
-            format!("{shown}: {error}"),
-            "kurs migrate",
-        ),
+        Err(error) => {
+            let fix = match error {
+                StoreError::Unavailable(_) => "does the server run, and is its address right?",
+                _ => "kurs migrate",
+            };
+            finding(check, Verdict::Problem, format!("{shown}: {error}"), fix)
+        }
     }
 }
 
