@@ -10,6 +10,7 @@
 //! | `footprint` | (e) time to readiness and memory with a thousand pairs |
 //! | `venues` | (g) all five exchanges, 200 symbols: CPU, memory, latency |
 //! | `flood` | (h) one exchange sends garbage: what the others notice |
+//! | `store` | (i) writing, size, candles, export, start and answers of the store |
 //! | `world`, `relay`, `beacon`, `exposition` | five exchanges around the real program, for (g) and (h) |
 //! | `section`, `report`, `plot` | what was measured, as JSON, Markdown and SVG |
 //! | `process`, `client`, `machine`, `statistics`, `frames`, `feed`, `options`, `console` | what they share |
@@ -43,6 +44,7 @@ mod report;
 mod section;
 mod statistics;
 mod steady;
+mod store;
 mod venues;
 mod world;
 
@@ -84,6 +86,12 @@ enum Command {
     Venues,
     /// (h) One exchange sends garbage
     Flood,
+    /// (i) The store: writing, size, candles, export, start, answers
+    Store {
+        /// Only some of it, shown and not kept for the page
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
+        only: Vec<store::Part>,
+    },
     /// All of them, then the page
     All {
         /// Where the page goes; its pictures go into `images/` beside it
@@ -117,6 +125,11 @@ fn main() -> Result<()> {
         Command::Books => finish(options, &books::run(options)?),
         Command::Venues => finish(options, &venues::run(options)?),
         Command::Flood => finish(options, &flood::run(options)?),
+        Command::Store { only } if only.is_empty() => finish(options, &store::run(options)?),
+        Command::Store { only } => {
+            console::line(&report::text_of(&store::measure(options, &only)?));
+            Ok(())
+        }
         Command::All { out } => {
             all(options)?;
             report::write(options, &out)
@@ -140,7 +153,7 @@ type Benchmark = fn(&Options) -> Result<Section>;
 /// from running, but the whole fails then.
 fn all(options: &Options) -> Result<()> {
     let mut failed = Vec::new();
-    let parts: [(&str, Benchmark); 8] = [
+    let parts: [(&str, Benchmark); 9] = [
         ("http", http::run),
         ("steady", steady::run),
         ("pipeline", pipeline::run),
@@ -149,6 +162,7 @@ fn all(options: &Options) -> Result<()> {
         ("books", books::run),
         ("venues", venues::run),
         ("flood", flood::run),
+        ("store", store::run),
     ];
     for (name, run) in parts {
         console::line(&format!("== {name}"));

@@ -138,13 +138,25 @@ impl Server {
 
     /// A line of `/proc/PID/status` in kilobytes, such as `VmRSS`.
     pub(crate) fn kilobytes(&self, name: &str) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let number = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
-        number.with_context(|| format!("{path} has no {name}"))
+        kilobytes(self.child.id(), name)
+    }
+
+    /// Asks it to end, as an administrator does, and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let id = self.child.id();
+        let asked = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {id}")])
+            .status();
+        ensure!(asked.is_ok_and(|done| done.success()), "cannot signal {id}");
+        let deadline = Instant::now() + START_LIMIT;
+        while self.child.try_wait()?.is_none() {
+            ensure!(
+                Instant::now() < deadline,
+                "the server did not end within {START_LIMIT:?}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 }
 
@@ -154,6 +166,17 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A line of `/proc/PID/status` in kilobytes, such as `VmRSS`.
+pub(crate) fn kilobytes(process: u32, name: &str) -> Result<f64> {
+    let path = format!("/proc/{process}/status");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
+    number.with_context(|| format!("{path} has no {name}"))
 }
 
 /// Fields 14 and 15, counted after the name, which may hold blanks and brackets.

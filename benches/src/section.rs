@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Names of the benchmarks in the order of the page.
-pub(crate) const ORDER: [&str; 8] = [
+pub(crate) const ORDER: [&str; 9] = [
     "http",
     "steady",
     "pipeline",
@@ -16,6 +16,7 @@ pub(crate) const ORDER: [&str; 8] = [
     "books",
     "venues",
     "flood",
+    "store",
 ];
 
 /// One benchmark's results.

@@ -2,6 +2,7 @@
 //! and key.
 
 use super::contest::Contestant;
+use super::ticks::Market;
 use anyhow::{Context as _, Result, anyhow};
 use bytes::{BufMut as _, BytesMut};
 use kurs_core::{Pair, Price, SourceId, Wall};
@@ -107,16 +108,12 @@ pub(super) struct Bare {
     name: String,
     runtime: Arc<Runtime>,
     way: Way,
+    numbers: Arc<Numbers>,
     clients: Vec<Arc<(Client, Statement)>>,
 }
 
 impl Bare {
-    pub(super) fn new(
-        runtime: &Arc<Runtime>,
-        url: &str,
-        way: Way,
-        writers: usize,
-    ) -> Result<Self> {
+    pub(super) fn new(runtime: &Arc<Runtime>, url: &str, way: Way, writers: usize) -> Result<Self> {
         let table = match way {
             Way::Copy => format!("ticks_copy_{writers}"),
             Way::Unnest => format!("ticks_unnest_{writers}"),
@@ -154,6 +151,7 @@ impl Bare {
             name: name(way.as_str(), writers),
             runtime: Arc::clone(runtime),
             way,
+            numbers: Arc::new(Numbers::new()?),
             clients,
         })
     }
@@ -168,13 +166,12 @@ impl Contestant for Bare {
         let way = self.way;
         let lanes = lanes(batches, self.clients.len());
         let work = lanes.into_iter().zip(&self.clients).map(|(lane, client)| {
-            let client = Arc::clone(client);
+            let (client, numbers) = (Arc::clone(client), Arc::clone(&self.numbers));
             async move {
-                let mut numbers = Numbers::default();
                 for rows in lane {
                     match way {
-                        Way::Copy => copy(&client, &mut numbers, &rows).await?,
-                        Way::Unnest => unnest(&client, &mut numbers, &rows).await?,
+                        Way::Copy => copy(&client, &numbers, &rows).await?,
+                        Way::Unnest => unnest(&client, &numbers, &rows).await?,
                     }
                 }
                 Ok(())
@@ -215,24 +212,35 @@ where
 }
 
 /// Names as numbers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Numbers {
     pairs: HashMap<Pair, i32>,
     sources: HashMap<SourceId, i32>,
 }
 
 impl Numbers {
-    fn of(&mut self, row: &HistoryRow) -> Result<(i32, i32)> {
-        let next = i32::try_from(self.pairs.len())?;
-        let pair = *self.pairs.entry(row.pair).or_insert(next);
-        let next = i32::try_from(self.sources.len())?;
-        Ok((pair, *self.sources.entry(row.source).or_insert(next)))
+    fn new() -> Result<Self> {
+        let mut pairs = HashMap::new();
+        for (number, name) in (1..).zip(Market::pairs()) {
+            pairs.insert(Pair::parse(name)?, number);
+        }
+        let mut sources = HashMap::new();
+        for (number, name) in (1..).zip(Market::sources()) {
+            sources.insert(SourceId::parse(name)?, number);
+        }
+        Ok(Self { pairs, sources })
+    }
+
+    fn of(&self, row: &HistoryRow) -> Result<(i32, i32)> {
+        let pair = self.pairs.get(&row.pair).context("an unknown pair")?;
+        let source = self.sources.get(&row.source).context("an unknown source")?;
+        Ok((*pair, *source))
     }
 }
 
 async fn copy(
     (client, statement): &(Client, Statement),
-    numbers: &mut Numbers,
+    numbers: &Numbers,
     rows: &[HistoryRow],
 ) -> Result<()> {
     const TYPES: [Type; 10] = [
@@ -275,7 +283,7 @@ async fn copy(
 
 async fn unnest(
     (client, statement): &(Client, Statement),
-    numbers: &mut Numbers,
+    numbers: &Numbers,
     rows: &[HistoryRow],
 ) -> Result<()> {
     let (mut pairs, mut sources) = (Vec::with_capacity(rows.len()), Vec::new());
@@ -374,3 +382,10 @@ impl<'a> FromSql<'a> for Raw {
         true
     }
 }
+
+/// Size of the history with everything that belongs to it.
+pub(super) const HISTORY_BYTES: &str = "
+    SELECT sum(pg_total_relation_size(relid))
+    FROM (SELECT relid FROM pg_partition_tree('history')
+          UNION ALL SELECT relid FROM pg_partition_tree('history_packed')
+          UNION ALL SELECT 'history_packed_to'::regclass) AS parts";

@@ -28,10 +28,10 @@ pub(super) struct Kurs {
 impl Kurs {
     pub(super) const NAME: &str = "kurs";
 
-    pub(super) fn new(runtime: &Arc<Runtime>, folder: &Path) -> Result<Self> {
+    pub(super) fn new(runtime: &Arc<Runtime>, file: &Path) -> Result<Self> {
         Ok(Self {
             runtime: Arc::clone(runtime),
-            store: open(runtime, &folder.join("contest-kurs.db"))?,
+            store: open(runtime, file)?,
         })
     }
 }

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use kurs_core::{Epoch, Pair, Price, Seq, SourceId, UpdateId, Wall};
 use kurs_store::HistoryRow;
 use rust_decimal::Decimal;
+use std::time::Duration;
 
 /// Pairs with their first price in cents.
 const PAIRS: [(&str, i64); 8] = [
@@ -17,8 +18,10 @@ const PAIRS: [(&str, i64); 8] = [
     ("BCH-USDT", 45_133),
 ];
 const SOURCES: [&str; 5] = ["binance", "bybit", "coinbase", "kraken", "okx"];
-/// Mean time between two ticks, microseconds: 2,000 a second.
-const MEAN_GAP_US: u64 = 500;
+/// Ticks per second of all series together.
+pub(super) const TICKS_PER_SECOND: u64 = 2_000;
+/// Mean time between two ticks, microseconds.
+const MEAN_GAP_US: u64 = 1_000_000 / TICKS_PER_SECOND;
 
 /// A random number generator that needs no more than to be quick and repeatable (splitmix64).
 #[derive(Debug, Clone)]
@@ -53,13 +56,14 @@ struct Series {
 pub(super) struct Market {
     series: Vec<Series>,
     dice: Dice,
+    epoch: Epoch,
     now_us: i64,
     seq: u64,
 }
 
 impl Market {
-    /// One whose first tick comes at `begin`.
-    pub(super) fn new(begin: Wall) -> Result<Self> {
+    /// One whose first tick comes at `begin`, in the words of this Writer's epoch.
+    pub(super) fn new(begin: Wall, epoch: Epoch) -> Result<Self> {
         let mut series = Vec::new();
         for (pair, bid_cents) in PAIRS {
             for source in SOURCES {
@@ -73,6 +77,7 @@ impl Market {
         Ok(Self {
             series,
             dice: Dice(7),
+            epoch,
             now_us: begin.0,
             seq: 0,
         })
@@ -81,6 +86,16 @@ impl Market {
     /// Every pair.
     pub(super) fn pairs() -> impl Iterator<Item = &'static str> {
         PAIRS.into_iter().map(|(pair, _)| pair)
+    }
+
+    /// Every source.
+    pub(super) fn sources() -> impl Iterator<Item = &'static str> {
+        SOURCES.into_iter()
+    }
+
+    /// How long this many ticks take.
+    pub(super) const fn span(ticks: u64) -> Duration {
+        Duration::from_micros(ticks * MEAN_GAP_US)
     }
 
     /// How many pairs by sources.
@@ -93,8 +108,8 @@ impl Market {
         Wall(self.now_us)
     }
 
-    /// The next tick, and the number of its series.
-    pub(super) fn tick(&mut self) -> Result<(usize, HistoryRow)> {
+    /// The next tick.
+    pub(super) fn tick(&mut self) -> Result<HistoryRow> {
         let dice = &mut self.dice;
         let gap_us = 1 + dice.roll(2 * MEAN_GAP_US - 1);
         self.now_us += i64::try_from(gap_us).unwrap_or_default();
@@ -116,7 +131,7 @@ impl Market {
             source: series.source,
             id: UpdateId {
                 shard: 0,
-                epoch: Epoch(1),
+                epoch: self.epoch,
                 seq: Seq(self.seq),
             },
             value: Price::mid(bid, ask)?,
@@ -125,14 +140,12 @@ impl Market {
             observed_at: Some(Wall(self.now_us - age_us).to_millisecond()),
             received_at: Wall(self.now_us),
         };
-        Ok((number, row))
+        Ok(row)
     }
 
     /// The next `count` ticks.
     pub(super) fn rows(&mut self, count: usize) -> Result<Vec<HistoryRow>> {
-        (0..count)
-            .map(|_| self.tick().map(|(_, row)| row))
-            .collect()
+        (0..count).map(|_| self.tick()).collect()
     }
 
     /// The next `count` batches.
@@ -147,7 +160,7 @@ mod tests {
 
     #[test]
     fn ticks_come_in_order_with_sides_around_their_value() {
-        let mut market = Market::new(Wall::from_unix_ms(1_700_000_000_000)).unwrap();
+        let mut market = Market::new(Wall::from_unix_ms(1_700_000_000_000), Epoch(1)).unwrap();
         let rows = market.rows(1_000).unwrap();
         assert!(rows.windows(2).all(|two| {
             two[0].received_at < two[1].received_at && two[0].id.seq < two[1].id.seq
