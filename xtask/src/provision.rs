@@ -101,7 +101,9 @@ const C_HEADERS: (&str, &str) = ("/usr/include/stdlib.h", "libc6-dev");
 /// Brings everything the purpose needs, or says what is missing and how to get it.
 pub(crate) fn run(workspace: &Workspace, purpose: Purpose) -> Result<()> {
     let mut packages = Vec::new();
-    for need in NEEDS.iter().filter(|need| need.purpose == purpose) {
+    // Benchmarks start the servers of the tests as well.
+    let is_needed = |need: &&Need| need.purpose == Purpose::Tests || need.purpose == purpose;
+    for need in NEEDS.iter().filter(is_needed) {
         let found = is_there(need.program);
         let state = if found { "found" } else { "missing" };
         console::line(&format!(

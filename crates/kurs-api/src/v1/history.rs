@@ -53,11 +53,7 @@ pub(crate) fn history(call: Call) -> Work {
                 "too many histories are being read",
             ));
         };
-        let page = if is_published(&call, &query).await? {
-            published(&call, asked, &query).await?
-        } else {
-            received(&call, asked, query.clone()).await?
-        };
+        let page = page(&call, asked, &query).await?;
         let next = page.next;
         let points = page.points.into_iter();
         let answer = match call.media {
@@ -83,18 +79,32 @@ struct Page {
     next: Option<String>,
 }
 
-/// Whether what was published is asked for: by name, or of a pair that no source gives itself. A
-/// cursor goes on as it began.
-async fn is_published(call: &Call, query: &Asked) -> Result<bool, Problem> {
-    if call.arguments.flag("published") {
-        return Ok(true);
+/// What was received, or what was published where that is asked for: by name, or of a pair that
+/// no source gives itself. A cursor goes on as it began.
+async fn page(call: &Call, asked: Pair, query: &Asked) -> Result<Page, Problem> {
+    let goes_on_published = matches!(query.after, Some(After::Published(..)));
+    if call.arguments.flag("published") || goes_on_published {
+        return published(call, asked, query).await;
     }
-    match query.after {
-        Some(After::Published(..)) => return Ok(true),
-        Some(After::Received(_)) => return Ok(false),
-        None => {}
+    let page = received(call, query).await?;
+    if !page.points.is_empty() {
+        return Ok(page);
     }
-    Ok(query.source.is_none() && !has_rows(call, query.pair, None).await?)
+    let is_open = query.after.is_none() && query.source.is_none();
+    if is_open && !has_rows(call, query.pair, None).await? {
+        return published(call, asked, query).await;
+    }
+    known(call, asked)?;
+    let unknown = query
+        .source
+        .filter(|source| call.api.view.find_source(*source).is_none());
+    if let Some(source) = unknown
+        && !has_rows(call, query.pair, Some(source)).await?
+    {
+        let detail = format!("{source} is not enabled, and nothing of it is stored");
+        return Err(Problem::new(Kind::UnknownSource, detail));
+    }
+    Ok(page)
 }
 
 async fn published(call: &Call, asked: Pair, query: &Asked) -> Result<Page, Problem> {
@@ -136,19 +146,17 @@ fn known(call: &Call, asked: Pair) -> Result<(), Problem> {
     }
 }
 
-async fn received(call: &Call, asked: Pair, query: Asked) -> Result<Page, Problem> {
-    let (pair, source) = (query.pair, query.source);
+async fn received(call: &Call, query: &Asked) -> Result<Page, Problem> {
     let after = match query.after {
         Some(After::Received(cursor)) => Some(cursor),
         _ => None,
     };
-    let unknown = source.filter(|source| call.api.view.find_source(*source).is_none());
     let page = call
         .api
         .store
         .history(HistoryQuery {
-            pair,
-            source,
+            pair: query.pair,
+            source: query.source,
             start: query.start,
             end: query.end,
             limit: query.limit,
@@ -156,16 +164,6 @@ async fn received(call: &Call, asked: Pair, query: Asked) -> Result<Page, Proble
         })
         .await
         .map_err(|error| store_problem(&error))?;
-    if page.rows.is_empty() {
-        known(call, asked)?;
-    }
-    if let Some(source) = unknown
-        && page.rows.is_empty()
-        && !has_rows(call, pair, Some(source)).await?
-    {
-        let detail = format!("{source} is not enabled, and nothing of it is stored");
-        return Err(Problem::new(Kind::UnknownSource, detail));
-    }
     Ok(Page {
         points: page.rows.iter().map(PointDocument::from).collect(),
         next: page.next.as_ref().map(cursor_text),

@@ -38,6 +38,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0002_kept.sql"),
         compatible_from: 1,
     },
+    Migration {
+        version: 3,
+        name: "0003_one_key.sql",
+        sql: include_str!("../../migrations/sqlite/0003_one_key.sql"),
+        compatible_from: 1,
+    },
 ];
 
 /// Columns of the table of migrations; the first release had one less.

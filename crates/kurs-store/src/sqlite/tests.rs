@@ -285,7 +285,7 @@ async fn pruning_gives_space_back_in_small_steps() {
     let path = folder.path().join("kurs.db");
     let store = open(&path);
     store.migrate().await.unwrap();
-    for batch in 0..30 {
+    for batch in 0..100 {
         let rows = (batch * 1_000..(batch + 1) * 1_000)
             .map(|seq| row("binance", seq, i64::try_from(seq).unwrap()))
             .collect();
@@ -294,8 +294,8 @@ async fn pruning_gives_space_back_in_small_steps() {
     on_writer(&store, "PRAGMA wal_checkpoint(TRUNCATE)").await;
     let full = std::fs::metadata(&path).unwrap().len();
     assert_eq!(
-        store.prune(Outdated::rows(Wall(29_000))).await.unwrap(),
-        29_000
+        store.prune(Outdated::rows(Wall(99_000))).await.unwrap(),
+        99_000
     );
     on_writer(&store, "PRAGMA wal_checkpoint(TRUNCATE)").await;
     let rest = std::fs::metadata(&path).unwrap().len();
