@@ -63,7 +63,7 @@ pub(super) struct Bare {
 
 impl Bare {
     pub(super) const ONE_KEY: &str = "bare rusqlite, one key";
-    pub(super) const TWO_KEYS: &str = "bare rusqlite, with the key of kurs by id as well";
+    pub(super) const TWO_KEYS: &str = "bare rusqlite, with a key by id as well";
 
     /// `name` is one of the two.
     pub(super) fn new(name: &'static str, file: &Path) -> Result<Self> {
