@@ -155,18 +155,20 @@ impl InfluxDb {
         }
     }
 
+    /// Without a body: a server that refuses does not read it, and closing a connection with
+    /// something unread in it may take the answer away.
     fn ask(&self, form: &str) -> std::io::Result<String> {
-        self.post("/query?", "application/x-www-form-urlencoded", form)
+        self.post(&format!("/query?{form}"), "text/plain", "")
     }
 
     /// One request; the protocol's oldest version, so that the answer is not cut into chunks.
     fn post(&self, path: &str, kind: &str, body: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let account = self.account.as_ref().map(|(name, password)| {
-            // Not looked for in a form.
-            format!("&u={}&p={}", in_form(name), in_form(password))
-        });
+        let account = self
+            .account
+            .as_ref()
+            .map(|(name, password)| format!("&u={}&p={}", in_form(name), in_form(password)));
         let (account, length) = (account.unwrap_or_default(), body.len());
         write!(
             stream,
