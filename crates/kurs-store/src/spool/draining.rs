@@ -67,7 +67,8 @@ impl Spool {
                     Err(_) if waiting.through > self.mark => break,
                     Err(error) => return Err(error.into()),
                 }
-                waiting.through = place.number();
+                // A damaged file may hold them in any order.
+                waiting.through = waiting.through.max(place.number());
             }
             if waiting.records > 0 {
                 self.in_hand = waiting.through;
