@@ -84,6 +84,11 @@ async fn every_answer_is_told_again_for_its_moment_also_after_a_restart() {
     warm(&kurs).await;
     let first = served(&kurs, 80).await;
     are_told_again(&kurs, &first).await;
+    // Who names an answer that was none is not given another one.
+    let at = first[0].json["published_at"].as_str().unwrap();
+    let none = kurs.get(&format!("{}?at={at}&seq=0", first[0].path)).await;
+    assert_eq!(none.status, 404, "{}", none.json);
+    assert_eq!(none.json["type"], "/docs/problems#no-rate-then");
 
     // The explanation is that of then.
     let path = "/api/v1/rates/BTC/RUB?explain=true";

@@ -8,7 +8,7 @@ use crate::conditional::Caching;
 use crate::problem::{Kind, Problem};
 use crate::route::Work;
 use kurs_core::Wall;
-use kurs_reader::{Missing, Past, PastError};
+use kurs_reader::{Missing, Past, PastError, RateDocument};
 use kurs_store::{Store, StoreError};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -38,7 +38,8 @@ pub(crate) fn rate_at(call: Call) -> Work {
         };
         let store = &*api.store;
         wait_until_recorded(store, at).await?;
-        let past = match call.arguments.seq("seq") {
+        let seq = call.arguments.seq("seq");
+        let past = match seq {
             None => Past::recall(&api.view, store, at).await,
             Some(seq) => Past::recall_numbered(&api.view, store, (at, seq), asked).await,
         };
@@ -52,12 +53,28 @@ pub(crate) fn rate_at(call: Call) -> Work {
                 PastError::Missing(why) => missing(&why),
                 PastError::Store(error) => store_problem(&error),
             })?;
+            is_that_one(&told.rate, seq)?;
             return answer(&told, told.rate.value.value(), amount);
         }
         let document = past.rate(asked, allow_stale);
         let document = document.map_err(|why| missing(&why))?;
+        is_that_one(&document, seq)?;
         answer(&*document, document.value.value(), amount)
     })
+}
+
+/// Who names an answer is told that one or none: another one would be taken for it.
+fn is_that_one(rate: &RateDocument, seq: Option<u64>) -> Result<(), Problem> {
+    match seq {
+        Some(seq) if seq != rate.seq => {
+            let detail = format!(
+                "no rate of {} with seq {seq} was served then; the nearest has {}, published at {}",
+                rate.pair, rate.seq, rate.published_at
+            );
+            Err(Problem::new(Kind::NoRateThen, detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn answer<T: Serialize>(document: &T, value: Decimal, amount: Option<Decimal>) -> Outcome {

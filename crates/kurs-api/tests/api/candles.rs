@@ -97,33 +97,19 @@ async fn without_a_span_the_last_candles_are_given() {
 #[tokio::test]
 async fn pages_lead_to_each_other_and_hold_every_candle_once() {
     let harness = with_minutes(25).await;
-    let mut target = format!("{BTC}?limit=10&start=2026-11-21T00:00:00Z");
-    let mut starts = Vec::new();
-    let mut pages = 0;
-    loop {
-        let reply = harness.get(&target).await;
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        pages += 1;
-        let document = reply.json();
-        for candle in document["candles"].as_array().unwrap() {
-            starts.push(candle["start"].as_str().unwrap().to_owned());
-        }
-        let Some(link) = reply.header("link") else {
-            assert!(document["next"].is_null());
-            break;
-        };
-        assert!(link.contains(document["next"].as_str().unwrap()));
-        target = link
-            .trim_start_matches('<')
-            .split('>')
-            .next()
-            .unwrap()
-            .to_owned();
-    }
+    let pages = harness
+        .pages(&format!("{BTC}?limit=10&start=2026-11-21T00:00:00Z"))
+        .await;
+    let all = pages
+        .iter()
+        .flat_map(|page| page["candles"].as_array().unwrap());
+    let starts: Vec<_> = all
+        .map(|one| one["start"].as_str().unwrap().to_owned())
+        .collect();
     let expect: Vec<_> = (0..25)
         .map(|number| Wall(START.0 + (number - 24) * MINUTE).to_string())
         .collect();
-    assert_eq!((starts, pages), (expect, 3));
+    assert_eq!((starts, pages.len()), (expect, 3));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use kurs_reader::{RateView, ViewConfig};
 use kurs_store::Store;
 use kurs_store::sqlite::{SqliteOptions, SqliteStore};
 use kurs_telemetry::{Health, Metrics};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -293,6 +294,27 @@ impl Harness {
 
     pub(crate) async fn get(&self, target: &str) -> Reply {
         self.ask("GET", target, "").await
+    }
+
+    /// All pages from this one on, as `Link` leads.
+    pub(crate) async fn pages(&self, target: &str) -> Vec<Value> {
+        let mut target = target.to_owned();
+        let mut pages = Vec::new();
+        loop {
+            let reply = self.get(&target).await;
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            let document = reply.json();
+            let link = reply.header("link").map(str::to_owned);
+            let next = document["next"].as_str().map(str::to_owned);
+            pages.push(document);
+            let Some(link) = link else {
+                assert_eq!(next, None);
+                return pages;
+            };
+            assert!(link.contains(&next.unwrap()));
+            let inside = link.trim_start_matches('<').split('>').next();
+            target = inside.unwrap().to_owned();
+        }
     }
 
     pub(crate) async fn ask(&self, method: &str, target: &str, headers: &str) -> Reply {

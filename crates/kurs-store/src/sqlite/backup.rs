@@ -4,7 +4,7 @@ use super::SqliteOptions;
 use super::connection::{self, APPLICATION_ID, Place};
 use super::fault::Fault;
 use super::migrate;
-use super::turn::{TAKEN, Turn};
+use super::turn::{NoTurn, Turn};
 use crate::StoreError;
 use kurs_core::Wall;
 use rusqlite::{Connection, OpenFlags};
@@ -161,9 +161,9 @@ pub struct Restored {
 /// [`StoreError::Schema`] when a newer kurs made it. Then the database is as it was.
 pub fn restore(copy: &Path, to: &Path, now: Wall) -> Result<Restored, StoreError> {
     let turn = Turn::of(Some(to));
-    turn.take().map_err(|error| match error {
-        StoreError::Unavailable(why) if why == TAKEN => in_use(to),
-        other => other,
+    turn.take().map_err(|why| match why {
+        NoTurn::Taken => in_use(to),
+        why @ NoTurn::Disk(_) => why.into(),
     })?;
     let part = beside(to, ".restoring");
     let made = bring_back(copy, to, &part, now);

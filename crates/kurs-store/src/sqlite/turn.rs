@@ -6,8 +6,25 @@ use parking_lot::Mutex;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// What somebody is told who comes second.
-pub(super) const TAKEN: &str = "another kurs writes to this database; this one waits until it ends";
+/// Why the turn could not be taken.
+#[derive(Debug)]
+pub(super) enum NoTurn {
+    /// Another Writer has it.
+    Taken,
+    /// The lock could not be tried.
+    Disk(std::io::Error),
+}
+
+impl From<NoTurn> for StoreError {
+    fn from(why: NoTurn) -> Self {
+        Self::Unavailable(match why {
+            NoTurn::Taken => {
+                "another kurs writes to this database; this one waits until it ends".to_owned()
+            }
+            NoTurn::Disk(error) => format!("the lock of the Writer cannot be taken: {error}"),
+        })
+    }
+}
 
 /// The right to be the Writer of a file.
 #[derive(Debug)]
@@ -34,8 +51,8 @@ impl Turn {
     /// Takes the turn, or keeps it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] while another Writer has it.
-    pub(super) fn take(&self) -> Result<(), StoreError> {
+    /// [`NoTurn::Taken`] while another Writer has it, [`NoTurn::Disk`].
+    pub(super) fn take(&self) -> Result<(), NoTurn> {
         let Some(path) = &self.path else {
             return Ok(());
         };
@@ -43,20 +60,15 @@ impl Turn {
         if held.is_some() {
             return Ok(());
         }
-        let failed = |error: std::io::Error| {
-            StoreError::Unavailable(format!("the lock of the Writer cannot be taken: {error}"))
-        };
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path).map_err(failed)?;
+        let file = options.open(path).map_err(NoTurn::Disk)?;
         match file.try_lock() {
             Ok(()) => *held = Some(file),
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Unavailable(TAKEN.to_owned()));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::WouldBlock) => return Err(NoTurn::Taken),
+            Err(TryLockError::Error(error)) => return Err(NoTurn::Disk(error)),
         }
         Ok(())
     }

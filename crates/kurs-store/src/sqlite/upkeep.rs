@@ -86,13 +86,11 @@ impl SqliteStore {
             let pairs = self
                 .read(move |connection| published::pairs_before(connection, before, true))
                 .await?;
-            for pair in pairs {
-                gone += self
-                    .all_steps(move |connection, _| {
-                        published::prune_step(connection, pair, before, STEP_EVENTS)
-                    })
-                    .await?;
-            }
+            gone += self
+                .prune_series(pairs, move |connection, pair| {
+                    published::prune_step(connection, pair, before, STEP_EVENTS)
+                })
+                .await?;
         }
         for (interval, before) in Interval::ALL.into_iter().zip(outdated.candles) {
             if let Some(before) = before {
@@ -120,15 +118,10 @@ impl SqliteStore {
         let series = self
             .read(move |connection| history::has_rows_before(connection, before, true))
             .await?;
-        let mut gone = 0;
-        for series in series {
-            gone += self
-                .all_steps(move |connection, _| {
-                    history::prune_step(connection, series, before, STEP_ROWS)
-                })
-                .await?;
-        }
-        Ok(gone)
+        self.prune_series(series, move |connection, series| {
+            history::prune_step(connection, series, before, STEP_ROWS)
+        })
+        .await
     }
 
     async fn prune_states(&self, before: Wall) -> Result<u64, StoreError> {
@@ -138,33 +131,22 @@ impl SqliteStore {
         let series = self
             .read(move |connection| series_of(connection, SERIES, before))
             .await?;
-        let mut gone = 0;
-        for series in series {
-            gone += self
-                .all_steps(move |connection, _| {
-                    let gone = states::prune_step(connection, series, before, STEP_ROWS)?;
-                    Ok((gone, gone < STEP_ROWS))
-                })
-                .await?;
-        }
-        Ok(gone)
+        self.prune_series(series, move |connection, series| {
+            let gone = states::prune_step(connection, series, before, STEP_ROWS)?;
+            Ok((gone, gone < STEP_ROWS))
+        })
+        .await
     }
 
     async fn prune_candles(&self, interval: Interval, before: Wall) -> Result<u64, StoreError> {
         let series = self
             .read(move |connection| candles::series_before(connection, interval, before))
             .await?;
-        let mut gone = 0;
-        for series in series {
-            gone += self
-                .all_steps(move |connection, _| {
-                    let gone =
-                        candles::prune_step(connection, series, interval, before, STEP_ROWS)?;
-                    Ok((gone, gone < STEP_ROWS))
-                })
-                .await?;
-        }
-        Ok(gone)
+        self.prune_series(series, move |connection, series| {
+            let gone = candles::prune_step(connection, series, interval, before, STEP_ROWS)?;
+            Ok((gone, gone < STEP_ROWS))
+        })
+        .await
     }
 
     async fn prune_books(&self, before: Wall) -> Result<u64, StoreError> {
@@ -174,13 +156,23 @@ impl SqliteStore {
         let series = self
             .read(move |connection| series_of(connection, SERIES, before))
             .await?;
+        self.prune_series(series, move |connection, series| {
+            let gone = books::prune_step(connection, series, before, STEP_EVENTS)?;
+            Ok((gone, gone < STEP_EVENTS))
+        })
+        .await
+    }
+
+    /// [`Self::all_steps`] for one series after the other.
+    async fn prune_series<S, F>(&self, all: Vec<S>, step: F) -> Result<u64, StoreError>
+    where
+        S: Copy + Send + 'static,
+        F: Fn(&Connection, S) -> Result<(usize, bool), Fault> + Copy + Send + 'static,
+    {
         let mut gone = 0;
-        for series in series {
+        for series in all {
             gone += self
-                .all_steps(move |connection, _| {
-                    let gone = books::prune_step(connection, series, before, STEP_EVENTS)?;
-                    Ok((gone, gone < STEP_EVENTS))
-                })
+                .all_steps(move |connection, _| step(connection, series))
                 .await?;
         }
         Ok(gone)

@@ -7,6 +7,7 @@ use super::environment;
 use super::file;
 use super::mistake::{Mistake, Mistakes};
 use super::origin::Origin;
+use super::redact::carries_secret;
 use super::schema::Schema;
 use super::secrets::{self, Files};
 use super::tree::{Content, Node, show_path};
@@ -186,8 +187,8 @@ impl Inputs {
                 mistakes.push(Mistake::at(&path, &origin, what));
                 continue;
             }
-            if has_password(&flag.value) {
-                let what = "an address with a password is never a flag; use the environment or \
+            if carries_secret(&flag.value) {
+                let what = "an address with a password or a key is never a flag; use the environment or \
                             the configuration file";
                 mistakes.push(Mistake::at(&path, &origin, what));
                 continue;
@@ -386,16 +387,4 @@ impl Node {
     pub fn is_empty_table(&self) -> bool {
         matches!(&self.content, Content::Table(members) if members.is_empty())
     }
-}
-/// True for an address such as `postgres://user:password@host/name`.
-fn has_password(value: &str) -> bool {
-    let Some((_, rest)) = value.split_once("://") else {
-        return false;
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
-    let in_user = user
-        .split_once(':')
-        .is_some_and(|(_, word)| !word.is_empty());
-    in_user || rest.contains("?password=") || rest.contains("&password=")
 }

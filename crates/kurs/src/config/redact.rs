@@ -57,9 +57,16 @@ pub fn redact_url(text: &str) -> String {
     shown
 }
 
+/// True when [`redact_url`] would replace something. The place of a key, `{key}`, is none.
+#[must_use]
+pub fn carries_secret(text: &str) -> bool {
+    let text = text.replace("{key}", REDACTED);
+    redact_url(&text) != text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::redact_url;
+    use super::{carries_secret, redact_url};
 
     #[test]
     fn passwords_and_keys_in_urls_are_not_shown() {
@@ -77,6 +84,7 @@ mod tests {
             ("redis://:canary@host", "redis://:***@host"),
         ] {
             assert_eq!(redact_url(text), expect);
+            assert_eq!(carries_secret(text), text != expect, "{text}");
         }
     }
 }

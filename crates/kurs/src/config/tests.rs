@@ -218,7 +218,7 @@ fn a_mistake_about_a_secret_does_not_show_it() {
     assert!(!said.contains("canary"), "{said}");
     assert!(said.contains("a secret is never a flag"), "{said}");
     assert!(
-        said.contains("an address with a password is never a flag"),
+        said.contains("an address with a password or a key is never a flag"),
         "{said}"
     );
     for url in [

@@ -3,7 +3,8 @@
 use super::*;
 use crate::past::Past;
 use kurs_bus::NoRate;
-use kurs_store::{Published, PublishedEvent};
+use kurs_store::sqlite::{SqliteOptions, SqliteStore};
+use kurs_store::{Batch, Published, PublishedEvent, Store};
 use std::collections::BTreeMap;
 
 /// Even and repeatable; no more is asked of it.
@@ -186,4 +187,96 @@ fn a_cross_rate_takes_the_younger_of_two_ways_at_once() {
     assert_eq!(desk.value("ETH-RUB"), "303600", "its oldest leg is older");
     desk.publish("ETH-EUR", "3001", "kraken", MAX_AGE);
     assert_eq!(desk.value("ETH-RUB"), "303101");
+}
+
+#[tokio::test]
+async fn of_several_answers_of_a_millisecond_the_named_one_is_told() {
+    let mut desk = Desk::new();
+    let mut published = Vec::new();
+    let mut served = Vec::new();
+    for (market, value) in [
+        ("BTC-USDT", "60000"),
+        ("USDT-RUB", "90"),
+        ("BTC-USDT", "60001"),
+        ("USDT-RUB", "91"),
+        ("BTC-USDT", "60002"),
+    ] {
+        // All but the first two within one millisecond.
+        if published.len() == 2 {
+            desk.clock.advance(Duration::from_millis(1));
+        }
+        let rate = desk.rate(market, value, "kraken", MAX_AGE);
+        assert!(desk.send(Body::Rate(rate.clone())));
+        let id = UpdateId {
+            shard: 0,
+            epoch: Epoch(3),
+            seq: Seq(desk.seq),
+        };
+        published.push(Published::rate(id, rate));
+        if let Ok(answer) = desk.view.rate(pair("BTC-RUB"), None) {
+            served.push(answer.document);
+        }
+    }
+    assert_eq!(served.len(), 4);
+    let store = SqliteStore::open(":memory:", SqliteOptions::default()).unwrap();
+    store.migrate().await.unwrap();
+    let batch = Batch {
+        published,
+        ..Batch::default()
+    };
+    store.write(batch).await.unwrap();
+    let asked = pair("BTC-RUB");
+    for document in &served {
+        let named = (document.published_at, document.seq);
+        let past = Past::recall_numbered(&desk.view, &store, named, asked).await;
+        assert_eq!(past.unwrap().rate(asked, false).unwrap(), *document);
+    }
+    let at = served[3].published_at;
+    let past = Past::recall(&desk.view, &store, at).await.unwrap();
+    assert_eq!(
+        past.rate(asked, false).unwrap(),
+        served[3],
+        "unnamed: the last"
+    );
+}
+
+#[test]
+fn the_rates_of_one_answer_are_of_one_moment() {
+    const ROUNDS: u64 = 20_000;
+    let mut desk = Desk::new();
+    let mut updates = Vec::new();
+    for round in 1..=ROUNDS {
+        // Both legs have the same number, the first one first.
+        for market in ["BTC-USDT", "USDT-RUB"] {
+            let rate = desk.rate(market, &round.to_string(), "kraken", MAX_AGE);
+            let id = desk.id();
+            updates.push(Arc::new(Update {
+                id,
+                body: Body::Rate(rate),
+            }));
+        }
+    }
+    let view = &desk.view;
+    let mut answers = 0;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            updates
+                .iter()
+                .for_each(|update| assert!(view.apply(update)))
+        });
+        while !writer.is_finished() {
+            let Ok(answer) = view.rate(pair("BTC-RUB"), None) else {
+                continue;
+            };
+            let legs = &answer.document.legs;
+            let [first, second] =
+                [0, 1].map(|leg| legs[leg].value.to_string().parse::<u64>().unwrap());
+            assert!(
+                first == second || first == second + 1,
+                "{first} with {second}"
+            );
+            answers += 1;
+        }
+    });
+    assert!(answers > 0);
 }
