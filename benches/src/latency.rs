@@ -119,14 +119,18 @@ async fn measure(venue: Venue, trace: &Arc<Trace>, folder: &std::path::Path) -> 
         named: Vec::new(),
         terms: kurs_writer::Terms::default(),
         begun: watch::Sender::new(false),
+        sharing: kurs_writer::WriterConfig::default(),
+        name: "bench".into(),
+        is_alone: true,
     });
-    let reader = tokio::spawn(follow::run(
+    let means = follow::Means {
         view,
         store,
         bus,
-        metrics.reader.clone(),
-        stopped.clone(),
-    ));
+        metrics: metrics.reader.clone(),
+        health: Arc::new(Health::new()),
+    };
+    let reader = tokio::spawn(follow::run(means, stopped.clone()));
     let writer = tokio::spawn(writer.run(stopped));
     let sending = std::thread::spawn(move || venue.run());
     let sent = tokio::task::spawn_blocking(move || sending.join()).await?;

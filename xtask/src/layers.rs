@@ -37,14 +37,17 @@ enum Place {
 const BINARY: u8 = 5;
 
 /// The map of the workspace. A crate that is not here does not pass.
-const PLACES: [(&str, Place); 17] = [
+const PLACES: [(&str, Place); 20] = [
     ("kurs-core", Place::Level(0)),
     ("kurs-telemetry", Place::Level(0)),
     ("kurs-book", Place::Level(1)),
     ("kurs-bus", Place::Level(1)),
     ("kurs-net", Place::Level(1)),
     ("kurs-store", Place::Level(1)),
+    ("kurs-nats", Place::Level(2)),
     ("kurs-pricing", Place::Level(2)),
+    ("kurs-rabbitmq", Place::Level(2)),
+    ("kurs-redis", Place::Level(2)),
     ("kurs-sources", Place::Level(2)),
     ("kurs-reader", Place::Level(3)),
     ("kurs-writer", Place::Level(3)),

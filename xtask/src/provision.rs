@@ -1,5 +1,7 @@
 //! The programs the tasks need, and how they get onto a fresh Debian machine.
 
+mod servers;
+
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -26,7 +28,7 @@ struct Need {
 }
 
 /// One line per program. Tests never skip what is missing: it is installed, or they fail.
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 12] = [
     Need {
         purpose: Purpose::Tests,
         program: "cc",
@@ -60,14 +62,38 @@ const NEEDS: [Need; 8] = [
     Need {
         purpose: Purpose::Tests,
         program: "influxd",
-        package: INFLUXDB,
+        package: "influxdb",
         why: "private time series databases of the sink's tests",
     },
     Need {
-        purpose: Purpose::Benchmarks,
+        purpose: Purpose::Tests,
+        program: "nats-server",
+        package: "nats-server",
+        why: "private brokers of the bus's tests",
+    },
+    Need {
+        purpose: Purpose::Tests,
+        program: "redis-server",
+        package: "redis-server",
+        why: "private brokers of the bus's tests",
+    },
+    Need {
+        purpose: Purpose::Tests,
+        program: "rabbitmq-server",
+        package: "rabbitmq-server",
+        why: "private brokers of the bus's tests",
+    },
+    Need {
+        purpose: Purpose::Tests,
         program: "nginx",
         package: "nginx",
-        why: "the baseline to compare with",
+        why: "balances between Readers, and the baseline of the benchmarks",
+    },
+    Need {
+        purpose: Purpose::Tests,
+        program: "python3",
+        package: "python3",
+        why: "a consumer of the bus that is not ours",
     },
     Need {
         purpose: Purpose::Benchmarks,
@@ -84,17 +110,6 @@ const POSTGRESQL_FOLDER: &str = "/usr/lib/postgresql";
 const NO_CLUSTER_FOLDER: &str = "/etc/postgresql-common/createcluster.d";
 const NO_CLUSTER_FILE: &str = "/etc/postgresql-common/createcluster.d/kurs-tests.conf";
 
-const INFLUXDB: &str = "influxdb";
-/// Asked by Debian's packages whether they may start what they bring. One that is there already
-/// stays as it is.
-const NO_START: &str = "test -e /usr/sbin/policy-rc.d || \
-    { printf '#!/bin/sh\\n# kurs-tests\\nexit 101\\n' > /usr/sbin/policy-rc.d && \
-      chmod 755 /usr/sbin/policy-rc.d; }";
-/// Takes it away again, and keeps the server from starting with the machine.
-const NO_START_LATER: &str = "if grep -qs '^# kurs-tests$' /usr/sbin/policy-rc.d; \
-    then rm -f /usr/sbin/policy-rc.d; fi; \
-    update-rc.d influxdb disable 2> /dev/null || true";
-
 /// Headers without a program of their own, so a file tells whether they are there.
 const C_HEADERS: (&str, &str) = ("/usr/include/stdlib.h", "libc6-dev");
 
@@ -107,7 +122,7 @@ pub(crate) fn run(workspace: &Workspace, purpose: Purpose) -> Result<()> {
         let found = is_there(need.program);
         let state = if found { "found" } else { "missing" };
         console::line(&format!(
-            "{:<8} {state}: {} (package {})",
+            "{:<15} {state}: {} (package {})",
             need.program, need.why, need.package
         ));
         if !found {
@@ -166,9 +181,9 @@ pub(crate) fn install_packages(folder: &Path, packages: &[&str]) -> Result<()> {
         );
         as_root("sh").arguments(&["-c", &write]).run()?;
     }
-    let without_start = packages.contains(&INFLUXDB);
-    if without_start {
-        as_root("sh").arguments(&["-c", NO_START]).run()?;
+    let quiet = servers::quiet(packages, is_there);
+    if let Some(quiet) = &quiet {
+        as_root("sh").arguments(&["-c", &quiet.before]).run()?;
     }
     let installed = apt(&[
         &["-q", "install", "-y", "--no-install-recommends"],
@@ -179,8 +194,8 @@ pub(crate) fn install_packages(folder: &Path, packages: &[&str]) -> Result<()> {
     if without_cluster {
         as_root("rm").arguments(&["-f", NO_CLUSTER_FILE]).run()?;
     }
-    if without_start {
-        as_root("sh").arguments(&["-c", NO_START_LATER]).run()?;
+    if let Some(quiet) = &quiet {
+        as_root("sh").arguments(&["-c", &quiet.after]).run()?;
     }
     installed
 }

@@ -47,7 +47,12 @@ pub(crate) fn serve(address: SocketAddr) -> Result<()> {
             epoch: Epoch(7),
             seq: Seq(1_234_567),
         };
-        view.apply(&Arc::new(Update { id, body }));
+        view.apply(&Arc::new(Update {
+            id,
+            body,
+            cause: None,
+            at: None,
+        }));
         view.set_loaded();
         let store = StoreConfig {
             url: "sqlite::memory:".to_owned(),

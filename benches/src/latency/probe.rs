@@ -4,7 +4,7 @@
 use crate::frames;
 use async_trait::async_trait;
 use kurs_bus::memory::MemoryBus;
-use kurs_bus::{Body, Bus, BusError, BusEvent, Command, Reply, Request, Subscription, Update};
+use kurs_bus::{Body, Bus, BusError, BusEvent, Command, Reply, Requests, Subscription, Update};
 use kurs_core::{Rate, Wall};
 use kurs_reader::RateView;
 use parking_lot::Mutex;
@@ -163,8 +163,12 @@ impl Bus for Probe {
         self.bus.request(command, patience).await
     }
 
-    async fn next_request(&self) -> Option<Request> {
-        self.bus.next_request().await
+    async fn requests(&self) -> Result<Box<dyn Requests>, BusError> {
+        self.bus.requests().await
+    }
+
+    async fn flush(&self) -> Result<(), BusError> {
+        self.bus.flush().await
     }
 }
 

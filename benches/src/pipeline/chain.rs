@@ -156,6 +156,8 @@ impl Chain {
                 self.view.apply(&Arc::new(Update {
                     id: id(self.seq),
                     body: Body::Rate(rate),
+                    cause: None,
+                    at: None,
                 }));
             }
         }
@@ -286,6 +288,8 @@ fn price(chain: &mut Chain, now: Now, events: &[SourceEvent], updates: &mut Vec<
                 updates.push(Arc::new(Update {
                     id: id(chain.seq),
                     body: Body::Rate(rate),
+                    cause: None,
+                    at: None,
                 }));
             }
         }

@@ -10,7 +10,7 @@ use crate::section::{Goal, Section};
 use anyhow::{Context as _, Result, ensure};
 use kurs_core::{Choice, Epoch, Rate, RateState, Seq, UpdateId, Wall};
 use kurs_store::sqlite::SqliteStore;
-use kurs_store::{Batch, HistoryRow, Published, Recorded, Store as _};
+use kurs_store::{Batch, Claim, HistoryRow, Published, Recorded, Store as _};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub(super) fn build(
     // Rows alone, so that their size can be told from the file's.
     let (end, epoch) = {
         let store = sqlite::open(runtime, &file)?;
-        let epoch = runtime.block_on(store.begin_epoch(0))?;
+        let epoch = runtime.block_on(begin_epoch(&store))?;
         let end = runtime.block_on(fill(&store, begin, epoch, rows))?;
         runtime.block_on(store.pack(now()))?;
         (end, epoch)
@@ -148,6 +148,19 @@ async fn fill(store: &SqliteStore, begin: Wall, epoch: Epoch, rows: u64) -> Resu
 fn before(moment: Wall) -> Wall {
     let age = i64::try_from(PACK_AFTER.as_micros()).unwrap_or_default();
     Wall(moment.0 - age)
+}
+
+/// The epoch of a Writer of the first shard.
+async fn begin_epoch(store: &SqliteStore) -> Result<Epoch> {
+    let claim = Claim {
+        shard: 0,
+        writer: "archive".into(),
+        ttl: Duration::from_secs(3_600),
+        heard: None,
+        is_alone: true,
+    };
+    let claimed = store.claim(claim).await?;
+    claimed.context("the lease is held")
 }
 
 /// What kurs would have published of the same market, thinned out.

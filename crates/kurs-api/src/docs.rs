@@ -45,6 +45,11 @@ pub(crate) fn openapi(call: &Call) -> Outcome {
     Ok(Answer::asset(&call.api.openapi))
 }
 
+/// `GET /asyncapi.json`.
+pub(crate) fn asyncapi(call: &Call) -> Outcome {
+    Ok(Answer::asset(&call.api.asyncapi))
+}
+
 /// Leads to the API browser.
 pub(crate) fn lead(_: &Call) -> Outcome {
     Ok(Answer::empty(StatusCode::FOUND).with_header(LOCATION, "/docs"))

@@ -275,6 +275,13 @@ fn documentation_routes() -> Vec<Route> {
             "This document",
             JSON,
         ),
+        page(
+            "/asyncapi.json",
+            "asyncapi",
+            docs::asyncapi,
+            "What travels between the parts of kurs on a broker",
+            JSON,
+        ),
         page("/docs", "docs", docs::page, "API browser", docs::HTML),
         page(
             "/docs/docs.js",

@@ -34,7 +34,7 @@ pub struct ApiParts {
     pub metrics: Arc<Metrics>,
     /// What `/metrics` shows.
     pub metrics_text: MetricsText,
-    /// Version of the program, shown in `/openapi.json`.
+    /// Version of the program, shown in `/openapi.json` and `/asyncapi.json`.
     pub version: &'static str,
     /// Random number for the prefix of request ids.
     pub seed: u64,
@@ -52,6 +52,7 @@ pub struct ApiState {
     pub(crate) ids: Arc<RequestIds>,
     pub(crate) table: Table,
     pub(crate) openapi: Arc<Asset>,
+    pub(crate) asyncapi: Arc<Asset>,
     pub(crate) origins: Vec<HeaderValue>,
     /// Bounds what history pages hold in memory.
     pub(crate) history_reads: Semaphore,
@@ -76,17 +77,18 @@ impl ApiState {
     pub fn new(config: ApiConfig, parts: ApiParts) -> Result<Self, RouteConflict> {
         let table = Table::new(router::routes(), &parts.metrics.http)
             .map_err(|error| RouteConflict(error.to_string()))?;
-        let document = openapi::document(table.routes(), parts.version);
+        let document = |document: serde_json::Value| {
+            let text = serde_json::to_vec(&document).unwrap_or_default();
+            Asset::new(text, crate::answer::JSON)
+        };
         let origins = config
             .cors_origins
             .iter()
             .filter_map(|origin| HeaderValue::from_str(origin).ok())
             .collect();
         Ok(Self {
-            openapi: Asset::new(
-                serde_json::to_vec(&document).unwrap_or_default(),
-                crate::answer::JSON,
-            ),
+            openapi: document(openapi::document(table.routes(), parts.version)),
+            asyncapi: document(kurs_bus::asyncapi::document(parts.version)),
             hot_metrics: table.counters(HOT_PATH, &Method::GET),
             ids: Arc::new(RequestIds::new(parts.seed)),
             history_reads: Semaphore::new(config.limits.history_reads),

@@ -1,7 +1,9 @@
 //! A book as the Writer shows it to Readers.
 
+use kurs_core::price::DecimalText;
 use kurs_core::{Pair, Price, SourceId, Wall};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use std::sync::Arc;
 pub const LEVELS_MAX: u16 = 1_000;
 
 /// The synced book of one source and pair at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BookState {
     /// Whose.
     pub source: SourceId,
@@ -18,8 +20,10 @@ pub struct BookState {
     /// The venue's own word for it.
     pub symbol: Arc<str>,
     /// Buyers, highest first: price in quote asset, size in base asset.
+    #[schemars(with = "Vec<(Price, DecimalText)>")]
     pub bids: Vec<(Price, Decimal)>,
     /// Sellers, lowest first.
+    #[schemars(with = "Vec<(Price, DecimalText)>")]
     pub asks: Vec<(Price, Decimal)>,
     /// Levels that are held on the buyers' side, shown or not.
     pub bid_levels: u64,

@@ -2,11 +2,12 @@
 
 use crate::book::BookState;
 use kurs_core::{Pair, SourceId, TrackedSymbol};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Asks for a change, or for what only the Writer has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Command {
     /// Follow this symbol. The Writer asks the venues whether they list it.
@@ -28,12 +29,16 @@ pub enum Command {
         /// The market, canonical assets.
         pair: Pair,
         /// Levels per side, at most [`crate::book::LEVELS_MAX`].
+        #[schemars(
+            description = "Levels per side.",
+            range(min = 1, max = crate::book::LEVELS_MAX)
+        )]
         levels: u16,
     },
 }
 
 /// The Writer's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Reply {
     /// It is tracked now and stored durably.

@@ -1,5 +1,5 @@
 //! What every [`Bus`] must do. One suite for all implementations: hand [`run`] a function that
-//! opens an empty bus.
+//! opens an empty bus from two places.
 //!
 //! A check panics with the promise that does not hold.
 #![allow(
@@ -8,7 +8,13 @@
     reason = "a conformance check fails by panicking, as any test does"
 )]
 
-use crate::{Body, Bus, BusError, BusEvent, Command, Reply, SourcePrice, Subscription, Update};
+mod samples;
+
+pub use samples::{SCENE_GAP, SCENE_LINES, every_kind, full_rate, scene};
+
+use crate::{
+    Body, Bus, BusError, BusEvent, Command, Heartbeat, Reply, SourcePrice, Subscription, Update,
+};
 use kurs_core::{
     Choice, Epoch, Pair, Price, Rate, RateState, Seq, SourceId, SourceState, TrackedSymbol,
     UpdateId, Wall,
@@ -20,22 +26,32 @@ use std::time::Duration;
 /// Longest wait for something that should happen at once.
 const HANG: Duration = Duration::from_secs(20);
 
+/// One bus as two programs see it; in one process both may be the same.
+#[derive(Clone)]
+pub struct Opened {
+    /// Where the Writer is.
+    pub writer: Arc<dyn Bus>,
+    /// Where a Reader is.
+    pub reader: Arc<dyn Bus>,
+}
+
 /// Runs every check, each on a bus of its own that `fresh` opens. `overflow`: more updates than
 /// a subscriber of this bus may lie behind.
 pub async fn run<F, Opening>(fresh: F, overflow: u64)
 where
     F: Fn() -> Opening,
-    Opening: Future<Output = Arc<dyn Bus>>,
+    Opening: Future<Output = Opened>,
 {
-    everyone_hears_everything_in_order(&*fresh().await).await;
-    last_values_are_the_newest_of_each_key(&*fresh().await).await;
-    a_withdrawn_pair_leaves_nothing_behind(&*fresh().await).await;
+    everyone_hears_everything_in_order(fresh().await).await;
+    last_values_are_the_newest_of_each_key(fresh().await).await;
+    a_withdrawn_pair_leaves_nothing_behind(fresh().await).await;
     subscribing_first_misses_nothing(fresh().await).await;
-    a_slow_subscriber_is_told_and_recovers(&*fresh().await, overflow).await;
+    an_ended_epoch_is_not_heard_and_a_missing_number_is_told(fresh().await).await;
+    a_slow_subscriber_is_told_and_recovers(fresh().await, overflow).await;
     the_writer_answers_each_request(fresh().await).await;
     two_writers_never_take_the_same_request(fresh().await).await;
-    a_request_that_was_given_up_is_never_carried_out(&*fresh().await).await;
-    a_writer_that_goes_away_is_told(&*fresh().await).await;
+    a_request_that_was_given_up_is_never_carried_out(fresh().await).await;
+    a_writer_that_goes_away_is_told(fresh().await).await;
 }
 
 /// A rate of `of`, update `seq` of epoch 1 of shard 0.
@@ -76,14 +92,24 @@ pub fn untrack(symbol: &str) -> Command {
     }
 }
 
-fn update(seq: u64, body: Body) -> Arc<Update> {
+/// Update `seq` of epoch 1 of shard 0.
+#[must_use]
+pub fn update(seq: u64, body: Body) -> Arc<Update> {
+    update_of(1, seq, body)
+}
+
+/// Update `seq` of an epoch of shard 0.
+#[must_use]
+pub fn update_of(epoch: u64, seq: u64, body: Body) -> Arc<Update> {
     Arc::new(Update {
         id: UpdateId {
             shard: 0,
-            epoch: Epoch(1),
+            epoch: Epoch(epoch),
             seq: Seq(seq),
         },
         body,
+        cause: None,
+        at: None,
     })
 }
 
@@ -125,31 +151,51 @@ async fn expect(subscription: &mut Box<dyn Subscription>, update: &Arc<Update>) 
     }
 }
 
+/// The last values without withdrawals, by id.
 async fn last_values(bus: &dyn Bus) -> Vec<Arc<Update>> {
     let mut values = bus.last_values().await.unwrap();
+    values.retain(|update| !matches!(update.body, Body::Withdrawn(_)));
     values.sort_by_key(|update| update.id);
     values
 }
 
-async fn everyone_hears_everything_in_order(bus: &dyn Bus) {
-    bus.publish(rate("ETH-USDT", 0)).unwrap();
+/// Their numbers, once everything published is there.
+async fn last_seqs(bus: &Opened) -> Vec<u64> {
+    bus.writer.flush().await.unwrap();
+    let values = last_values(&*bus.reader).await;
+    values.iter().map(|update| update.id.seq.0).collect()
+}
+
+fn withdrawn(seq: u64, pair: &str) -> Arc<Update> {
+    update(seq, Body::Withdrawn(Pair::parse(pair).unwrap()))
+}
+
+async fn everyone_hears_everything_in_order(bus: Opened) {
+    bus.writer.publish(rate("ETH-USDT", 0)).unwrap();
+    bus.writer.flush().await.unwrap();
     let mut subscriptions = [
-        bus.subscribe().await.unwrap(),
-        bus.subscribe().await.unwrap(),
+        bus.reader.subscribe().await.unwrap(),
+        bus.writer.subscribe().await.unwrap(),
     ];
     let tracked = TrackedSymbol {
         symbol: "BTCUSDT".into(),
         pair: Pair::parse("BTC-USDT").unwrap(),
-        added_at: Wall(1),
+        added_at: Wall::from_unix_ms(1),
+    };
+    let beat = Heartbeat {
+        writer: "one".into(),
+        follows: None,
+        ends: false,
     };
     let mut sent = vec![
         source_price("binance", "BTC-USDT", 1),
         update(2, Body::Tracked(Arc::from([tracked]))),
-        update(3, Body::Withdrawn(Pair::parse("ETH-USDT").unwrap())),
+        withdrawn(3, "ETH-USDT"),
+        update(4, Body::Heartbeat(beat)),
     ];
-    sent.extend((4..40).map(|seq| rate(["BTC-USDT", "ETH-USDT"][usize::from(seq % 3 == 0)], seq)));
+    sent.extend((5..40).map(|seq| rate(["BTC-USDT", "ETH-USDT"][usize::from(seq % 3 == 0)], seq)));
     for update in &sent {
-        bus.publish(Arc::clone(update)).unwrap();
+        bus.writer.publish(Arc::clone(update)).unwrap();
     }
     for subscription in &mut subscriptions {
         for update in &sent {
@@ -158,8 +204,8 @@ async fn everyone_hears_everything_in_order(bus: &dyn Bus) {
     }
 }
 
-async fn last_values_are_the_newest_of_each_key(bus: &dyn Bus) {
-    assert!(last_values(bus).await.is_empty());
+async fn last_values_are_the_newest_of_each_key(bus: Opened) {
+    assert!(last_values(&*bus.reader).await.is_empty());
     let sent = [
         rate("BTC-USDT", 1),
         rate("ETH-USDT", 2),
@@ -171,46 +217,36 @@ async fn last_values_are_the_newest_of_each_key(bus: &dyn Bus) {
         update(8, Body::Tracked(Arc::from([]))),
     ];
     for update in &sent {
-        bus.publish(Arc::clone(update)).unwrap();
+        bus.writer.publish(Arc::clone(update)).unwrap();
     }
-    let seqs: Vec<u64> = last_values(bus)
-        .await
-        .iter()
-        .map(|update| update.id.seq.0)
-        .collect();
-    assert_eq!(seqs, [2, 4, 5, 6, 8]);
+    assert_eq!(last_seqs(&bus).await, [2, 4, 5, 6, 8]);
 }
 
-async fn a_withdrawn_pair_leaves_nothing_behind(bus: &dyn Bus) {
-    bus.publish(rate("BTC-USDT", 1)).unwrap();
-    bus.publish(source_price("binance", "BTC-USDT", 2)).unwrap();
-    bus.publish(rate("ETH-USDT", 3)).unwrap();
-    bus.publish(update(4, Body::Withdrawn(Pair::parse("BTC-USDT").unwrap())))
-        .unwrap();
-    let seqs: Vec<u64> = last_values(bus)
-        .await
-        .iter()
-        .map(|update| update.id.seq.0)
-        .collect();
-    assert_eq!(seqs, [3]);
-    bus.publish(rate("BTC-USDT", 5)).unwrap();
-    assert_eq!(last_values(bus).await.len(), 2, "it may come back");
+async fn a_withdrawn_pair_leaves_nothing_behind(bus: Opened) {
+    bus.writer.publish(rate("BTC-USDT", 1)).unwrap();
+    let price = source_price("binance", "BTC-USDT", 2);
+    bus.writer.publish(price).unwrap();
+    bus.writer.publish(rate("ETH-USDT", 3)).unwrap();
+    bus.writer.publish(withdrawn(4, "BTC-USDT")).unwrap();
+    assert_eq!(last_seqs(&bus).await, [3]);
+    bus.writer.publish(rate("BTC-USDT", 5)).unwrap();
+    assert_eq!(last_seqs(&bus).await, [3, 5], "it may come back");
 }
 
-async fn subscribing_first_misses_nothing(bus: Arc<dyn Bus>) {
-    const LAST: u64 = 50;
+async fn subscribing_first_misses_nothing(bus: Opened) {
+    const LAST: u64 = 200;
     let publisher = {
-        let bus = Arc::clone(&bus);
+        let bus = Arc::clone(&bus.writer);
         tokio::spawn(async move {
             for seq in 1..=LAST {
                 bus.publish(rate("BTC-USDT", seq)).unwrap();
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         })
     };
     for _ in 0..20 {
-        let mut subscription = bus.subscribe().await.unwrap();
-        let known = last_values(&*bus)
+        let mut subscription = bus.reader.subscribe().await.unwrap();
+        let known = last_values(&*bus.reader)
             .await
             .first()
             .map_or(0, |update| update.id.seq.0);
@@ -230,46 +266,82 @@ async fn subscribing_first_misses_nothing(bus: Arc<dyn Bus>) {
     publisher.await.unwrap();
 }
 
-async fn a_slow_subscriber_is_told_and_recovers(bus: &dyn Bus, overflow: u64) {
-    let mut slow = bus.subscribe().await.unwrap();
+async fn an_ended_epoch_is_not_heard_and_a_missing_number_is_told(bus: Opened) {
+    let mut subscription = bus.reader.subscribe().await.unwrap();
+    let of = |epoch: u64, seq: u64| {
+        let body = rate("BTC-USDT", seq).body.clone();
+        update_of(epoch, seq, body)
+    };
+    let beat = Heartbeat {
+        writer: "two".into(),
+        follows: Some(of(1, 2).id),
+        ends: false,
+    };
+    let begin = update_of(2, 1, Body::Heartbeat(beat));
+    for update in [of(1, 1), of(1, 2), Arc::clone(&begin), of(1, 3), of(2, 2)] {
+        bus.writer.publish(update).unwrap();
+    }
+    // Nothing of the first epoch after the second one began.
+    for update in [of(1, 1), of(1, 2), begin, of(2, 2)] {
+        expect(&mut subscription, &update).await;
+    }
+    bus.writer.publish(of(2, 5)).unwrap();
+    let BusEvent::Gap { lost: 2 } = next(&mut subscription).await else {
+        panic!("two updates are missing, which was not told");
+    };
+    expect(&mut subscription, &of(2, 5)).await;
+}
+
+async fn a_slow_subscriber_is_told_and_recovers(bus: Opened, overflow: u64) {
+    let mut slow = bus.reader.subscribe().await.unwrap();
     // Would hang here if a subscriber that does not read could hold the publisher up.
     for seq in 0..overflow {
-        bus.publish(rate("BTC-USDT", seq)).unwrap();
+        bus.writer.publish(rate("BTC-USDT", seq)).unwrap();
     }
-    let BusEvent::Gap { lost } = next(&mut slow).await else {
-        panic!("{overflow} updates behind, and not told of a gap");
-    };
-    assert!(lost > 0 && lost < overflow);
-    let newest = last_values(bus).await;
+    in_time("the way to the bus", bus.writer.flush())
+        .await
+        .unwrap();
     assert_eq!(
-        newest,
+        last_values(&*bus.reader).await,
         [rate("BTC-USDT", overflow - 1)],
         "last values are not lost"
     );
-    for seq in lost..overflow {
-        expect(&mut slow, &rate("BTC-USDT", seq)).await;
+    let (mut told, mut heard) = (false, None);
+    while heard != Some(overflow - 1) {
+        match next(&mut slow).await {
+            BusEvent::Gap { lost } => {
+                assert!(lost > 0 && lost < overflow);
+                told = true;
+            }
+            BusEvent::Update(update) => {
+                let seq = update.id.seq.0;
+                assert!(heard.is_none_or(|heard| heard < seq), "{seq} once more");
+                let next = heard.map_or(0, |heard| heard + 1);
+                assert!(told || next == seq, "{next} is missing, which was not told");
+                heard = Some(seq);
+            }
+        }
     }
-    bus.publish(rate("BTC-USDT", overflow)).unwrap();
+    assert!(told, "{overflow} updates behind, and not told of a gap");
+    bus.writer.publish(rate("BTC-USDT", overflow)).unwrap();
     expect(&mut slow, &rate("BTC-USDT", overflow)).await;
 }
 
-async fn the_writer_answers_each_request(bus: Arc<dyn Bus>) {
-    let writer = {
-        let bus = Arc::clone(&bus);
-        tokio::spawn(async move {
-            while let Some(request) = bus.next_request().await {
-                let Command::Untrack { symbol } = request.command else {
-                    panic!("another command than was asked");
-                };
-                let _ = request.reply.send(Reply::Untracked {
-                    existed: symbol.starts_with("YES"),
-                });
-            }
-        })
-    };
+async fn the_writer_answers_each_request(bus: Opened) {
+    let mut requests = bus.writer.requests().await.unwrap();
+    let writer = tokio::spawn(async move {
+        while let Some(request) = requests.next().await {
+            let Command::Untrack { symbol } = request.command else {
+                panic!("another command than was asked");
+            };
+            let _ = request.reply.send(Reply::Untracked {
+                existed: symbol.starts_with("YES"),
+            });
+        }
+    });
     let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..100 {
-        let (bus, expected) = (Arc::clone(&bus), n % 2 == 0);
+    for n in 0..50 {
+        let (bus, expected) = (Arc::clone(&bus.reader), n % 2 == 0);
         tasks.spawn(async move {
             let symbol = format!("{}{n}", if expected { "YES" } else { "NO" });
             let reply = bus.request(untrack(&symbol), HANG).await;
@@ -282,13 +354,13 @@ async fn the_writer_answers_each_request(bus: Arc<dyn Bus>) {
     writer.abort();
 }
 
-async fn two_writers_never_take_the_same_request(bus: Arc<dyn Bus>) {
+async fn two_writers_never_take_the_same_request(bus: Opened) {
     let mut writers = tokio::task::JoinSet::new();
-    for _ in 0..2 {
-        let bus = Arc::clone(&bus);
+    for bus in [&bus.writer, &bus.reader] {
+        let mut requests = bus.requests().await.unwrap();
         writers.spawn(async move {
             let mut taken = Vec::new();
-            while let Some(request) = bus.next_request().await {
+            while let Some(request) = requests.next().await {
                 let Command::Untrack { symbol } = &request.command else {
                     continue;
                 };
@@ -303,10 +375,11 @@ async fn two_writers_never_take_the_same_request(bus: Arc<dyn Bus>) {
         });
     }
     for n in 0..50 {
-        bus.request(untrack(&n.to_string()), HANG).await.unwrap();
+        let asked = bus.reader.request(untrack(&n.to_string()), HANG);
+        asked.await.unwrap();
     }
     for _ in 0..2 {
-        bus.request(untrack("END"), HANG).await.unwrap();
+        bus.reader.request(untrack("END"), HANG).await.unwrap();
     }
     let mut taken = Vec::new();
     while let Some(list) = in_time("the end of the Writers", writers.join_next()).await {
@@ -319,19 +392,20 @@ async fn two_writers_never_take_the_same_request(bus: Arc<dyn Bus>) {
     assert_eq!((count, taken.len()), (50, 50));
 }
 
-async fn a_request_that_was_given_up_is_never_carried_out(bus: &dyn Bus) {
-    let patience = Duration::from_millis(5);
-    let nobody = bus.request(untrack("GIVENUP"), patience).await;
+async fn a_request_that_was_given_up_is_never_carried_out(bus: Opened) {
+    let patience = Duration::from_millis(50);
+    let nobody = bus.reader.request(untrack("GIVENUP"), patience).await;
     assert_eq!(nobody, Err(BusError::NoAnswer(patience)));
+    let mut requests = bus.writer.requests().await.unwrap();
     // A Writer that stops waiting takes nothing with it.
     assert!(
-        tokio::time::timeout(patience, bus.next_request())
+        tokio::time::timeout(patience, requests.next())
             .await
             .is_err(),
         "it was given up"
     );
-    let (reply, taken) = tokio::join!(bus.request(untrack("LATER"), HANG), async {
-        let request = in_time("the request", bus.next_request()).await.unwrap();
+    let (reply, taken) = tokio::join!(bus.reader.request(untrack("LATER"), HANG), async {
+        let request = in_time("the request", requests.next()).await.unwrap();
         let command = request.command.clone();
         let _ = request.reply.send(Reply::Untracked { existed: false });
         command
@@ -340,9 +414,10 @@ async fn a_request_that_was_given_up_is_never_carried_out(bus: &dyn Bus) {
     assert_eq!(taken, untrack("LATER"));
 }
 
-async fn a_writer_that_goes_away_is_told(bus: &dyn Bus) {
-    let (reply, ()) = tokio::join!(bus.request(untrack("BTCUSDT"), HANG), async {
-        drop(in_time("the request", bus.next_request()).await);
+async fn a_writer_that_goes_away_is_told(bus: Opened) {
+    let mut requests = bus.writer.requests().await.unwrap();
+    let (reply, ()) = tokio::join!(bus.reader.request(untrack("BTCUSDT"), HANG), async {
+        drop(in_time("the request", requests.next()).await);
     });
     assert_eq!(reply, Err(BusError::Unavailable));
 }

@@ -3,6 +3,10 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`update`] | [`Update`] and everything that can travel in one |
+//! | [`wire`] | updates, commands and replies as text, and the subjects they travel under |
+//! | [`asyncapi`] | the document that describes all of it for others |
+//! | [`order`] | [`Order`]: every id once, and no gap unnoticed |
+//! | [`outbox`] | [`Outbox`]: the bounded way to a broker |
 //! | [`book`] | [`BookState`]: an order book as the Writer shows it |
 //! | [`command`] | [`Command`] and [`Reply`]: what Readers ask of the Writer |
 //! | [`memory`] | [`memory::MemoryBus`], the default: everything in one process |
@@ -13,16 +17,22 @@
 //! again after a gap. A Reader subscribes first and takes the last values then: every update is
 //! in one of the two. A pair that is absent from the last values was withdrawn.
 
+pub mod asyncapi;
 pub mod book;
 pub mod command;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod memory;
+pub mod order;
+pub mod outbox;
 pub mod update;
+pub mod wire;
 
 pub use book::BookState;
 pub use command::{Command, Reply};
-pub use update::{Body, BookCounts, NoRate, SourcePrice, SourceStatus, Update};
+pub use order::{Order, Place};
+pub use outbox::Outbox;
+pub use update::{Body, BookCounts, Cause, Heartbeat, NoRate, SourcePrice, SourceStatus, Update};
 
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -52,14 +62,24 @@ pub enum BusEvent {
     },
 }
 
-/// A place in the flow of updates.
+/// A place in the flow of updates. Every id comes once, rising within its shard; updates of an
+/// epoch that has ended do not come. A broker that is away is waited for: then the flow goes on
+/// where it was, or tells a gap.
 #[async_trait]
 pub trait Subscription: Send {
-    /// Waits for the next event.
+    /// Waits for the next event. May be dropped while it waits: nothing is lost by that.
     ///
     /// # Errors
     /// [`BusError::Unavailable`] when the bus has ended.
     async fn next(&mut self) -> Result<BusEvent, BusError>;
+}
+
+/// Listens for commands, until it is dropped.
+#[async_trait]
+pub trait Requests: Send {
+    /// Waits for the next command, `None` when the bus has ended. Each command goes to one
+    /// listener; one that stops waiting takes none with it.
+    async fn next(&mut self) -> Option<Request>;
 }
 
 /// A command waiting for its answer.
@@ -67,7 +87,8 @@ pub trait Subscription: Send {
 pub struct Request {
     /// What is asked.
     pub command: Command,
-    /// Where the answer goes.
+    /// Where the answer goes. Dropped without one, whoever asked is told that the Writer went
+    /// away.
     pub reply: tokio::sync::oneshot::Sender<Reply>,
 }
 
@@ -75,17 +96,36 @@ pub struct Request {
 #[async_trait]
 pub trait Bus: Send + Sync {
     /// Hands an update to all subscribers and keeps it as the last value of its key. A
-    /// withdrawal is handed on, and takes the last values of its pair away.
-    /// Never waits for a subscriber.
+    /// withdrawal is handed on, and takes the last values of its pair away. Never waits, neither
+    /// for a subscriber nor for a broker: while a broker is away updates wait in an [`Outbox`].
     ///
     /// # Errors
-    /// [`BusError::Unavailable`] when it cannot be handed over.
+    /// [`BusError::Unavailable`] when the bus has ended.
     fn publish(&self, update: Arc<Update>) -> Result<(), BusError>;
 
+    /// False while a broker is away: what is published waits, and nothing is heard.
+    fn is_reached(&self) -> bool {
+        true
+    }
+
+    /// Waits until everything published before is where subscribers find it.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when the bus has ended.
+    async fn flush(&self) -> Result<(), BusError>;
+
     /// Joins the flow: every update published from now on.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when the broker is away.
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError>;
 
-    /// The last update of every key, in no order.
+    /// The last update of every key, in no order, as of one moment: whatever was published before
+    /// a subscription that exists already is in it, or comes over that subscription. May hold
+    /// withdrawals.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when the broker is away.
     async fn last_values(&self) -> Result<Vec<Arc<Update>>, BusError>;
 
     /// Asks the active Writer. A command that no Writer took within `patience` is never carried
@@ -93,10 +133,12 @@ pub trait Bus: Send + Sync {
     ///
     /// # Errors
     /// [`BusError::NoAnswer`] when no Writer answers within `patience`,
-    /// [`BusError::Unavailable`] when the Writer that took it went away.
+    /// [`BusError::Unavailable`] when the broker is away, or the Writer that took it went away.
     async fn request(&self, command: Command, patience: Duration) -> Result<Reply, BusError>;
 
-    /// The next command for the Writer, `None` when the bus has ended. Each command goes to one
-    /// caller; a caller that stops waiting takes none with it.
-    async fn next_request(&self) -> Option<Request>;
+    /// Listens for commands from now on: the active Writer, and nobody else.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when the broker is away.
+    async fn requests(&self) -> Result<Box<dyn Requests>, BusError>;
 }

@@ -1,7 +1,10 @@
 //! The bus inside one process.
 
 use crate::update::Key;
-use crate::{Body, Bus, BusError, BusEvent, Command, Reply, Request, Subscription, Update};
+use crate::{
+    Body, Bus, BusError, BusEvent, Command, Order, Place, Reply, Request, Requests, Subscription,
+    Update,
+};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -20,7 +23,7 @@ pub struct MemoryBus {
     updates: broadcast::Sender<Arc<Update>>,
     last: Mutex<HashMap<Key, Arc<Update>>>,
     commands: mpsc::Sender<Request>,
-    waiting: tokio::sync::Mutex<mpsc::Receiver<Request>>,
+    waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Request>>>,
 }
 
 impl MemoryBus {
@@ -40,7 +43,7 @@ impl MemoryBus {
             updates,
             last: Mutex::new(HashMap::new()),
             commands,
-            waiting: tokio::sync::Mutex::new(waiting),
+            waiting: Arc::new(tokio::sync::Mutex::new(waiting)),
         }
     }
 }
@@ -58,12 +61,9 @@ impl Bus for MemoryBus {
         let mut last = self.last.lock();
         match &update.body {
             // What its sources said goes too, or pairs that come and go would pile up.
-            Body::Withdrawn(withdrawn) => last.retain(|key, _| match key {
-                Key::Rate(pair) | Key::SourcePrice(_, pair) => pair != withdrawn,
-                Key::SourceStatus(_) | Key::Tracked => true,
-            }),
-            body => {
-                last.insert(body.key(), Arc::clone(&update));
+            Body::Withdrawn(withdrawn) => last.retain(|key, _| !key.is_of(*withdrawn)),
+            _ => {
+                last.insert(update.key(), Arc::clone(&update));
             }
         }
         // An error only says that nobody listens.
@@ -74,6 +74,9 @@ impl Bus for MemoryBus {
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BusError> {
         Ok(Box::new(MemorySubscription {
             updates: self.updates.subscribe(),
+            order: Order::default(),
+            lagged: 0,
+            after: None,
         }))
     }
 
@@ -95,7 +98,24 @@ impl Bus for MemoryBus {
             .unwrap_or(Err(BusError::NoAnswer(patience)))
     }
 
-    async fn next_request(&self) -> Option<Request> {
+    async fn requests(&self) -> Result<Box<dyn Requests>, BusError> {
+        Ok(Box::new(MemoryRequests {
+            waiting: Arc::clone(&self.waiting),
+        }))
+    }
+
+    async fn flush(&self) -> Result<(), BusError> {
+        Ok(())
+    }
+}
+
+struct MemoryRequests {
+    waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Request>>>,
+}
+
+#[async_trait]
+impl Requests for MemoryRequests {
+    async fn next(&mut self) -> Option<Request> {
         let mut waiting = self.waiting.lock().await;
         loop {
             let request = waiting.recv().await?;
@@ -109,15 +129,39 @@ impl Bus for MemoryBus {
 
 struct MemorySubscription {
     updates: broadcast::Receiver<Arc<Update>>,
+    order: Order,
+    /// Updates that went by unheard since the last event.
+    lagged: u64,
+    /// What was heard after a gap that is told first.
+    after: Option<Arc<Update>>,
 }
 
 #[async_trait]
 impl Subscription for MemorySubscription {
     async fn next(&mut self) -> Result<BusEvent, BusError> {
-        match self.updates.recv().await {
-            Ok(update) => Ok(BusEvent::Update(update)),
-            Err(broadcast::error::RecvError::Lagged(lost)) => Ok(BusEvent::Gap { lost }),
-            Err(broadcast::error::RecvError::Closed) => Err(BusError::Unavailable),
+        if let Some(update) = self.after.take() {
+            return Ok(BusEvent::Update(update));
+        }
+        loop {
+            let update = match self.updates.recv().await {
+                Ok(update) => update,
+                Err(broadcast::error::RecvError::Lagged(lost)) => {
+                    // The numbers say it too, but for a shard that was not heard yet.
+                    self.lagged = lost;
+                    continue;
+                }
+                Err(broadcast::error::RecvError::Closed) => return Err(BusError::Unavailable),
+            };
+            let lost = match self.order.place(&update) {
+                Place::Next => std::mem::take(&mut self.lagged),
+                Place::Again | Place::Outdated => continue,
+                Place::After { lost } => lost.max(std::mem::take(&mut self.lagged)),
+            };
+            if lost == 0 {
+                return Ok(BusEvent::Update(update));
+            }
+            self.after = Some(update);
+            return Ok(BusEvent::Gap { lost });
         }
     }
 }
@@ -129,11 +173,14 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn it_is_a_bus() {
-        conformance::run(
-            || async { Arc::new(MemoryBus::with_capacity(64)) as Arc<dyn Bus> },
-            1_000,
-        )
-        .await;
+        let fresh = || async {
+            let bus: Arc<dyn Bus> = Arc::new(MemoryBus::with_capacity(64));
+            conformance::Opened {
+                writer: Arc::clone(&bus),
+                reader: bus,
+            }
+        };
+        conformance::run(fresh, 1_000).await;
     }
 
     #[tokio::test]

@@ -1,24 +1,43 @@
 //! What travels on the bus.
 
 use kurs_core::{
-    Pair, Price, Rate, SourceId, SourceKind, SourceState, TrackedSymbol, UpdateId, Wall,
+    Mono, Pair, Price, Rate, SourceId, SourceKind, SourceState, TrackedSymbol, UpdateId, Wall,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One message: what happened, and its place in the order of its shard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One message: what happened, and its place in the order of its shard. See [`crate::wire`] for
+/// its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
     /// Shard, epoch and sequence; unique, and growing within a shard.
     pub id: UpdateId,
     /// What happened.
     pub body: Body,
+    /// What a source said that led to it; `None` when time did, or a source that has no ids.
+    pub cause: Option<Cause>,
+    /// When the Writer published it, on its own monotonic clock; `None` where that is not known.
+    /// Compared with nothing but other updates of the same epoch: it tells how long this one was
+    /// on its way.
+    pub at: Option<Mono>,
+}
+
+/// A word of a source, by the source's own number. A hot standby knows by it what of its own
+/// picture was published already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Cause {
+    /// Who.
+    pub source: SourceId,
+    /// The market it is about.
+    pub pair: Pair,
+    /// The source's own id of the change, rising per market.
+    pub event_id: u64,
 }
 
 /// Kinds of [`Update`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// A published rate.
     Rate(Rate),
@@ -32,10 +51,26 @@ pub enum Body {
     Withdrawn(Pair),
     /// The pair has a policy of its own, and by it there is no rate yet.
     NoRate(NoRate),
+    /// The Writer of a shard lives: the first update of every epoch, and about one a second.
+    Heartbeat(Heartbeat),
+}
+
+/// What the Writer of a shard says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Heartbeat {
+    /// Name of the Writer.
+    pub writer: Arc<str>,
+    /// The last update of an earlier epoch that it had heard when it took over; `None` when it
+    /// had heard none. What an earlier Writer published after it is not known to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<UpdateId>,
+    /// It hands over: nothing of this epoch comes after this.
+    #[serde(default)]
+    pub ends: bool,
 }
 
 /// Why a pair has no rate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NoRate {
     /// The pair.
     pub pair: Pair,
@@ -58,25 +93,39 @@ pub enum Key {
     SourceStatus(SourceId),
     /// The tracked symbols.
     Tracked,
+    /// The Writer of a shard.
+    Heartbeat(u16),
 }
 
-impl Body {
-    /// The key this body is a value of.
+impl Key {
+    /// True when it goes with the pair: its rate, and what its sources say.
+    #[must_use]
+    pub fn is_of(&self, pair: Pair) -> bool {
+        match self {
+            Self::Rate(other) | Self::SourcePrice(_, other) => *other == pair,
+            Self::SourceStatus(_) | Self::Tracked | Self::Heartbeat(_) => false,
+        }
+    }
+}
+
+impl Update {
+    /// The key this update is a value of.
     #[must_use]
     pub const fn key(&self) -> Key {
-        match self {
-            Self::Rate(rate) => Key::Rate(rate.pair),
-            Self::Withdrawn(pair) => Key::Rate(*pair),
-            Self::NoRate(none) => Key::Rate(none.pair),
-            Self::SourcePrice(price) => Key::SourcePrice(price.source, price.pair),
-            Self::SourceStatus(status) => Key::SourceStatus(status.source),
-            Self::Tracked(_) => Key::Tracked,
+        match &self.body {
+            Body::Rate(rate) => Key::Rate(rate.pair),
+            Body::Withdrawn(pair) => Key::Rate(*pair),
+            Body::NoRate(none) => Key::Rate(none.pair),
+            Body::SourcePrice(price) => Key::SourcePrice(price.source, price.pair),
+            Body::SourceStatus(status) => Key::SourceStatus(status.source),
+            Body::Tracked(_) => Key::Tracked,
+            Body::Heartbeat(_) => Key::Heartbeat(self.id.shard),
         }
     }
 }
 
 /// One source's own price for one pair.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourcePrice {
     /// Who.
     pub source: SourceId,
@@ -100,12 +149,14 @@ pub struct SourcePrice {
     pub received_at: Wall,
     /// When this message was published.
     pub published_at: Wall,
-    /// How long from publishing the price may be used as fresh.
+    /// How long from publishing the price may be used as fresh. In whole milliseconds in text.
+    #[serde(rename = "valid_for_ms", with = "kurs_core::time::milliseconds")]
+    #[schemars(with = "u64")]
     pub valid_for: Duration,
 }
 
 /// State and counters of a source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceStatus {
     /// Who.
     pub source: SourceId,
@@ -149,7 +200,7 @@ pub struct SourceStatus {
 }
 
 /// What the order books of a source went through since it started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BookCounts {
     /// Books that are in step at present.

@@ -249,5 +249,23 @@ impl schemars::JsonSchema for Price {
     }
 }
 
+/// What a [`Decimal`] is in text, for schemas only: unlike a [`Price`] it may be zero or negative.
+#[derive(Debug)]
+pub struct DecimalText;
+
+impl schemars::JsonSchema for DecimalText {
+    fn schema_name() -> Cow<'static, str> {
+        "Decimal".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^-?[0-9]+(\\.[0-9]+)?$",
+            "description": "exact decimal without exponent",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! What kurs publishes.
 
 use crate::pair::Pair;
-use crate::price::Price;
+use crate::price::{DecimalText, Price};
 use crate::source::{SourceId, SourceState};
 use crate::time::Wall;
 use rust_decimal::Decimal;
@@ -145,7 +145,7 @@ pub struct Depeg {
     /// Its price.
     pub value: Price,
     /// How far from 1, in percent; negative below.
-    #[schemars(with = "String")]
+    #[schemars(with = "DecimalText")]
     pub percent: Decimal,
 }
 
@@ -170,7 +170,7 @@ pub struct Evidence {
     pub gate: Option<GateReading>,
     /// Bid and ask were put this many percent around the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<DecimalText>")]
     pub spread_percent: Option<Decimal>,
     /// Terms of a fixed rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,13 +218,13 @@ pub struct Constituent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GateReading {
     /// Median of all live constituents.
-    #[schemars(with = "String")]
+    #[schemars(with = "DecimalText")]
     pub median: Decimal,
     /// Median of their distances from it.
-    #[schemars(with = "String")]
+    #[schemars(with = "DecimalText")]
     pub mad: Decimal,
     /// The greatest distance that is let in; half of it to come back.
-    #[schemars(with = "String")]
+    #[schemars(with = "DecimalText")]
     pub limit: Decimal,
 }
 
@@ -241,7 +241,7 @@ pub struct FixedTerms {
 
 /// The rate of one pair as published by the Writer. `value` units of the quote asset cost one
 /// unit of the base asset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
     /// The pair, canonical assets.
     pub pair: Pair,
@@ -255,6 +255,7 @@ pub struct Rate {
     pub ask: Option<Price>,
     /// Half-width of what the constituents support, in units of the quote asset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DecimalText>")]
     pub confidence: Option<Decimal>,
     /// The source of the leg that starts at the base asset; `median`, `merged`, `rule` or `fixed`
     /// for a rate that is nobody's own price.
@@ -269,7 +270,13 @@ pub struct Rate {
     /// When the Writer published it.
     pub published_at: Wall,
     /// How long from publishing it may be used as fresh. Counted on the holder's own monotonic
-    /// clock, since two machines' wall clocks are never compared.
+    /// clock, since two machines' wall clocks are never compared. In whole milliseconds in text.
+    #[serde(
+        rename = "valid_for_ms",
+        alias = "valid_for",
+        with = "crate::time::milliseconds"
+    )]
+    #[schemars(with = "u64")]
     pub valid_for: Duration,
     /// Why this source.
     pub choice: Arc<Choice>,

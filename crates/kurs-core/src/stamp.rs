@@ -92,7 +92,11 @@ impl JsonSchema for UpdateId {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "pattern": "^[0-9]+\\.[0-9]+-[0-9]+$" })
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[0-9]+\\.[0-9]+-[0-9]+$",
+            "description": "SHARD.EPOCH-SEQ",
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! schedules use [`Wall`]. Code that needs the time is handed a [`Now`] or a [`Clock`].
 
 mod clock;
+pub mod milliseconds;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 

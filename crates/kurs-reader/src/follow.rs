@@ -1,102 +1,202 @@
 //! Keeps a view up to date: the store's current rates first, then the bus, and the bus' last
-//! values again after every gap.
+//! values again after every gap. While the bus is silent the store is asked instead.
 
 use crate::view::RateView;
 use kurs_bus::{Body, Bus, BusError, BusEvent};
+use kurs_core::{Mono, Wall};
 use kurs_store::Store;
+use kurs_telemetry::health::{Health, Status};
 use kurs_telemetry::metrics::ReaderMetrics;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Wait before the bus or the store is asked again.
+/// Wait before the bus is asked again.
 const RETRY: Duration = Duration::from_millis(500);
+/// How long the bus may be silent: its Writers say once a second that they live.
+const SILENCE: Duration = Duration::from_millis(2_500);
+/// How long nothing at all may be heard after the start.
+const FIRST_WORD: Duration = Duration::from_secs(5);
+/// How often the store is asked while the bus is silent.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How long the store may take for its current rates.
+const POLL_PATIENCE: Duration = Duration::from_secs(5);
+/// Name of the check that tells whether the bus is heard.
+const CHECK: &str = "bus";
+
+/// What a Reader follows with.
+pub struct Means {
+    /// The picture.
+    pub view: Arc<RateView>,
+    /// Where it begins, and what is asked while the bus is silent.
+    pub store: Arc<dyn Store>,
+    /// What it follows.
+    pub bus: Arc<dyn Bus>,
+    /// What is counted.
+    pub metrics: ReaderMetrics,
+    /// Where it says how the bus is.
+    pub health: Arc<Health>,
+}
 
 /// Runs until `shutdown` turns true.
-pub async fn run(
-    view: Arc<RateView>,
-    store: Arc<dyn Store>,
-    bus: Arc<dyn Bus>,
-    metrics: ReaderMetrics,
-    mut shutdown: watch::Receiver<bool>,
-) {
-    let following = async {
-        let mut is_warm = false;
-        loop {
-            if let Err(error) = follow(&view, &*store, &*bus, &metrics, &mut is_warm).await {
-                tracing::warn!(%error, "the bus is away, trying again");
-                warm_up(&view, &*store, &mut is_warm).await;
-            }
-            tokio::time::sleep(RETRY).await;
-        }
+pub async fn run(means: Means, mut shutdown: watch::Receiver<bool>) {
+    let follower = Follower {
+        heard_at: Mutex::new(means.view.mono()),
+        polled_until: Mutex::new(None),
+        is_warm: Mutex::new(false),
+        means,
     };
     tokio::select! {
-        () = following => {}
+        () = follower.follow_for_ever() => {}
+        () = follower.poll_for_ever() => {}
         _ = shutdown.wait_for(|ended| *ended) => {}
     }
 }
 
-/// First answers come from the store, with their true age and state; once.
-async fn warm_up(view: &RateView, store: &dyn Store, is_warm: &mut bool) {
-    if std::mem::replace(is_warm, true) {
-        return;
-    }
-    match store.load_current().await {
-        Ok(rates) => {
-            let count = rates.len();
-            for rate in rates {
-                view.restore(rate);
-            }
-            tracing::info!(rates = count, "took the current rates from the store");
-        }
-        Err(error) => tracing::warn!(%error, "the store gave no current rates, the bus will"),
-    }
-    match store.tracked().await {
-        Ok(symbols) => view.restore_tracked(symbols),
-        Err(error) => tracing::warn!(%error, "the store gave no tracked symbols, the bus will"),
-    }
+struct Follower {
+    means: Means,
+    /// When the bus was heard last.
+    heard_at: Mutex<Mono>,
+    /// Up to where the store's current rates are known, by the store's word.
+    polled_until: Mutex<Option<Wall>>,
+    is_warm: Mutex<bool>,
 }
 
-async fn follow(
-    view: &RateView,
-    store: &dyn Store,
-    bus: &dyn Bus,
-    metrics: &ReaderMetrics,
-    is_warm: &mut bool,
-) -> Result<(), BusError> {
-    // Joined first, so that nothing falls between the last values and the flow. Before the store
-    // is read, too: what a Writer takes out of it and withdraws is then either missing there or
-    // heard here.
-    let mut subscription = bus.subscribe().await?;
-    warm_up(view, store, is_warm).await;
-    take_last_values(view, bus).await?;
-    view.set_loaded();
-    loop {
-        match subscription.next().await? {
-            BusEvent::Update(update) => {
-                if !view.apply(&update) {
-                    metrics.updates_refused.inc();
-                } else if let Body::Rate(rate) = &update.body {
-                    // The difference of two clocks where Writer and Reader are two machines.
-                    let taken = view.now().wall.since(rate.published_at);
-                    metrics.publish_to_reader.observe(taken);
+impl Follower {
+    async fn follow_for_ever(&self) {
+        loop {
+            if let Err(error) = self.follow().await {
+                tracing::warn!(%error, "the bus is away, trying again");
+                self.warm_up().await;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// First answers come from the store, with their true age and state; once.
+    async fn warm_up(&self) {
+        if std::mem::replace(&mut *self.is_warm.lock(), true) {
+            return;
+        }
+        let is_there = self.take_current().await;
+        match self.means.store.tracked().await {
+            Ok(symbols) => self.means.view.restore_tracked(symbols),
+            Err(error) => tracing::warn!(%error, "the store gave no tracked symbols, the bus will"),
+        }
+        if is_there {
+            tracing::info!("took the current rates from the store");
+        } else {
+            *self.is_warm.lock() = false;
+        }
+    }
+
+    /// Takes in what has changed in the store. False when it does not answer.
+    async fn take_current(&self) -> bool {
+        let since = *self.polled_until.lock();
+        let asked = self.means.store.changed_current(since);
+        match tokio::time::timeout(POLL_PATIENCE, asked).await {
+            Ok(Ok(changed)) => {
+                for current in changed.rates {
+                    self.means.view.restore_current(current);
+                }
+                *self.polled_until.lock() = changed.until;
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the store gave no current rates");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn follow(&self) -> Result<(), BusError> {
+        let (view, metrics) = (&*self.means.view, &self.means.metrics);
+        // Joined first, so that nothing falls between the last values and the flow. Before the
+        // store is read, too: what a Writer takes out of it and withdraws is then either missing
+        // there or heard here.
+        let mut subscription = match self.means.bus.subscribe().await {
+            Ok(subscription) => subscription,
+            Err(error) => {
+                self.warm_up().await;
+                if *self.is_warm.lock() {
+                    view.set_loaded();
+                }
+                return Err(error);
+            }
+        };
+        self.warm_up().await;
+        self.take_last_values().await?;
+        view.set_loaded();
+        loop {
+            let event = subscription.next().await?;
+            *self.heard_at.lock() = view.mono();
+            match event {
+                BusEvent::Update(update) => {
+                    if !view.apply(&update) {
+                        metrics.updates_refused.inc();
+                    } else if let Body::Rate(rate) = &update.body {
+                        // The difference of two clocks where Writer and Reader are two machines.
+                        let taken = view.now().wall.since(rate.published_at);
+                        metrics.publish_to_reader.observe(taken);
+                    }
+                }
+                BusEvent::Gap { lost } => {
+                    metrics.broker_gaps.inc();
+                    tracing::warn!(lost, "fell behind the bus, taking the last values again");
+                    self.take_last_values().await?;
                 }
             }
-            BusEvent::Gap { lost } => {
-                metrics.broker_gaps.inc();
-                tracing::warn!(lost, "fell behind the bus, taking the last values again");
-                take_last_values(view, bus).await?;
-            }
         }
     }
-}
 
-async fn take_last_values(view: &RateView, bus: &dyn Bus) -> Result<(), BusError> {
-    let mut updates = bus.last_values().await?;
-    updates.sort_unstable_by_key(|update| update.id);
-    for update in &updates {
-        view.apply(update);
+    async fn take_last_values(&self) -> Result<(), BusError> {
+        let updates = self.means.bus.last_values().await?;
+        self.means.view.take_last_values(updates);
+        Ok(())
     }
-    view.keep_only(&updates);
-    Ok(())
+
+    /// Asks the store while the bus says nothing, so that what is served stays fresh.
+    async fn poll_for_ever(&self) {
+        let mut ticks = tokio::time::interval(POLL_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut was_silent = false;
+        let began = *self.heard_at.lock();
+        loop {
+            ticks.tick().await;
+            let view = &*self.means.view;
+            let heard_at = *self.heard_at.lock();
+            // A Writer that starts at the same time has its first words to find.
+            let patience = if heard_at == began {
+                FIRST_WORD
+            } else {
+                SILENCE
+            };
+            let is_silent = view.mono().since(heard_at) > patience;
+            let health = &self.means.health;
+            if is_silent {
+                view.give_up_undated();
+                if !was_silent {
+                    tracing::warn!("the bus is silent: asks the store each second instead");
+                }
+                let is_there = self.take_current().await;
+                if is_there {
+                    // As good a beginning as the bus' last values.
+                    view.set_loaded();
+                    let detail = "silent: rates come from the store each second";
+                    health.set(CHECK, Status::Degraded, detail);
+                } else {
+                    let detail = "silent, and the store does not answer either";
+                    health.set(CHECK, Status::Degraded, detail);
+                }
+            } else {
+                if was_silent {
+                    tracing::info!("the bus is heard again");
+                }
+                health.set(CHECK, Status::Ok, "");
+            }
+            was_silent = is_silent;
+        }
+    }
 }

@@ -8,6 +8,7 @@
 //! | [`past`] | [`Past`]: what was served at a moment of the past |
 //! | [`series`] | what was served of a pair, moment after moment |
 //! | [`document`] | the JSON documents that answers are made of |
+//! | `transit` | how long updates were on their way |
 //! | [`rendered`] | [`Rendered`]: a finished body with its ETag and validity, shared by all requests |
 //!
 //! A rate is rendered once per change by the first request that asks, and shared by all others.
@@ -25,6 +26,7 @@ mod pinned;
 pub mod rendered;
 pub mod series;
 mod slot;
+mod transit;
 pub mod view;
 
 pub use document::{ConstituentDocument, ExplainDocument, LegDocument, ListDocument, RateDocument};

@@ -82,7 +82,12 @@ impl Past {
         let view = RateView::new(Arc::new(clock), config);
         for event in events {
             let update = |body: Body| {
-                view.apply(&Arc::new(Update { id: event.id, body }));
+                view.apply(&Arc::new(Update {
+                    id: event.id,
+                    body,
+                    cause: None,
+                    at: None,
+                }));
             };
             match event.event {
                 PublishedEvent::Rate(rate) => view.restore(StoredRate { id: event.id, rate }),
@@ -185,6 +190,8 @@ impl Past {
         self.view.apply(&Arc::new(Update {
             id: row.id,
             body: Body::SourcePrice(price),
+            cause: None,
+            at: None,
         }));
     }
 }

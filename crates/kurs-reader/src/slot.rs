@@ -95,12 +95,12 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Takes a rate off the bus: its validity is counted from receipt.
-    pub(crate) fn from_bus(update: Arc<Update>, now: Mono) -> Option<Self> {
+    /// Takes a rate off the bus: its validity is counted from receipt, less what it was late.
+    pub(crate) fn from_bus(update: Arc<Update>, late: Duration, now: Mono) -> Option<Self> {
         let Body::Rate(rate) = &update.body else {
             return None;
         };
-        let valid_until = now.plus(rate.valid_for);
+        let valid_until = now.plus(rate.valid_for.saturating_sub(late));
         Some(Self {
             valid_until,
             received: (now, rate.published_at),
@@ -112,10 +112,18 @@ impl Held {
     /// Takes a rate out of the store: what is left of its validity by the wall clock, and never
     /// more than it had when it was published.
     pub(crate) fn from_store(id: UpdateId, rate: Rate, now: Now) -> Self {
-        let left = rate.expires_at().since(now.wall).min(rate.valid_for);
+        let left = rate.expires_at().since(now.wall);
+        Self::with_left(id, rate, left, now)
+    }
+
+    /// The same when the store has told what is left.
+    pub(crate) fn with_left(id: UpdateId, rate: Rate, left: Duration, now: Now) -> Self {
+        let left = left.min(rate.valid_for);
         let update = Arc::new(Update {
             id,
             body: Body::Rate(rate),
+            cause: None,
+            at: None,
         });
         Self {
             valid_until: now.mono.plus(left),
@@ -248,10 +256,10 @@ pub(crate) struct HeldPrice {
 }
 
 impl HeldPrice {
-    pub(crate) fn new(id: UpdateId, price: SourcePrice, now: Mono) -> Self {
+    pub(crate) fn new(id: UpdateId, price: SourcePrice, late: Duration, now: Mono) -> Self {
         Self {
             id,
-            valid_until: now.plus(price.valid_for),
+            valid_until: now.plus(price.valid_for.saturating_sub(late)),
             received: now,
             price,
         }

@@ -8,9 +8,10 @@ use crate::document::RateDocument;
 use crate::list::ListEntry;
 use crate::rendered::Rendered;
 use crate::slot::{Held, HeldPrice, Slot};
+use crate::transit::Transit;
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
-use kurs_bus::SourceStatus;
+use kurs_bus::{SourceStatus, Update};
 use kurs_core::{
     Asset, Clock, Epoch, Mono, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
 };
@@ -74,6 +75,10 @@ pub struct RateView {
     /// Held while an update is put in, and while an answer is made of several rates: so they are
     /// those of one moment.
     pub(crate) moment: RwLock<()>,
+    /// The greatest epoch of each shard that was heard of: nothing of a lower one is taken in.
+    transits: Mutex<BTreeMap<u16, Transit>>,
+    /// Last values whose age is not known before something is heard of their Writer.
+    undated: Mutex<Vec<Arc<Update>>>,
     /// Grows with every update.
     pub(crate) revision: AtomicU64,
     /// Grows when a market appears, disappears or becomes usable again.
@@ -102,6 +107,8 @@ impl RateView {
             lists: Mutex::default(),
             graph: Mutex::default(),
             moment: RwLock::new(()),
+            transits: Mutex::default(),
+            undated: Mutex::default(),
             revision: AtomicU64::new(0),
             topology: AtomicU64::new(0),
             loaded: AtomicBool::new(false),

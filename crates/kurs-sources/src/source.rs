@@ -33,6 +33,9 @@ pub struct Context {
     pub tap: Option<Arc<dyn Tap>>,
     /// Seed of the source's own randomness (jitter).
     pub seed: u64,
+    /// True while this Writer asks polled sources; else another one does, and what they said
+    /// comes over the bus. Streams are followed by all.
+    pub polls: watch::Receiver<bool>,
     /// Becomes true when the source must end; it closes its connections and returns.
     pub shutdown: watch::Receiver<bool>,
 }

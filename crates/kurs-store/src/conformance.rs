@@ -5,12 +5,16 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a conformance check fails by panicking, as any test does"
 )]
 
 mod builders;
+mod current_rates;
+mod fencing;
 mod history;
 mod kept;
+mod leases;
 mod packing;
 mod published;
 mod retention;
@@ -18,13 +22,13 @@ mod writing;
 
 use builders::symbol;
 pub use builders::{
-    all_candles, all_gaps, all_official, all_pages, all_published, all_published_pages, book,
-    candle, everything, gap, id, official, one_of_everything, pair, price, published, rate, row,
-    source, state,
+    all_candles, all_gaps, all_official, all_pages, all_published, all_published_pages,
+    begin_epoch, book, candle, claim, current, everything, gap, id, official, one_of_everything,
+    pair, price, published, rate, row, source, state,
 };
 
-use crate::{Store, StoreError, StoredRate};
-use kurs_core::{Epoch, Pair, Seq, TrackedSymbol, UpdateId, Wall};
+use crate::{Store, StoreError};
+use kurs_core::{TrackedSymbol, Wall};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -43,9 +47,26 @@ where
     an_empty_store_asks_to_be_migrated(&*fresh().await).await;
     check!(
         migrating_again_changes_nothing,
-        epochs_grow_by_one_per_shard,
-        the_newest_current_rate_stays,
-        dropped_current_rates_are_gone_and_may_come_again,
+        current_rates::the_newest_current_rate_stays,
+        current_rates::dropped_current_rates_are_gone_and_may_come_again,
+        current_rates::a_rate_of_another_shard_replaces,
+        current_rates::what_is_left_of_a_rate_is_counted_down,
+        current_rates::what_changed_since_an_answer_is_told_and_nothing_is_missed,
+        leases::a_lease_has_one_holder_and_epochs_grow_by_one_per_shard,
+        leases::a_lease_that_ran_out_goes_to_whoever_comes_first,
+        leases::renewing_makes_leases_last_and_tells_how_all_stand,
+        leases::writers_live_until_they_leave_or_say_nothing,
+        leases::a_lease_given_back_goes_to_its_heir,
+        leases::an_heir_who_does_not_come_is_passed_over,
+        leases::a_name_that_is_too_long_is_refused,
+        leases::who_only_tracks_symbols_is_fenced_as_well,
+        fencing::nothing_is_written_under_an_epoch_that_is_not_the_present_one,
+        fencing::what_was_heard_of_an_ended_epoch_is_salvaged,
+        fencing::where_nothing_was_heard_the_moment_of_the_claim_decides,
+        fencing::all_of_an_epoch_given_back_is_history,
+        fencing::all_of_a_writer_that_cannot_be_alive_is_history,
+        fencing::salvaging_needs_an_epoch_that_somebody_closed,
+        fencing::a_shard_given_back_holds_up_nobody,
         terms_are_kept_as_they_were_written,
         symbols_are_tracked_once,
         seeding_happens_once,
@@ -72,6 +93,7 @@ where
         writing::what_comes_late_is_stored_beside_blocks,
         writing::how_far_a_shard_is_recorded_never_goes_back,
     );
+    for_migrated(&fresh, leases::of_many_claimants_one_gets_each_epoch).await;
     for_migrated(&fresh, history::many_may_append_at_once).await;
     for_migrated(
         &fresh,
@@ -130,87 +152,12 @@ async fn migrating_again_changes_nothing(store: &dyn Store) {
     store.ping().await.unwrap();
 }
 
-async fn epochs_grow_by_one_per_shard(store: &dyn Store) {
-    assert_eq!(store.begin_epoch(0).await.unwrap(), Epoch(1));
-    assert_eq!(store.begin_epoch(0).await.unwrap(), Epoch(2));
-    assert_eq!(store.begin_epoch(7).await.unwrap(), Epoch(1));
-    assert_eq!(store.begin_epoch(0).await.unwrap(), Epoch(3));
-}
-
-async fn the_newest_current_rate_stays(store: &dyn Store) {
-    let new_epoch = UpdateId {
-        shard: 0,
-        epoch: Epoch(2),
-        seq: Seq(1),
-    };
-    store
-        .save_current(vec![
-            rate("BTC-USDT", id(9), "9.00"),
-            rate("USDT-USD", id(1), "1"),
-        ])
-        .await
-        .unwrap();
-    store
-        .save_current(vec![rate("BTC-USDT", id(8), "8")])
-        .await
-        .unwrap();
-    let kept = [
-        rate("BTC-USDT", id(9), "9.00"),
-        rate("USDT-USD", id(1), "1"),
-    ];
-    assert_eq!(
-        by_pair(store.load_current().await.unwrap()),
-        kept,
-        "an older rate is refused"
-    );
-    store
-        .save_current(vec![
-            rate("BTC-USDT", new_epoch, "2"),
-            rate("BTC-USDT", id(10), "10"),
-        ])
-        .await
-        .unwrap();
-    let kept = [
-        rate("BTC-USDT", new_epoch, "2"),
-        rate("USDT-USD", id(1), "1"),
-    ];
-    assert_eq!(
-        by_pair(store.load_current().await.unwrap()),
-        kept,
-        "a greater epoch wins"
-    );
-}
-
-async fn dropped_current_rates_are_gone_and_may_come_again(store: &dyn Store) {
-    let [bitcoin, dollar] = [
-        rate("BTC-USDT", id(9), "9.00"),
-        rate("USDT-USD", id(2), "1"),
-    ];
-    store
-        .save_current(vec![bitcoin.clone(), dollar.clone()])
-        .await
-        .unwrap();
-    let never_kept = Pair::parse("ETH-EUR").unwrap();
-    store
-        .drop_current(vec![bitcoin.rate.pair, never_kept])
-        .await
-        .unwrap();
-    assert_eq!(store.load_current().await.unwrap(), [dollar]);
-    store.save_current(vec![bitcoin.clone()]).await.unwrap();
-    assert!(store.load_current().await.unwrap().contains(&bitcoin));
-}
-
 async fn terms_are_kept_as_they_were_written(store: &dyn Store) {
     assert_eq!(store.terms().await.unwrap(), None);
     for terms in ["{}", r#"{"policies":{"BTC-RUB":"\u0000 ключ"}}"#] {
-        store.save_terms(terms.to_owned()).await.unwrap();
+        store.save_terms(terms.to_owned(), None).await.unwrap();
         assert_eq!(store.terms().await.unwrap().as_deref(), Some(terms));
     }
-}
-
-fn by_pair(mut rates: Vec<StoredRate>) -> Vec<StoredRate> {
-    rates.sort_by_key(|stored| stored.rate.pair);
-    rates
 }
 
 async fn symbols_are_tracked_once(store: &dyn Store) {
@@ -218,20 +165,23 @@ async fn symbols_are_tracked_once(store: &dyn Store) {
         symbol("BTCUSDT", "BTC-USDT", 2_001),
         symbol("ETHUSDT", "ETH-USDT", 1_001),
     );
-    assert!(store.track(bitcoin.clone()).await.unwrap());
-    assert!(store.track(ether.clone()).await.unwrap());
+    assert!(store.track(bitcoin.clone(), None).await.unwrap());
+    assert!(store.track(ether.clone(), None).await.unwrap());
     let again = TrackedSymbol {
         added_at: Wall(5),
         ..bitcoin.clone()
     };
-    assert!(!store.track(again).await.unwrap(), "it was there");
+    assert!(!store.track(again, None).await.unwrap(), "it was there");
     assert_eq!(
         store.tracked().await.unwrap(),
         [ether.clone(), bitcoin],
         "oldest first"
     );
-    assert!(store.untrack("BTCUSDT").await.unwrap());
-    assert!(!store.untrack("BTCUSDT").await.unwrap(), "it was gone");
+    assert!(store.untrack("BTCUSDT", None).await.unwrap());
+    assert!(
+        !store.untrack("BTCUSDT", None).await.unwrap(),
+        "it was gone"
+    );
     assert_eq!(store.tracked().await.unwrap(), [ether]);
 }
 
@@ -246,7 +196,7 @@ async fn seeding_happens_once(store: &dyn Store) {
             .await
             .unwrap()
     );
-    assert!(store.untrack("BTCUSDT").await.unwrap());
+    assert!(store.untrack("BTCUSDT", None).await.unwrap());
     assert!(!store.seed(vec![bitcoin, ether.clone()]).await.unwrap());
     assert_eq!(
         store.tracked().await.unwrap(),

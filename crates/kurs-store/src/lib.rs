@@ -23,15 +23,20 @@ pub mod sqlite;
 pub use config::{StoreConfig, StoreUrl, StoreUrlError, open, prepare};
 pub use model::batch::{Batch, Recorded};
 pub use model::candle::{Candle, CandleQuery, Interval, IntervalError, Origin};
+pub use model::lease::{Beat, Claim, Fence, Lease, Leases, LivingWriter, Salvaged};
 pub use model::official::{OfficialQuery, OfficialRate, OfficialVersion};
 pub use model::published::{Published, PublishedEvent, PublishedPage, PublishedQuery};
 pub use model::retention::{Outdated, Packing, Retention};
 pub use model::snapshot::{BookSnapshot, SnapshotQuery};
 pub use model::state::{Gap, GapQuery, PriceState};
-pub use model::{Cursor, HistoryPage, HistoryQuery, HistoryRow, SchemaState, StoredRate};
+pub use model::{
+    CurrentRate, CurrentRates, Cursor, HistoryPage, HistoryQuery, HistoryRow, SchemaState,
+    StoredRate,
+};
 
 use async_trait::async_trait;
 use kurs_core::{Epoch, Pair, TrackedSymbol, Wall};
+use std::sync::Arc;
 
 /// Keeps what must outlive the process. One suite of conformance tests holds for every
 /// implementation. A call that returned `Ok` is durable.
@@ -48,12 +53,32 @@ pub trait Store: Send + Sync {
     /// The schema version found and the one this program needs.
     async fn schema(&self) -> Result<SchemaState, StoreError>;
 
-    /// Takes the Writer's place for a shard: the epoch grows by one and is returned.
-    async fn begin_epoch(&self, shard: u16) -> Result<Epoch, StoreError>;
+    /// Takes the lease of a shard if it is free: never held, run out on the store's clock, or
+    /// given back (to this Writer, if to anyone). Then the epoch grows by one and is returned, and
+    /// the former epoch is closed as [`Claim::heard`] says. `None`: another Writer holds it.
+    async fn claim(&self, claim: Claim) -> Result<Option<Epoch>, StoreError>;
+
+    /// Says that a Writer lives, and makes its leases last again: those whose epoch is still the
+    /// present one, run out or not, and not given back. Tells how all leases stand afterwards.
+    async fn renew(&self, beat: Beat) -> Result<Leases, StoreError>;
+
+    /// Gives a lease back, at best to an heir, who alone may take it while it would have lasted.
+    /// The epoch is closed: everything of it belongs to the history. False when the epoch is not
+    /// the present one any more, and nothing was changed.
+    async fn release(&self, fence: Fence, heir: Option<Arc<str>>) -> Result<bool, StoreError>;
+
+    /// A Writer does not count as living any more; its leases stay as they are.
+    async fn leave(&self, writer: &str) -> Result<(), StoreError>;
 
     /// Stores a batch: all of it, or nothing. What is there already is passed over, so a repeated
-    /// batch does no harm.
+    /// batch does no harm. A batch with a [`Batch::fence`] is refused with [`StoreError::Fenced`]
+    /// when that is not the present epoch of its shard.
     async fn write(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Stores what of a batch of an ended epoch belongs to the history: events and states that had
+    /// been heard when the next Writer took over, rows received before. The batch must have a
+    /// [`Batch::fence`]; under the present epoch it is written as by [`Store::write`].
+    async fn salvage(&self, batch: Batch) -> Result<Salvaged, StoreError>;
 
     /// Appends history rows. Rows that are there already (same pair, source, epoch, seq) are
     /// passed over, so a repeated batch does no harm.
@@ -62,7 +87,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Replaces the current rate of each pair, unless the stored one has a greater id.
-    async fn save_current(&self, rates: Vec<StoredRate>) -> Result<(), StoreError> {
+    async fn save_current(&self, rates: Vec<CurrentRate>) -> Result<(), StoreError> {
         let batch = Batch {
             current: rates,
             ..Batch::default()
@@ -70,18 +95,24 @@ pub trait Store: Send + Sync {
         self.write(batch).await
     }
 
-    /// All current rates.
-    async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError>;
+    /// All current rates, by pair.
+    async fn load_current(&self) -> Result<Vec<CurrentRate>, StoreError> {
+        Ok(self.changed_current(None).await?.rates)
+    }
+
+    /// The current rates that were written since an earlier answer's [`CurrentRates::until`], by
+    /// pair; all of them without one. Some may come a second time, none is missed.
+    async fn changed_current(&self, since: Option<Wall>) -> Result<CurrentRates, StoreError>;
 
     /// Removes the current rates of these pairs: nobody stands behind them any more.
-    async fn drop_current(&self, pairs: Vec<Pair>) -> Result<(), StoreError>;
+    async fn drop_current(&self, pairs: Vec<Pair>, fence: Option<Fence>) -> Result<(), StoreError>;
 
     /// The terms under which the current rates were made, as the last Writer wrote them down with
     /// [`Store::save_terms`]; `None` before the first.
     async fn terms(&self) -> Result<Option<String>, StoreError>;
 
     /// Replaces the terms.
-    async fn save_terms(&self, terms: String) -> Result<(), StoreError>;
+    async fn save_terms(&self, terms: String, fence: Option<Fence>) -> Result<(), StoreError>;
 
     /// One page of history, oldest first.
     async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError>;
@@ -96,7 +127,8 @@ pub trait Store: Send + Sync {
     async fn published_at(&self, at: Wall) -> Result<Vec<Published>, StoreError>;
 
     /// Up to when everything published is stored, by the shard that is furthest behind; `None`
-    /// before the first word of it. See [`Batch::recorded_until`].
+    /// before the first word of it. A shard whose Writer has given it back, or that is not among
+    /// the present ones any more, holds nobody up. See [`Batch::recorded_until`].
     async fn recorded_until(&self) -> Result<Option<Wall>, StoreError>;
 
     /// The last state of each source for a pair at or before `at`; by source.
@@ -128,10 +160,10 @@ pub trait Store: Send + Sync {
     async fn tracked(&self) -> Result<Vec<TrackedSymbol>, StoreError>;
 
     /// Adds a tracked symbol. False when it was there.
-    async fn track(&self, symbol: TrackedSymbol) -> Result<bool, StoreError>;
+    async fn track(&self, symbol: TrackedSymbol, fence: Option<Fence>) -> Result<bool, StoreError>;
 
     /// Removes a tracked symbol. False when it was not there.
-    async fn untrack(&self, symbol: &str) -> Result<bool, StoreError>;
+    async fn untrack(&self, symbol: &str, fence: Option<Fence>) -> Result<bool, StoreError>;
 
     /// Tracks the configured symbols, once in the life of the store: the first call puts them in
     /// and returns true, every later call changes nothing and returns false. Symbols and mark are
@@ -157,6 +189,9 @@ pub enum StoreError {
         /// Version needed.
         needed: u32,
     },
+    /// Another Writer has taken over: nothing was written, and nothing more may be.
+    #[error("shard {} is written under a later epoch than {}", .0.shard, .0.epoch.0)]
+    Fenced(Fence),
     /// A stored value cannot be read; retrying will not help.
     #[error("the store holds something that cannot be read: {0}")]
     Corrupt(String),

@@ -6,20 +6,27 @@
 //! | [`published`] | what kurs published, event by event |
 //! | [`state`] | changes of a source's state for a pair, and the gaps that follow from them |
 //! | [`candle`] | candles |
+//! | `current` | what every store does alike with current rates |
+//! | [`lease`] | who may write |
 //! | [`official`] | a bank's rate of a day, with its corrections |
+//! | `salvage` | what of a batch of an ended epoch belongs to the history |
 //! | [`snapshot`] | order books kept from time to time |
 //! | [`retention`] | how long what is kept |
 
 pub mod batch;
 pub mod candle;
+pub(crate) mod current;
+pub mod lease;
 pub mod official;
 pub mod published;
 pub mod retention;
+pub(crate) mod salvage;
 pub mod snapshot;
 pub mod state;
 
 use kurs_core::{Pair, Price, Rate, SourceId, UpdateId, Wall};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// One rate as received from a source. Unique by pair, source, epoch and seq.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +105,37 @@ pub struct StoredRate {
     pub id: UpdateId,
     /// The rate.
     pub rate: Rate,
+}
+
+/// A current rate with what is left of its validity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CurrentRate {
+    /// The rate.
+    pub stored: StoredRate,
+    /// What is left of its validity: by the Writer's clock when it is handed to the store, which
+    /// counts it down on its own clock; zero when it has run out. So no two machines' clocks are
+    /// ever compared.
+    #[serde(rename = "left_ms", with = "kurs_core::time::milliseconds")]
+    pub left: Duration,
+}
+
+impl CurrentRate {
+    /// As the Writer hands it over at `now`, on the clock it was published by.
+    #[must_use]
+    pub fn at(stored: StoredRate, now: Wall) -> Self {
+        let left = stored.rate.expires_at().since(now);
+        let left = left.min(stored.rate.valid_for);
+        Self { stored, left }
+    }
+}
+
+/// Current rates that changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CurrentRates {
+    /// The rates.
+    pub rates: Vec<CurrentRate>,
+    /// For the next question: the store's own time, of no meaning elsewhere.
+    pub until: Option<Wall>,
 }
 
 /// Version of the schema.

@@ -6,11 +6,12 @@
 //! | `pool`, `tls` | connections: bounded, encrypted, with time limits |
 //! | `migrate` | the schema, version by version |
 //! | `partitions` | partitions by time, made ahead and dropped |
-//! | `batch` | everything of a batch in one transaction |
+//! | `batch`, `transaction` | everything of a batch in one transaction, which ends at its fence |
+//! | `lease` | who may write |
 //! | `history`, `published` | the two great tables: plain rows and blocks, read as one |
 //! | `late` | what may be packed already |
 //! | `pack`, `blocks`, `prune` | old rows into blocks; outdated ones away |
-//! | `candles`, `kept`, `facts`, `names` | the other tables |
+//! | `candles`, `current`, `kept`, `facts`, `names` | the other tables |
 //! | `types` | times and exact decimals in binary form |
 //! | `fault` | what PostgreSQL says, in the words of the caller |
 //!
@@ -22,11 +23,13 @@ mod address;
 mod batch;
 mod blocks;
 mod candles;
+mod current;
 mod facts;
 mod fault;
 mod history;
 mod kept;
 mod late;
+mod lease;
 mod migrate;
 mod names;
 mod pack;
@@ -35,14 +38,17 @@ mod pool;
 mod prune;
 mod published;
 mod tls;
+mod transaction;
 mod types;
 
 pub use address::PostgresUrl;
 
+use crate::model::salvage::no_fence;
 use crate::{
-    Batch, BookSnapshot, Candle, CandleQuery, Gap, GapQuery, HistoryPage, HistoryQuery, HistoryRow,
-    OfficialQuery, OfficialVersion, Outdated, Packing, PriceState, Published, PublishedPage,
-    PublishedQuery, SchemaState, SnapshotQuery, Store, StoreError, StoredRate,
+    Batch, Beat, BookSnapshot, Candle, CandleQuery, Claim, CurrentRates, Fence, Gap, GapQuery,
+    HistoryPage, HistoryQuery, HistoryRow, Leases, OfficialQuery, OfficialVersion, Outdated,
+    Packing, PriceState, Published, PublishedPage, PublishedQuery, Salvaged, SchemaState,
+    SnapshotQuery, Store, StoreError,
 };
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool, Transaction};
@@ -56,11 +62,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_postgres::IsolationLevel;
+use transaction::Limits;
 
 /// A call of some statements may take this many times the limit of one.
 const STATEMENTS: u32 = 4;
 /// Longest time for migrating, packing or deleting; each step of them has limits of its own.
 const MAINTENANCE_LIMIT: Duration = Duration::from_secs(3_600);
+
+/// How long the server waits for a lock on a lease.
+const LEASE_LOCK: Duration = Duration::from_secs(1);
 
 /// Limits of a [`PostgresStore`].
 #[derive(Debug, Clone)]
@@ -149,6 +159,11 @@ impl PostgresStore {
 
     fn call_limit(&self) -> Duration {
         self.options.statement_timeout * STATEMENTS
+    }
+
+    /// The server waits at most a second for a lock on a lease.
+    fn lease_limit(&self) -> Duration {
+        self.options.statement_timeout + LEASE_LOCK
     }
 
     /// A connection to a database with the schema that this program works with.
@@ -262,39 +277,73 @@ impl Store for PostgresStore {
         })
     }
 
-    async fn begin_epoch(&self, shard: u16) -> Result<Epoch, StoreError> {
-        on_connection!(self, self.call_limit(), |client| facts::begin_epoch(
-            client, shard
+    async fn claim(&self, claim: Claim) -> Result<Option<Epoch>, StoreError> {
+        on_connection!(self, self.lease_limit(), |client| lease::claim(
+            client, &claim
+        ))
+    }
+
+    async fn renew(&self, beat: Beat) -> Result<Leases, StoreError> {
+        on_connection!(self, self.lease_limit(), |client| lease::renew(
+            client, &beat
+        ))
+    }
+
+    async fn release(&self, fence: Fence, heir: Option<Arc<str>>) -> Result<bool, StoreError> {
+        on_connection!(self, self.lease_limit(), |client| lease::release(
+            client,
+            fence,
+            heir.as_deref()
+        ))
+    }
+
+    async fn leave(&self, writer: &str) -> Result<(), StoreError> {
+        on_connection!(self, self.lease_limit(), |client| lease::leave(
+            client, writer
         ))
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        if batch.is_empty() && batch.recorded_until.is_none() {
+        if batch.is_empty() {
             return Ok(());
         }
         // A thousand rows take some milliseconds; a large batch may take its time.
         let rows = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         let limit = self.call_limit() + Duration::from_millis(1) * rows;
+        let limits = Limits::of(batch.fence, rows, self.options.statement_timeout);
         on_connection!(self, limit, |client| batch::write(
             client,
             &self.names,
             &self.partitions,
-            &batch
+            &batch,
+            limits
         ))
     }
 
-    async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError> {
-        on_connection!(self, self.call_limit(), |client| facts::load_current(
-            client
+    async fn salvage(&self, batch: Batch) -> Result<Salvaged, StoreError> {
+        let fence = batch.fence.ok_or_else(no_fence)?;
+        let standing = on_connection!(self, self.call_limit(), |client| lease::standing(
+            client, fence
+        ))?;
+        // What ended stays as it ended; what is present may end meanwhile, and then its fence
+        // does not hold.
+        let (kept, salvaged) = batch.salvageable(fence, standing);
+        self.write(kept).await?;
+        Ok(salvaged)
+    }
+
+    async fn changed_current(&self, since: Option<Wall>) -> Result<CurrentRates, StoreError> {
+        on_connection!(self, self.call_limit(), |client| current::changed(
+            client, since
         ))
     }
 
-    async fn drop_current(&self, pairs: Vec<Pair>) -> Result<(), StoreError> {
+    async fn drop_current(&self, pairs: Vec<Pair>, fence: Option<Fence>) -> Result<(), StoreError> {
         if pairs.is_empty() {
             return Ok(());
         }
-        on_connection!(self, self.call_limit(), |client| facts::drop_current(
-            client, &pairs
+        on_connection!(self, self.call_limit(), |client| current::drop_pairs(
+            client, &pairs, fence
         ))
     }
 
@@ -302,9 +351,9 @@ impl Store for PostgresStore {
         on_connection!(self, self.call_limit(), |client| facts::terms(client))
     }
 
-    async fn save_terms(&self, terms: String) -> Result<(), StoreError> {
+    async fn save_terms(&self, terms: String, fence: Option<Fence>) -> Result<(), StoreError> {
         on_connection!(self, self.call_limit(), |client| facts::save_terms(
-            client, &terms
+            client, &terms, fence
         ))
     }
 
@@ -382,17 +431,17 @@ impl Store for PostgresStore {
         on_connection!(self, self.call_limit(), |client| facts::tracked(client))
     }
 
-    async fn track(&self, symbol: TrackedSymbol) -> Result<bool, StoreError> {
+    async fn track(&self, symbol: TrackedSymbol, fence: Option<Fence>) -> Result<bool, StoreError> {
         let symbols = [symbol];
         let added = on_connection!(self, self.call_limit(), |client| facts::track(
-            &*client, &symbols
+            &*client, &symbols, fence
         ));
         Ok(added? > 0)
     }
 
-    async fn untrack(&self, symbol: &str) -> Result<bool, StoreError> {
+    async fn untrack(&self, symbol: &str, fence: Option<Fence>) -> Result<bool, StoreError> {
         on_connection!(self, self.call_limit(), |client| facts::untrack(
-            client, symbol
+            client, symbol, fence
         ))
     }
 

@@ -7,7 +7,8 @@
 //! | `readers` | connections that only read |
 //! | `migrate` | the schema, version by version |
 //! | `batch` | what is written together |
-//! | `history`, `published`, `states`, `candles`, `gaps`, `books`, `official`, `facts`, `names` | the statements |
+//! | `lease` | who may write |
+//! | `history`, `published`, `states`, `candles`, `gaps`, `books`, `official`, `current`, `facts`, `names` | the statements |
 //! | [`backup`] | a copy while it is written to, and the way back |
 //! | `place` | ids and places as SQLite holds them |
 //! | `upkeep` | packing and deletion, in small steps |
@@ -22,10 +23,12 @@ mod batch;
 mod books;
 mod candles;
 mod connection;
+mod current;
 mod facts;
 mod fault;
 mod gaps;
 mod history;
+mod lease;
 mod migrate;
 mod names;
 mod official;
@@ -40,10 +43,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use crate::model::salvage::no_fence;
 use crate::{
-    Batch, BookSnapshot, Candle, CandleQuery, Gap, GapQuery, HistoryPage, HistoryQuery, HistoryRow,
-    OfficialQuery, OfficialVersion, Outdated, Packing, PriceState, Published, PublishedPage,
-    PublishedQuery, SchemaState, SnapshotQuery, Store, StoreError, StoredRate,
+    Batch, Beat, BookSnapshot, Candle, CandleQuery, Claim, CurrentRates, Fence, Gap, GapQuery,
+    HistoryPage, HistoryQuery, HistoryRow, Leases, OfficialQuery, OfficialVersion, Outdated,
+    Packing, PriceState, Published, PublishedPage, PublishedQuery, Salvaged, SchemaState,
+    SnapshotQuery, Store, StoreError,
 };
 use async_trait::async_trait;
 use connection::Place;
@@ -178,12 +183,31 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn begin_epoch(&self, shard: u16) -> Result<Epoch, StoreError> {
+    async fn claim(&self, claim: Claim) -> Result<Option<Epoch>, StoreError> {
         self.turn.take()?;
         self.writer
+            .grouped(1, move |connection, _| lease::claim(connection, &claim))
+            .await
+    }
+
+    async fn renew(&self, beat: Beat) -> Result<Leases, StoreError> {
+        self.writer
+            .grouped(1, move |connection, _| lease::renew(connection, &beat))
+            .await
+    }
+
+    async fn release(&self, fence: Fence, heir: Option<Arc<str>>) -> Result<bool, StoreError> {
+        self.writer
             .grouped(1, move |connection, _| {
-                facts::begin_epoch(connection, shard)
+                lease::release(connection, fence, heir.as_deref())
             })
+            .await
+    }
+
+    async fn leave(&self, writer: &str) -> Result<(), StoreError> {
+        let writer = writer.to_owned();
+        self.writer
+            .grouped(1, move |connection, _| lease::leave(connection, &writer))
             .await
     }
 
@@ -198,17 +222,31 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError> {
-        self.read(facts::load_current).await
+    async fn salvage(&self, batch: Batch) -> Result<Salvaged, StoreError> {
+        let fence = batch.fence.ok_or_else(no_fence)?;
+        self.writer
+            .grouped(batch.len().max(1), move |connection, names| {
+                let standing = lease::standing(connection, fence)?;
+                let (kept, salvaged) = batch.salvageable(fence, standing);
+                batch::write(connection, names, &kept)?;
+                Ok(salvaged)
+            })
+            .await
     }
 
-    async fn drop_current(&self, pairs: Vec<Pair>) -> Result<(), StoreError> {
+    async fn changed_current(&self, since: Option<Wall>) -> Result<CurrentRates, StoreError> {
+        self.read(move |connection| current::changed(connection, since))
+            .await
+    }
+
+    async fn drop_current(&self, pairs: Vec<Pair>, fence: Option<Fence>) -> Result<(), StoreError> {
         if pairs.is_empty() {
             return Ok(());
         }
         self.writer
             .grouped(pairs.len(), move |connection, _| {
-                facts::drop_current(connection, &pairs)
+                lease::check(connection, fence)?;
+                current::drop_pairs(connection, &pairs)
             })
             .await
     }
@@ -217,9 +255,10 @@ impl Store for SqliteStore {
         self.read(facts::terms).await
     }
 
-    async fn save_terms(&self, terms: String) -> Result<(), StoreError> {
+    async fn save_terms(&self, terms: String, fence: Option<Fence>) -> Result<(), StoreError> {
         self.writer
             .grouped(1, move |connection, _| {
+                lease::check(connection, fence)?;
                 facts::save_terms(connection, &terms)
             })
             .await
@@ -286,16 +325,22 @@ impl Store for SqliteStore {
         self.read(facts::tracked).await
     }
 
-    async fn track(&self, symbol: TrackedSymbol) -> Result<bool, StoreError> {
+    async fn track(&self, symbol: TrackedSymbol, fence: Option<Fence>) -> Result<bool, StoreError> {
         self.writer
-            .grouped(1, move |connection, _| facts::track(connection, &symbol))
+            .grouped(1, move |connection, _| {
+                lease::check(connection, fence)?;
+                facts::track(connection, &symbol)
+            })
             .await
     }
 
-    async fn untrack(&self, symbol: &str) -> Result<bool, StoreError> {
+    async fn untrack(&self, symbol: &str, fence: Option<Fence>) -> Result<bool, StoreError> {
         let symbol = symbol.to_owned();
         self.writer
-            .grouped(1, move |connection, _| facts::untrack(connection, &symbol))
+            .grouped(1, move |connection, _| {
+                lease::check(connection, fence)?;
+                facts::untrack(connection, &symbol)
+            })
             .await
     }
 

@@ -8,10 +8,14 @@
 
 #[path = "crash/mod.rs"]
 mod crash;
+#[path = "postgres/gate.rs"]
+mod gate;
 #[path = "postgres/hygiene.rs"]
 mod hygiene;
 #[path = "postgres/kills.rs"]
 mod kills;
+#[path = "postgres/leases.rs"]
+mod leases;
 #[path = "postgres/migrate.rs"]
 mod migrate;
 #[path = "postgres/packing.rs"]

@@ -1,42 +1,58 @@
 //! A TCP proxy with faults, for servers that cannot be asked to misbehave.
+//!
+//! ```no_run
+//! # use kurs_testkit::proxy::{Faults, Proxy, Weather};
+//! # async fn test(server: std::net::SocketAddr) {
+//! let proxy = Proxy::start_seeded(server, 7).await;
+//! // ... a client connects to proxy.address() ...
+//! proxy.set(Weather {
+//!     to_client: Faults { corrupt_per_million: 100, ..Faults::default() },
+//!     ..Weather::default()
+//! });
+//! proxy.reset();
+//! proxy.heal();
+//! # }
+//! ```
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `weather` | [`Weather`] and [`Faults`]: what a test sets |
+//! | `line` | one way of a connection as a state machine: delays, bandwidth, dice |
+//! | `connection` | the sockets around two lines |
+//!
+//! Dice fall by the seed of the proxy and the number of the connection. Bytes on their way are
+//! bounded: a sender waits when a mebibyte of its bytes is held.
 
-use parking_lot::Mutex;
+mod connection;
+mod line;
+#[cfg(test)]
+mod tests;
+mod weather;
+
+pub use weather::{Faults, Weather};
+
+use connection::{End, Ends, Orders, carry};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What the proxy does to the bytes at present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Weather {
-    /// Every piece of bytes comes this much later, both ways.
-    pub latency: Duration,
-    /// Bytes to the client stop; the connection stays open (half-open silence).
-    pub mute_server: bool,
-    /// Bytes to the server stop.
-    pub mute_client: bool,
-    /// At most so many bytes a second each way.
-    pub bytes_per_second: Option<u32>,
-    /// New connections are closed at once.
-    pub refuse: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Cut,
-    Reset,
-}
+/// Connections carried at once; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 4_096;
+/// Between two tries when the system gives no connection, such as without free descriptors.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 struct Shared {
     target: SocketAddr,
+    seed: u64,
     weather: watch::Sender<Weather>,
-    ends: watch::Sender<Option<(u64, End)>>,
-    accepted: Mutex<u64>,
+    ends: watch::Sender<Ends>,
+    accepted: AtomicU64,
+    open: AtomicU64,
 }
 
 /// A running proxy; dropping it ends all its connections.
@@ -53,6 +69,14 @@ impl Proxy {
     /// # Panics
     /// When no port can be bound.
     pub async fn start(target: SocketAddr) -> Self {
+        Self::start_seeded(target, 1).await
+    }
+
+    /// The same with a seed for whatever happens by chance.
+    ///
+    /// # Panics
+    /// When no port can be bound.
+    pub async fn start_seeded(target: SocketAddr, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port can be bound");
@@ -61,9 +85,11 @@ impl Proxy {
             .expect("a bound listener has an address");
         let shared = Arc::new(Shared {
             target,
+            seed,
             weather: watch::Sender::new(Weather::default()),
             ends: watch::Sender::new(None),
-            accepted: Mutex::new(0),
+            accepted: AtomicU64::new(0),
+            open: AtomicU64::new(0),
         });
         let task = tokio::spawn(accept(listener, shared.clone()));
         Self {
@@ -84,30 +110,43 @@ impl Proxy {
         self.shared.weather.send_replace(weather);
     }
 
+    /// Changes a part of what happens to the bytes, from now on.
+    pub fn change(&self, change: impl FnOnce(&mut Weather)) {
+        self.shared.weather.send_modify(change);
+    }
+
     /// Fair weather again.
     pub fn heal(&self) {
         self.set(Weather::default());
     }
 
-    /// Closes all living connections.
+    /// Closes all living connections, whatever the weather.
     pub fn cut(&self) {
         self.end(End::Cut);
     }
 
-    /// Resets all living connections.
+    /// Resets all living connections, whatever the weather.
     pub fn reset(&self) {
         self.end(End::Reset);
     }
 
     fn end(&self, how: End) {
-        let number = self.shared.ends.borrow().map_or(0, |(number, _)| number) + 1;
-        self.shared.ends.send_replace(Some((number, how)));
+        self.shared.ends.send_modify(|ends| {
+            let number = ends.map_or(0, |(number, _)| number) + 1;
+            *ends = Some((number, how));
+        });
     }
 
-    /// Connections accepted so far.
+    /// Connections accepted so far, refused ones included.
     #[must_use]
     pub fn accepted(&self) -> u64 {
-        *self.shared.accepted.lock()
+        self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Connections that live.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.shared.open.load(Ordering::SeqCst)
     }
 }
 
@@ -117,160 +156,50 @@ impl Drop for Proxy {
     }
 }
 
+/// Counts a connection as long as it lives.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, Ordering::SeqCst);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     // Dropping the set with this task ends the connections.
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
+        if connections.len() >= CONNECTIONS_MAX {
+            connections.join_next().await;
+        }
         let Ok((client, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
             continue;
         };
-        *shared.accepted.lock() += 1;
+        // Subscribed before it is counted: a test that sees it counted can end it.
+        let orders = Orders {
+            target: shared.target,
+            seed: shared
+                .seed
+                .wrapping_add(shared.accepted.load(Ordering::SeqCst)),
+            weather: shared.weather.subscribe(),
+            ends: shared.ends.subscribe(),
+        };
         if !shared.weather.borrow().refuse {
-            connections.spawn(carry(client, shared.clone()));
+            let open = Open::new(&shared);
+            connections.spawn(async move {
+                carry(client, orders).await;
+                drop(open);
+            });
         }
-    }
-}
-
-async fn carry(mut client: TcpStream, shared: Arc<Shared>) {
-    let mut ends = shared.ends.subscribe();
-    ends.mark_unchanged();
-    let Ok(mut server) = TcpStream::connect(shared.target).await else {
-        return;
-    };
-    for stream in [&client, &server] {
-        // Small writes must not wait for each other.
-        let _ = stream.set_nodelay(true);
-    }
-    let (from_client, to_client) = client.split();
-    let (from_server, to_server) = server.split();
-    let mut up = Pipe {
-        from: from_client,
-        to: to_server,
-        weather: shared.weather.subscribe(),
-    };
-    let mut down = Pipe {
-        from: from_server,
-        to: to_client,
-        weather: shared.weather.subscribe(),
-    };
-    let end = tokio::select! {
-        () = up.run(|weather| weather.mute_client) => None,
-        () = down.run(|weather| weather.mute_server) => None,
-        _ = ends.changed() => *ends.borrow(),
-    };
-    if matches!(end, Some((_, End::Reset))) {
-        for stream in [&client, &server] {
-            // Lingering for zero seconds makes the system send RST.
-            let _ = stream.set_zero_linger();
-        }
-    }
-}
-
-/// One direction.
-struct Pipe<'a> {
-    from: ReadHalf<'a>,
-    to: WriteHalf<'a>,
-    weather: watch::Receiver<Weather>,
-}
-
-impl Pipe<'_> {
-    async fn run(&mut self, is_mute: fn(&Weather) -> bool) {
-        let mut buffer = vec![0; 16 * 1_024];
-        loop {
-            let limit = match self.weather.borrow().bytes_per_second {
-                // A tenth of a second's worth at a time.
-                Some(rate) => (usize::try_from(rate).unwrap_or(1) / 10).clamp(1, buffer.len()),
-                None => buffer.len(),
-            };
-            let count = match self.from.read(&mut buffer[..limit]).await {
-                Ok(0) | Err(_) => return,
-                Ok(count) => count,
-            };
-            let weather = *self.weather.borrow();
-            let mut pause = weather.latency;
-            if let Some(rate) = weather.bytes_per_second {
-                let bytes = u32::try_from(count).unwrap_or(u32::MAX);
-                pause += Duration::from_secs(1) * bytes / rate.max(1);
-            }
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
-            }
-            if self
-                .weather
-                .wait_for(|weather| !is_mute(weather))
-                .await
-                .is_err()
-                || self.to.write_all(&buffer[..count]).await.is_err()
-            {
-                return;
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GUARD: Duration = Duration::from_secs(30);
-
-    /// A server that sends every byte back.
-    async fn echo() -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let (mut from, mut to) = stream.into_split();
-                    let _ = tokio::io::copy(&mut from, &mut to).await;
-                });
-            }
-        });
-        address
-    }
-
-    async fn connected(proxy: &Proxy) -> TcpStream {
-        let mut client = TcpStream::connect(proxy.address()).await.unwrap();
-        client.write_all(b"a").await.unwrap();
-        assert_eq!(client.read_u8().await.unwrap(), b'a');
-        client
-    }
-
-    #[tokio::test]
-    async fn a_mute_server_is_silent_on_an_open_connection_until_healed() {
-        let proxy = Proxy::start(echo().await).await;
-        let mut client = connected(&proxy).await;
-        proxy.set(Weather {
-            mute_server: true,
-            ..Weather::default()
-        });
-        client.write_all(b"b").await.unwrap();
-        let silence = tokio::time::timeout(Duration::from_millis(200), client.read_u8()).await;
-        assert!(silence.is_err(), "something came: {silence:?}");
-        proxy.heal();
-        let byte = tokio::time::timeout(GUARD, client.read_u8())
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(byte, b'b');
-    }
-
-    #[tokio::test]
-    async fn a_cut_ends_a_connection_and_a_reset_breaks_it() {
-        let proxy = Proxy::start(echo().await).await;
-        let mut client = connected(&proxy).await;
-        proxy.cut();
-        let end = tokio::time::timeout(GUARD, client.read(&mut [0]))
-            .await
-            .unwrap();
-        assert_eq!(end.unwrap(), 0);
-        let mut client = connected(&proxy).await;
-        proxy.reset();
-        let end = tokio::time::timeout(GUARD, client.read(&mut [0]))
-            .await
-            .unwrap();
-        assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
-        assert_eq!(proxy.accepted(), 2);
+        shared.accepted.fetch_add(1, Ordering::SeqCst);
     }
 }

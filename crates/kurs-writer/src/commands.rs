@@ -1,53 +1,64 @@
 //! Answers the commands of Readers: what can be shown is shown at once, what changes something
 //! waits its turn.
 
-use crate::tracking::Tracking;
+use crate::tracking::Order;
 use kurs_bus::book::LEVELS_MAX;
-use kurs_bus::{BookState, Bus, Command, Reply};
+use kurs_bus::{BookState, Bus, Command, Reply, Request};
 use kurs_core::{Level, Pair, SourceId};
 use kurs_sources::Source;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-/// Changes that wait for the one at hand; more are refused.
-const CHANGES_MAX: usize = 64;
+/// Wait before the bus is asked again for its commands.
+const RETRY: Duration = Duration::from_millis(500);
 
-/// Answers until the bus ends or `stopped` turns true. A change that was begun is answered
-/// first.
+/// Answers until `stopped` turns true. `changes` is where changes wait their turn.
 pub async fn serve(
     bus: Arc<dyn Bus>,
     sources: Vec<Arc<dyn Source>>,
-    tracking: Tracking,
+    changes: mpsc::Sender<Order>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let (changes, waiting) = mpsc::channel(CHANGES_MAX);
-    let changing = tokio::spawn(tracking.serve(waiting, stopped.clone()));
-    loop {
-        let request = tokio::select! {
-            _ = stopped.wait_for(|ended| *ended) => break,
-            request = bus.next_request() => request,
-        };
-        let Some(request) = request else { break };
-        match request.command {
-            Command::Book {
-                source,
-                pair,
-                levels,
-            } => {
-                let reply = book(&sources, source, pair, levels);
-                // Nobody may be waiting any more.
-                let _ = request.reply.send(reply);
-            }
-            Command::Track { .. } | Command::Untrack { .. } => {
-                if let Err(error) = changes.try_send(request) {
-                    let why = "too many changes are waiting".into();
-                    let _ = error.into_inner().reply.send(Reply::Unavailable { why });
+    let answering = async {
+        loop {
+            match bus.requests().await {
+                Ok(mut requests) => {
+                    while let Some(request) = requests.next().await {
+                        answer(request, &sources, &changes);
+                    }
                 }
+                Err(error) => tracing::debug!(%error, "cannot listen for commands yet"),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    };
+    tokio::select! {
+        _ = stopped.wait_for(|ended| *ended) => {}
+        () = answering => {}
+    }
+}
+
+fn answer(request: Request, sources: &[Arc<dyn Source>], changes: &mpsc::Sender<Order>) {
+    match request.command {
+        Command::Book {
+            source,
+            pair,
+            levels,
+        } => {
+            let reply = book(sources, source, pair, levels);
+            // Nobody may be waiting any more.
+            let _ = request.reply.send(reply);
+        }
+        Command::Track { .. } | Command::Untrack { .. } => {
+            if let Err(error) = changes.try_send(Order::Change(request))
+                && let Order::Change(request) = error.into_inner()
+            {
+                let why = "too many changes are waiting".into();
+                let _ = request.reply.send(Reply::Unavailable { why });
             }
         }
     }
-    drop(changes);
-    let _ = changing.await;
 }
 
 /// The book of a source; `binance` finds `sim:binance` too.

@@ -1,5 +1,6 @@
 //! The way from the sources' tasks to the engine's thread: bounded, never blocking a source.
 
+use crate::desk::Order;
 use kurs_bus::Body;
 use kurs_core::{EventKind, Pair, SourceEvent, SourceId};
 use kurs_sources::EventSink;
@@ -14,15 +15,16 @@ const MERGE_FROM: usize = 512;
 const FULL: usize = 65_536;
 
 /// A message to the engine's thread.
-#[derive(Debug)]
 pub enum Message {
     /// A source said something.
     Event(SourceEvent),
     /// Publish this in order with everything else.
     Publish(Body),
+    /// Do this in order with everything else.
+    Order(Order),
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Queue {
     messages: VecDeque<Message>,
     /// Messages taken so far: position of the front of the queue.
@@ -34,7 +36,7 @@ struct Queue {
 }
 
 /// The queue in front of the engine.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Inbox {
     queue: Mutex<Queue>,
     filled: Condvar,
@@ -66,6 +68,11 @@ impl Inbox {
         self.put(Message::Publish(body), None);
     }
 
+    /// Has something done in order with the events.
+    pub fn order(&self, order: Order) {
+        self.put(Message::Order(order), None);
+    }
+
     fn put(&self, message: Message, market: Option<(SourceId, Pair)>) {
         let mut queue = self.queue.lock();
         if queue.closed {
@@ -90,10 +97,12 @@ impl Inbox {
                 // A price that comes after this message must not be moved in front of it.
                 queue.waiting.clear();
             }
+            let may_be_shed =
+                !matches!(&message, Message::Order(order) if !matches!(order, Order::Heard(_)));
             let is_trade = matches!(&message, Message::Event(event) if matches!(event.kind, EventKind::Trade { .. }));
             if length >= FULL || is_trade {
                 self.shed.fetch_add(1, Ordering::Relaxed);
-                if is_trade || length >= 2 * FULL {
+                if is_trade || (length >= 2 * FULL && may_be_shed) {
                     return;
                 }
             }
@@ -179,7 +188,7 @@ mod tests {
                 format!("{}={}", tick.pair, tick.quote.value().unwrap())
             }
             Message::Event(_) => "state".to_owned(),
-            Message::Publish(_) => "publish".to_owned(),
+            Message::Publish(_) | Message::Order(_) => "publish".to_owned(),
         };
         messages.iter().map(name).collect()
     }

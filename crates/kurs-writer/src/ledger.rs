@@ -119,7 +119,7 @@ impl Ledger {
                 entries.push(published(update.id, *pair, now, event));
             }
             Body::SourcePrice(price) => self.price(update.id, price, now, entries),
-            Body::SourceStatus(_) | Body::Tracked(_) => {}
+            Body::SourceStatus(_) | Body::Tracked(_) | Body::Heartbeat(_) => {}
         }
     }
 
@@ -253,7 +253,16 @@ mod tests {
     /// Entries of one update at `now`.
     fn told(ledger: &mut Ledger, seq: u64, now: i64, body: Body) -> Vec<Entry> {
         let mut entries = Vec::new();
-        ledger.update(&Update { id: id(seq), body }, Wall(now), &mut entries);
+        ledger.update(
+            &Update {
+                id: id(seq),
+                body,
+                cause: None,
+                at: None,
+            },
+            Wall(now),
+            &mut entries,
+        );
         entries
     }
 

@@ -2,7 +2,13 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`writer`] | [`Writer`]: starts all parts under a new epoch, and ends them in order |
+//! | [`writer`] | [`Writer`]: starts all parts, and ends them in order |
+//! | [`config`] | [`WriterConfig`] |
+//! | [`lease`] | when it writes: which leases it asks for, keeps and gives away |
+//! | [`shards`] | which part of the pairs an update belongs to |
+//! | [`standby`] | a hot standby's picture of a shard, and what it does first on take-over |
+//! | `office`, `tenure`, `former` | leading a shard, from the lease to its end |
+//! | `follow` | what other Writers publish |
 //! | [`inbox`] | [`Inbox`]: the bounded way from the sources' tasks to the engine's thread |
 //! | [`outcome`] | what follows from an effect of the engine, with its number |
 //! | [`candles`] | rows and events folded into candles, and mended from the store |
@@ -24,19 +30,28 @@
 pub mod candles;
 pub mod capture;
 pub mod commands;
+pub mod config;
 pub mod desk;
+mod follow;
+mod former;
 mod housekeeping;
 pub mod inbox;
+pub mod lease;
 pub mod ledger;
+mod office;
 pub mod outcome;
 pub mod recorder;
+pub mod shards;
 pub mod sinks;
 pub mod snapshots;
+pub mod standby;
 pub mod status;
+mod tenure;
 pub mod terms;
 pub mod tracking;
 pub mod writer;
 
+pub use config::WriterConfig;
 pub use inbox::Inbox;
 pub use terms::Terms;
 pub use writer::{Parts, Writer};

@@ -1,8 +1,8 @@
 //! What follows from an effect of the engine: an update or a row with its identity. Pure, so
 //! that a replay numbers as the running Writer does.
 
-use kurs_bus::{Body, NoRate, SourcePrice, Update};
-use kurs_core::{Epoch, Now, Seq, UpdateId};
+use kurs_bus::{Body, Cause, NoRate, SourcePrice, Update};
+use kurs_core::{Epoch, Mono, Now, Seq, UpdateId};
 use kurs_pricing::{Effect, FailoverReport, SourceRate};
 use kurs_store::HistoryRow;
 
@@ -15,6 +15,38 @@ pub enum Outcome {
     Row(HistoryRow),
     /// Tell and count this.
     Report(FailoverReport),
+}
+
+/// The same before it has an identity.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Intent {
+    /// To be published.
+    Publish(Body),
+    /// To be kept in the history; its id is not set.
+    Keep(HistoryRow),
+    /// To be told and counted.
+    Report(FailoverReport),
+}
+
+impl Intent {
+    /// What follows from an effect at `now`.
+    #[must_use]
+    pub fn of(effect: Effect, now: Now) -> Self {
+        match effect {
+            Effect::Publish(rate) => Self::Publish(Body::Rate(rate.in_milliseconds())),
+            Effect::PublishSource(rate) => {
+                Self::Publish(Body::SourcePrice(source_price(rate, now)))
+            }
+            Effect::Record(rate) => Self::Keep(history_row(&rate)),
+            Effect::Withdraw(pair) => Self::Publish(Body::Withdrawn(pair)),
+            Effect::NoRate { pair, why } => Self::Publish(Body::NoRate(NoRate {
+                pair,
+                why,
+                withdraws: false,
+            })),
+            Effect::Report(failover) => Self::Report(failover),
+        }
+    }
 }
 
 /// Gives every update and row its identity.
@@ -44,36 +76,34 @@ impl Numbering {
         self.updates
     }
 
-    /// The next update.
-    pub fn update(&mut self, body: Body) -> Update {
+    /// The next update: the word of a source that led to it, and when it is published on this
+    /// machine's clock, where that is of use.
+    pub fn update(&mut self, body: Body, cause: Option<Cause>, at: Option<Mono>) -> Update {
         self.updates += 1;
         Update {
             id: self.id(self.updates),
             body,
+            cause,
+            at,
+        }
+    }
+
+    /// A row with the next number. Rows count for themselves: a row is unique by pair, source
+    /// and this id.
+    pub fn row(&mut self, row: HistoryRow) -> HistoryRow {
+        self.rows += 1;
+        HistoryRow {
+            id: self.id(self.rows),
+            ..row
         }
     }
 
     /// What follows from an effect at `now`.
     pub fn outcome(&mut self, effect: Effect, now: Now) -> Outcome {
-        match effect {
-            Effect::Publish(rate) => {
-                Outcome::Update(self.update(Body::Rate(rate.in_milliseconds())))
-            }
-            Effect::PublishSource(rate) => {
-                Outcome::Update(self.update(Body::SourcePrice(source_price(rate, now))))
-            }
-            Effect::Record(rate) => {
-                // Rows count for themselves: a row is unique by pair, source and this id.
-                self.rows += 1;
-                Outcome::Row(history_row(&rate, self.id(self.rows)))
-            }
-            Effect::Withdraw(pair) => Outcome::Update(self.update(Body::Withdrawn(pair))),
-            Effect::NoRate { pair, why } => Outcome::Update(self.update(Body::NoRate(NoRate {
-                pair,
-                why,
-                withdraws: false,
-            }))),
-            Effect::Report(failover) => Outcome::Report(failover),
+        match Intent::of(effect, now) {
+            Intent::Publish(body) => Outcome::Update(self.update(body, None, None)),
+            Intent::Keep(row) => Outcome::Row(self.row(row)),
+            Intent::Report(failover) => Outcome::Report(failover),
         }
     }
 
@@ -102,11 +132,11 @@ fn source_price(rate: SourceRate, now: Now) -> SourcePrice {
     }
 }
 
-fn history_row(rate: &SourceRate, id: UpdateId) -> HistoryRow {
+fn history_row(rate: &SourceRate) -> HistoryRow {
     HistoryRow {
         pair: rate.pair,
         source: rate.source,
-        id,
+        id: UpdateId::default(),
         value: rate.value,
         bid: rate.bid,
         ask: rate.ask,

@@ -35,7 +35,8 @@ use counters::Counters;
 use kurs_core::{Clock, UpdateId};
 use kurs_store::spool::SpoolStats;
 use kurs_store::{
-    BookSnapshot, Gap, HistoryRow, OfficialRate, PriceState, Published, Recorded, Store, StoredRate,
+    BookSnapshot, Fence, Gap, HistoryRow, OfficialRate, PriceState, Published, Recorded, Store,
+    StoredRate,
 };
 use kurs_telemetry::metrics::WriterMetrics;
 use parking_lot::Mutex;
@@ -57,6 +58,8 @@ pub struct Extras {
     pub spool: Option<OpenSpool>,
     /// Who makes candles of what is recorded.
     pub fold: Option<Box<dyn Fold>>,
+    /// Under which epoch everything is made; `None` where there is no lease.
+    pub fence: Option<Fence>,
 }
 
 impl Recorder {
@@ -88,6 +91,8 @@ impl Recorder {
             full: Notify::new(),
             finishing: AtomicBool::new(false),
             is_spool_known: AtomicBool::new(extras.spool.is_none()),
+            may_store: AtomicBool::new(true),
+            fenced: watch::Sender::new(false),
             config,
         });
         let task = task::Task::new(Arc::clone(&shared), store, clock, metrics, state, extras);
@@ -115,6 +120,10 @@ struct Shared {
     finishing: AtomicBool,
     /// What an earlier time left in the spool is known, or there is no spool.
     is_spool_known: AtomicBool,
+    /// The lease is good, by this machine's clock.
+    may_store: AtomicBool,
+    /// The store has refused a batch: another Writer has taken over.
+    fenced: watch::Sender<bool>,
     config: RecorderConfig,
 }
 
@@ -302,6 +311,20 @@ impl RecorderHandle {
     #[must_use]
     pub fn watch_health(&self) -> watch::Receiver<RecorderHealth> {
         self.health.clone()
+    }
+
+    /// Whether the lease is good, as far as this machine knows. While it is not, batches go to the
+    /// spool as if the store were away.
+    pub fn set_may_store(&self, may_store: bool) {
+        self.shared.may_store.store(may_store, Ordering::Release);
+    }
+
+    /// Waits until the store says that another Writer has taken over; for ever if it never does.
+    pub async fn fenced(&self) {
+        let mut fenced = self.shared.fenced.subscribe();
+        if fenced.wait_for(|fenced| *fenced).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Writes what waits in memory, to the store or to the spool, and ends, at the latest after

@@ -17,11 +17,15 @@ pub struct Snapshots {
     pub levels: usize,
 }
 
+/// Tells the pairs whose books this Writer writes down.
+pub(crate) type IsOurs = Box<dyn Fn(Pair) -> bool + Send>;
+
 /// Writes the readable books of all sources down, until it is dropped.
 pub(crate) async fn run(
     what: Snapshots,
     sources: Vec<Arc<dyn Source>>,
     pairs: watch::Receiver<Arc<[Pair]>>,
+    is_ours: IsOurs,
     recorder: RecorderHandle,
 ) {
     let mut ticks = tokio::time::interval(what.every);
@@ -34,6 +38,7 @@ pub(crate) async fn run(
         for source in &sources {
             for snapshot in pairs
                 .iter()
+                .filter(|pair| is_ours(**pair))
                 .filter_map(|pair| taken(&**source, *pair, what.levels))
             {
                 recorder.book(snapshot);

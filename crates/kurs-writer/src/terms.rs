@@ -5,9 +5,11 @@
 use kurs_core::rate::PolicyKind;
 use kurs_core::{Pair, Rate, SourceId};
 use kurs_pricing::EngineConfig;
+use kurs_store::{Fence, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What a rate depends on besides prices. Kept in the store beside the current rates.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,70 @@ pub struct Terms {
     sources: BTreeMap<SourceId, String>,
     /// Pairs that are priced without a policy, over other markets if need be.
     directions: BTreeSet<Pair>,
+}
+
+/// The terms of the last Writer of each shard.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermsByShard {
+    shards: BTreeMap<u16, Terms>,
+}
+
+impl TermsByShard {
+    /// What [`Self::save`] wrote; a text without shards is of the first one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            shards: BTreeMap<u16, Terms>,
+        }
+        if let Ok(Written { shards }) = serde_json::from_str(text) {
+            return Some(Self { shards });
+        }
+        let shards = BTreeMap::from([(0, Terms::parse(text)?)]);
+        Some(Self { shards })
+    }
+
+    /// The terms of the last Writer of a shard.
+    #[must_use]
+    pub fn of(&self, shard: u16) -> Option<&Terms> {
+        self.shards.get(&shard)
+    }
+
+    /// The stored ones; `None` when there are none or the store does not say. Where a take-over
+    /// waits for it, it is not waited for longer than `patience`.
+    pub(crate) async fn of_store(
+        store: &dyn Store,
+        patience: Duration,
+        is_hot: bool,
+    ) -> Option<Self> {
+        let asked = store.terms();
+        let answer = if is_hot {
+            tokio::time::timeout(patience, asked).await.ok()?
+        } else {
+            asked.await
+        };
+        match answer {
+            Ok(text) => text.as_deref().and_then(Self::parse),
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the former terms");
+                None
+            }
+        }
+    }
+
+    /// Writes the terms of one shard down beside those of the others.
+    pub(crate) async fn save(
+        store: &dyn Store,
+        fence: Fence,
+        terms: &Terms,
+    ) -> Result<(), StoreError> {
+        let stored = store.terms().await?;
+        let mut all = stored.as_deref().and_then(Self::parse).unwrap_or_default();
+        all.shards.insert(fence.shard, terms.clone());
+        let text = serde_json::to_string(&all).unwrap_or_default();
+        store.save_terms(text, Some(fence)).await
+    }
 }
 
 impl Terms {

@@ -4,7 +4,7 @@ use crate::inbox::Inbox;
 use kurs_bus::{Body, Command, Reply, Request};
 use kurs_core::{Clock, Pair, TrackedSymbol};
 use kurs_sources::Source;
-use kurs_store::{Store, StoreError};
+use kurs_store::{Fence, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -13,6 +13,18 @@ use tokio::sync::{mpsc, watch};
 pub const SYMBOLS_MAX: usize = 5_000;
 /// How long the venues may take to say whether they list a symbol.
 const LISTING_PATIENCE: Duration = Duration::from_secs(4);
+
+/// What the keeper of the tracked symbols is told.
+pub enum Order {
+    /// A Reader wants a change.
+    Change(Request),
+    /// The Writer that leads tells what is tracked.
+    Heard(Arc<[TrackedSymbol]>),
+    /// This Writer leads from now on: it makes the changes.
+    Lead(Fence),
+    /// It does not lead any more.
+    Rest,
+}
 
 /// Keeps the tracked symbols: in the store, on the bus, and in what the sources follow.
 pub struct Tracking {
@@ -29,6 +41,7 @@ pub struct Tracking {
     /// Pairs that policies name: followed whatever is tracked.
     pub named: Vec<Pair>,
     symbols: Vec<TrackedSymbol>,
+    lead: Option<Fence>,
 }
 
 impl Tracking {
@@ -50,6 +63,7 @@ impl Tracking {
             clock,
             named,
             symbols: Vec::new(),
+            lead: None,
         }
     }
 
@@ -82,31 +96,61 @@ impl Tracking {
         }
     }
 
-    /// Makes the changes asked for, one after the other, until nobody asks any more or `stopped`
-    /// turns true. A change that was begun is answered first.
+    /// Does what it is told, one after the other, until nobody tells anything any more or
+    /// `stopped` turns true. A change that was begun is answered first.
     pub async fn serve(
         mut self,
-        mut changes: mpsc::Receiver<Request>,
+        mut orders: mpsc::Receiver<Order>,
         mut stopped: watch::Receiver<bool>,
     ) {
         loop {
-            let request = tokio::select! {
+            let order = tokio::select! {
                 _ = stopped.wait_for(|ended| *ended) => return,
-                request = changes.recv() => request,
+                order = orders.recv() => order,
             };
-            let Some(request) = request else { return };
-            let reply = match request.command {
-                Command::Track { symbol, pair } => self.track(symbol, pair.canonical()).await,
-                Command::Untrack { symbol } => self.untrack(&symbol).await,
-                // It changes nothing, and is answered before it could come here.
-                Command::Book { .. } => continue,
-            };
-            // Nobody may be waiting any more; the change stands all the same.
-            let _ = request.reply.send(reply);
+            match order {
+                None => return,
+                Some(Order::Change(request)) => self.change(request).await,
+                Some(Order::Heard(symbols)) if self.lead.is_none() => {
+                    if *self.symbols != *symbols {
+                        self.symbols = symbols.to_vec();
+                        self.follow();
+                    }
+                }
+                Some(Order::Heard(_)) => {}
+                Some(Order::Lead(fence)) => {
+                    self.lead = Some(fence);
+                    // What the former Writer wrote down last may not have been heard.
+                    match self.store.tracked().await {
+                        Ok(symbols) => self.symbols = symbols,
+                        Err(error) => {
+                            tracing::warn!(%error, "cannot read the tracked symbols again");
+                        }
+                    }
+                    self.tell();
+                }
+                Some(Order::Rest) => self.lead = None,
+            }
         }
     }
 
-    async fn track(&mut self, symbol: Arc<str>, pair: Pair) -> Reply {
+    async fn change(&mut self, request: Request) {
+        let Some(fence) = self.lead else {
+            let why = "another Writer has just taken over, ask again".into();
+            let _ = request.reply.send(Reply::Unavailable { why });
+            return;
+        };
+        let reply = match request.command {
+            Command::Track { symbol, pair } => self.track(symbol, pair.canonical(), fence).await,
+            Command::Untrack { symbol } => self.untrack(&symbol, fence).await,
+            // It changes nothing, and is answered before it could come here.
+            Command::Book { .. } => return,
+        };
+        // Nobody may be waiting any more; the change stands all the same.
+        let _ = request.reply.send(reply);
+    }
+
+    async fn track(&mut self, symbol: Arc<str>, pair: Pair, fence: Fence) -> Reply {
         if let Some(known) = self
             .symbols
             .iter()
@@ -135,7 +179,7 @@ impl Tracking {
             pair,
             added_at: self.clock.now().wall,
         };
-        if let Err(error) = self.store.track(tracked.clone()).await {
+        if let Err(error) = self.store.track(tracked.clone(), Some(fence)).await {
             return Reply::Unavailable {
                 why: format!("nothing was changed: {error}").into(),
             };
@@ -149,7 +193,7 @@ impl Tracking {
         }
     }
 
-    async fn untrack(&mut self, symbol: &str) -> Reply {
+    async fn untrack(&mut self, symbol: &str, fence: Fence) -> Reply {
         let Some(at) = self
             .symbols
             .iter()
@@ -157,7 +201,7 @@ impl Tracking {
         else {
             return Reply::Untracked { existed: false };
         };
-        if let Err(error) = self.store.untrack(symbol).await {
+        if let Err(error) = self.store.untrack(symbol, Some(fence)).await {
             return Reply::Unavailable {
                 why: format!("nothing was changed: {error}").into(),
             };
@@ -196,12 +240,16 @@ impl Tracking {
 
     /// Tells the sources what to follow, and the Readers what is tracked.
     fn tell(&self) {
+        self.follow();
+        self.inbox
+            .publish(Body::Tracked(self.symbols.clone().into()));
+    }
+
+    fn follow(&self) {
         let mut pairs: Vec<Pair> = self.symbols.iter().map(|symbol| symbol.pair).collect();
         pairs.extend(&self.named);
         pairs.sort_unstable();
         pairs.dedup();
         self.followed.send_replace(pairs.into());
-        self.inbox
-            .publish(Body::Tracked(self.symbols.clone().into()));
     }
 }

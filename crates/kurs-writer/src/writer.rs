@@ -1,22 +1,25 @@
-//! Starts all parts of the Writer under a new epoch, and ends them in order.
+//! Starts all parts of the Writer, and ends them in order. Whether it leads or stands by is
+//! decided by the leases, see [`crate::lease`].
 
-use crate::candles::{self, CandlesConfig, Folder};
-use crate::commands;
-use crate::desk::Desk;
-use crate::housekeeping;
+use crate::candles::CandlesConfig;
+use crate::config::WriterConfig;
+use crate::desk::{Desk, Gate};
+use crate::follow::{self, Ears, Hearing};
 use crate::inbox::Inbox;
-use crate::ledger::{Before, Ledger};
-use crate::recorder::{Extras, Recorder, RecorderConfig};
-use crate::sinks::{Means, SinkMetrics, Sinks, SinksConfig};
-use crate::snapshots::{self, Snapshots};
+use crate::lease::Keeper;
+use crate::office::Office;
+use crate::recorder::{Extras, Recorder, RecorderConfig, RecorderHandle};
+use crate::shards::{LEAD, Shards};
+use crate::sinks::{SinkMetrics, SinksConfig};
+use crate::snapshots::Snapshots;
 use crate::status;
 use crate::terms::Terms;
-use crate::tracking::Tracking;
-use kurs_bus::{Body, Bus};
-use kurs_core::{Clock, Epoch, Pair, Wall};
+use crate::tracking::{self, Tracking};
+use kurs_bus::Bus;
+use kurs_core::{Clock, Mono, Pair, SourceState};
 use kurs_pricing::{Engine, EngineConfig};
 use kurs_sources::{Context, EventSink, Source, Tap};
-use kurs_store::{GapQuery, Retention, Store, StoreError, StoredRate};
+use kurs_store::{Retention, Store};
 use kurs_telemetry::health::{Health, Status};
 use kurs_telemetry::metrics::{Counter, WriterMetrics};
 use parking_lot::Mutex;
@@ -24,19 +27,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
-/// Keeps the jitter of sinks apart from that of sources.
-const SINK_SEED: u64 = 1_000;
-/// Wait before the store is asked again for an epoch.
-const STORE_RETRY: Duration = Duration::from_millis(500);
 /// Wait before a source that ended by a panic is started again.
 const SOURCE_RESTART: Duration = Duration::from_secs(1);
-/// How long the command at hand may take to be answered.
-const COMMAND_END: Duration = Duration::from_secs(6);
 /// How long the sources may take to close their connections.
 const SOURCES_END: Duration = Duration::from_secs(2);
+/// Changes of tracked symbols that wait for the one at hand; more are refused.
+const CHANGES_MAX: usize = 64;
+/// Notices about leases that may wait.
+const NOTICES_MAX: usize = 256;
+/// How long after its start a Writer without any live source counts as ready all the same.
+const READY_AFTER: Duration = Duration::from_secs(15);
 
 /// What a Writer is made of.
 pub struct Parts {
@@ -84,6 +88,12 @@ pub struct Parts {
     pub snapshots: Option<Snapshots>,
     /// Under which terms rates are made.
     pub terms: Terms,
+    /// How Writers share the work.
+    pub sharing: WriterConfig,
+    /// Name of this Writer among all others.
+    pub name: Arc<str>,
+    /// No other Writer can exist: the bus does not leave this process.
+    pub is_alone: bool,
     /// Turns true when former rates that nobody stands behind any more are withdrawn.
     pub begun: watch::Sender<bool>,
 }
@@ -91,6 +101,118 @@ pub struct Parts {
 /// The Writer role.
 pub struct Writer {
     parts: Parts,
+}
+
+/// What all parts of a running Writer use.
+pub(crate) struct Shared {
+    pub(crate) parts: Parts,
+    pub(crate) shards: Shards,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) hearing: Arc<Hearing>,
+    /// The pairs that the sources follow.
+    pub(crate) follow: watch::Receiver<Arc<[Pair]>>,
+    pub(crate) tracking: mpsc::Sender<tracking::Order>,
+    /// Whether polled sources are asked by this Writer.
+    pub(crate) polls: watch::Sender<bool>,
+    /// Recorders of the shards that are led.
+    pub(crate) recorders: Mutex<BTreeMap<u16, RecorderHandle>>,
+    /// Until when may be published, by shard.
+    gates: Mutex<BTreeMap<u16, Arc<Gate>>>,
+    /// Shards whose epoch has begun.
+    begun: Mutex<BTreeSet<u16>>,
+    /// Spools of an earlier time that are being drained.
+    leftovers: tokio::sync::Mutex<BTreeMap<u16, RecorderHandle>>,
+    started: Instant,
+}
+
+impl Shared {
+    /// The spool of a shard.
+    pub(crate) fn spool(&self, shard: u16) -> Option<PathBuf> {
+        let folder = self.parts.spool.as_ref()?;
+        Some(if shard == LEAD {
+            folder.clone()
+        } else {
+            folder.join(format!("shard-{shard}"))
+        })
+    }
+
+    /// The epoch of a shard has begun: former rates that nobody stands behind are withdrawn.
+    pub(crate) fn has_begun(&self, shard: u16) {
+        let mut begun = self.begun.lock();
+        begun.insert(shard);
+        self.parts.health.set("writer", Status::Ok, "");
+        if begun.len() == usize::from(self.shards.count()) {
+            self.parts.begun.send_replace(true);
+        }
+    }
+
+    /// The epoch of a shard has ended.
+    pub(crate) fn has_ended(&self, shard: u16) {
+        self.begun.lock().remove(&shard);
+        self.recorders.lock().remove(&shard);
+        self.hearing.leads(shard, None);
+        // Its standby knows nothing yet.
+        self.hearing.again.notify_one();
+    }
+
+    /// True when all of so many epochs have begun.
+    pub(crate) fn all_begun(&self, count: usize) -> bool {
+        self.begun.lock().len() >= count
+    }
+
+    /// Whether the lease of a shard is good, as far as this machine knows.
+    pub(crate) fn may_store(&self, shard: u16, may_store: bool) {
+        if let Some(recorder) = self.recorders.lock().get(&shard) {
+            recorder.set_may_store(may_store);
+        }
+    }
+
+    /// Until when may be published of a shard.
+    pub(crate) fn gate(&self, shard: u16) -> Arc<Gate> {
+        let mut gates = self.gates.lock();
+        let closed = || Arc::new(Gate::until(Mono(0)));
+        Arc::clone(gates.entry(shard).or_insert_with(closed))
+    }
+
+    /// It could take a shard at once.
+    pub(crate) fn is_ready(&self) -> bool {
+        let is_live =
+            |source: &Arc<dyn Source>| source.stats().condition().state == SourceState::Live;
+        let is_fed =
+            || self.started.elapsed() >= READY_AFTER || self.parts.sources.iter().any(is_live);
+        // Whoever has not heard the active Writer speak does not know where it ended.
+        self.parts.is_alone || (self.parts.bus.is_reached() && self.hearing.is_hot() && is_fed())
+    }
+
+    /// Stores what an earlier time left in the spools, whoever leads now.
+    async fn drain_leftovers(&self) {
+        let mut leftovers = self.leftovers.lock().await;
+        for shard in 0..self.shards.count() {
+            let Some(folder) = self.spool(shard).filter(|folder| folder.exists()) else {
+                continue;
+            };
+            let extras = Extras {
+                spool: Some(self.parts.recorder.spool_in(&folder)),
+                ..Extras::default()
+            };
+            let recorder = Recorder::start_with(
+                Arc::clone(&self.parts.store),
+                self.parts.recorder.clone(),
+                Arc::clone(&self.parts.clock),
+                self.parts.metrics.clone(),
+                extras,
+            );
+            leftovers.insert(shard, recorder);
+        }
+    }
+
+    /// The spool of a shard is wanted by the recorder of a new epoch.
+    pub(crate) async fn end_leftover(&self, shard: u16) {
+        let leftover = self.leftovers.lock().await.remove(&shard);
+        if let Some(recorder) = leftover {
+            recorder.finish().await;
+        }
+    }
 }
 
 impl Writer {
@@ -101,270 +223,177 @@ impl Writer {
     }
 
     /// Runs until `shutdown` turns true. Everything accepted before is published and stored.
-    pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
+    pub async fn run(self, shutdown: watch::Receiver<bool>) {
         let parts = self.parts;
         parts
             .health
             .set("writer", Status::Failed, "waiting for the store");
-        let Some(epoch) = begin_epoch(&parts, &mut shutdown).await else {
-            return;
-        };
-        parts
-            .metrics
-            .lease_epoch
-            .set(i64::try_from(epoch.0).unwrap_or(i64::MAX));
-        tracing::info!(epoch = epoch.0, "writes under a new epoch");
-        let Former {
-            withdrawn,
-            standing,
-        } = former(&parts).await;
-        let before = before(&*parts.store, standing).await;
-        let before = before.unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot read what was recorded before, begins a new ledger");
-            Before::default()
-        });
-
+        let is_polled = |source: &&Arc<dyn Source>| !source.follows_pairs();
+        let polled = parts.sources.iter().filter(is_polled);
+        let polled: BTreeSet<_> = polled.map(|source| source.id()).collect();
+        let shards = Shards::new(parts.sharing.shards, polled);
         let inbox = Arc::new(Inbox::new());
-        let folder = Arc::new(Mutex::new(Folder::new(parts.candles.clone())));
-        let extras = Extras {
-            spool: parts
-                .spool
-                .as_deref()
-                .map(|folder| parts.recorder.spool_in(folder)),
-            fold: Some(Box::new(Arc::clone(&folder))),
-        };
-        let recorder = Recorder::start_with(
-            Arc::clone(&parts.store),
-            parts.recorder.clone(),
-            Arc::clone(&parts.clock),
-            parts.metrics.clone(),
-            extras,
-        );
+        let (followed, follow) = watch::channel::<Arc<[Pair]>>(Arc::new([]));
+        let (to_tracking, tracking_orders) = mpsc::channel(CHANGES_MAX);
         let desk = Desk {
             engine: Engine::new(parts.engine.clone()),
             inbox: Arc::clone(&inbox),
             bus: Arc::clone(&parts.bus),
-            recorder: recorder.clone(),
             clock: Arc::clone(&parts.clock),
             metrics: parts.metrics.clone(),
-            shard: 0,
-            epoch,
-            ledger: Ledger::new(before),
-            withdrawn: withdrawn
-                .into_iter()
-                .map(|pair| (pair, parts.terms.has_policy(pair)))
-                .collect(),
+            shards: shards.clone(),
+            writer: Arc::clone(&parts.name),
+            keeps_standby: !parts.is_alone,
         };
-        let (begun, has_begun) = oneshot::channel();
-        let pricing = tokio::task::spawn_blocking(move || desk.run(begun));
-        // Only then: a Writer that dies before withdraws them again.
-        let has_begun = has_begun.await.is_ok();
-        parts.begun.send_replace(has_begun);
-        if has_begun && let Err(error) = parts.store.save_terms(parts.terms.to_text()).await {
-            tracing::warn!(%error, "cannot write down the terms, every rate is looked at again at the next start");
-        }
-
-        let (followed, follow) = watch::channel::<Arc<[Pair]>>(Arc::new([]));
-        let means = Means {
-            bus: Arc::clone(&parts.bus),
-            sources: parts.sources.clone(),
-            pairs: follow.clone(),
-            clock: Arc::clone(&parts.clock),
-            influxdb: parts.sink_metrics.clone(),
-            health: Arc::clone(&parts.health),
-            seed: parts.seed.wrapping_add(SINK_SEED),
-        };
-        let sinks = Sinks::start(&parts.sinks, means).await;
-        let (stop_sources, sources_stopped) = watch::channel(false);
-        let mut sources = JoinSet::new();
-        for (index, source) in (0_u64..).zip(&parts.sources) {
-            let context = Context {
-                clock: Arc::clone(&parts.clock),
-                events: Arc::clone(&inbox) as Arc<dyn EventSink>,
-                pairs: follow.clone(),
-                depth: Arc::clone(&parts.depth),
-                tap: parts.tap.clone(),
-                seed: parts.seed.wrapping_add(index),
-                shutdown: sources_stopped.clone(),
-            };
-            sources.spawn(keep_running(
-                Arc::clone(source),
-                context,
-                parts.source_panics.clone(),
-            ));
-        }
-        let mut tracking = Tracking::new(
-            Arc::clone(&parts.store),
-            Arc::clone(&inbox),
-            parts.sources.clone(),
-            followed,
-            Arc::clone(&parts.clock),
-            parts.named.clone(),
-        );
-        if let Err(error) = tracking.load(&parts.pairs).await {
-            tracing::error!(%error, "cannot read the tracked symbols, follows the configured ones");
-            tracking.load_without_store(&parts.pairs);
-        }
+        let pricing = tokio::task::spawn_blocking(move || desk.run());
+        let shared = Arc::new(Shared {
+            shards,
+            inbox: Arc::clone(&inbox),
+            hearing: Arc::new(Hearing::default()),
+            follow,
+            tracking: to_tracking,
+            polls: watch::Sender::new(false),
+            recorders: Mutex::default(),
+            gates: Mutex::default(),
+            begun: Mutex::default(),
+            leftovers: tokio::sync::Mutex::default(),
+            started: Instant::now(),
+            parts,
+        });
+        let (notify, notices) = mpsc::channel(NOTICES_MAX);
         let mut helpers = JoinSet::new();
-        let commands = commands::serve(
-            Arc::clone(&parts.bus),
-            parts.sources.clone(),
-            tracking,
-            shutdown.clone(),
+        if !shared.parts.is_alone {
+            shared.drain_leftovers().await;
+            helpers.spawn(follow::run(Ears {
+                bus: Arc::clone(&shared.parts.bus),
+                inbox: Arc::clone(&inbox),
+                hearing: Arc::clone(&shared.hearing),
+                notices: notify,
+                tracking: shared.tracking.clone(),
+            }));
+        }
+        let keeper = Keeper::new(
+            Arc::clone(&shared.parts.name),
+            shared.shards.count(),
+            shared.parts.sharing.times(),
+            shared.parts.is_alone,
         );
-        let mut commands = tokio::spawn(commands);
-        helpers.spawn(status::run(parts.sources.clone(), Arc::clone(&inbox)));
-        if let Some(what) = parts.snapshots {
-            let sources = parts.sources.clone();
-            helpers.spawn(snapshots::run(what, sources, follow, recorder.clone()));
-        }
-        helpers.spawn(housekeeping::keep_in_order(
-            Arc::clone(&parts.store),
-            Arc::clone(&parts.clock),
-            parts.retention,
-            parts.pack_after,
-            parts.metrics.clone(),
-        ));
-        helpers.spawn(candles::keep_mended(
-            folder,
-            Arc::clone(&parts.store),
-            Arc::clone(&parts.clock),
-        ));
-        helpers.spawn(housekeeping::tell(
-            recorder.clone(),
-            Arc::clone(&parts.health),
-            parts.metrics.clone(),
-        ));
-        parts.health.set("writer", Status::Ok, "");
-
-        // An error means that the sender is gone, which is a shutdown as well.
-        let _ = shutdown.wait_for(|ended| *ended).await;
-        parts.health.set("writer", Status::Failed, "stopping");
-        if tokio::time::timeout(COMMAND_END, &mut commands)
-            .await
-            .is_err()
-        {
-            tracing::warn!("a command did not end in time");
-            commands.abort();
-        }
-        stop_sources.send_replace(true);
-        let ended = async { while sources.join_next().await.is_some() {} };
-        if tokio::time::timeout(SOURCES_END, ended).await.is_err() {
-            tracing::warn!("some sources did not end in time");
-        }
-        helpers.shutdown().await;
+        let (end_office, office_ends) = watch::channel(false);
+        let office = Office::new(Arc::clone(&shared), keeper).run(notices, office_ends);
+        let office = tokio::spawn(office);
+        let running = Running {
+            shared: Arc::clone(&shared),
+            office,
+            end_office,
+        };
+        let sources = running.start(followed, tracking_orders, helpers, shutdown.clone());
+        running.until_ended(sources, shutdown).await;
         inbox.close();
         if let Err(error) = pricing.await {
             tracing::error!(%error, "the pricing thread ended badly");
         }
-        // What is left is logged by each.
-        let _ = tokio::join!(recorder.finish(), sinks.finish());
     }
 }
 
-/// What an earlier Writer left.
-struct Former {
-    /// Pairs that it published under terms that do not hold any more.
-    withdrawn: Vec<Pair>,
-    /// Its rates of all other pairs.
-    standing: Vec<StoredRate>,
+/// The tasks of a running Writer.
+struct Running {
+    shared: Arc<Shared>,
+    office: JoinHandle<()>,
+    end_office: watch::Sender<bool>,
 }
 
-/// Sorts out what an earlier Writer left. What is withdrawn is out of the store when this returns.
-async fn former(parts: &Parts) -> Former {
-    let former = match parts.store.terms().await {
-        Ok(former) => former.as_deref().and_then(Terms::parse),
-        Err(error) => {
-            tracing::warn!(%error, "cannot read the former terms");
-            None
-        }
-    };
-    let mut rates: BTreeMap<Pair, StoredRate> = BTreeMap::new();
-    match parts.store.load_current().await {
-        Ok(stored) => rates.extend(stored.into_iter().map(|one| (one.rate.pair, one))),
-        Err(error) => tracing::warn!(%error, "cannot read the former rates"),
-    }
-    for update in parts.bus.last_values().await.unwrap_or_default() {
-        if let Body::Rate(rate) = &update.body {
-            let stored = StoredRate {
-                id: update.id,
-                rate: rate.clone(),
-            };
-            rates.insert(rate.pair, stored);
-        }
-    }
-    let mut withdrawn: BTreeSet<Pair> = former
-        .as_ref()
-        .map(|former| parts.terms.changed_pairs(former))
-        .unwrap_or_default();
-    for (pair, stored) in &rates {
-        if let Some(why) = parts.terms.objection(former.as_ref(), &stored.rate) {
-            tracing::info!(%pair, why, "does not stand behind the former rate");
-            withdrawn.insert(*pair);
-        }
-    }
-    rates.retain(|pair, _| !withdrawn.contains(pair));
-    let withdrawn: Vec<Pair> = withdrawn.into_iter().collect();
-    if let Err(error) = parts.store.drop_current(withdrawn.clone()).await {
-        tracing::warn!(%error, "cannot take former rates out of the store");
-    }
-    Former {
-        withdrawn,
-        standing: rates.into_values().collect(),
-    }
+/// What feeds the engine.
+struct Feeding {
+    sources: JoinSet<()>,
+    stop_sources: watch::Sender<bool>,
+    helpers: JoinSet<()>,
 }
 
-/// Open gaps that are taken up again, at most.
-const OPEN_GAPS_MAX: u32 = 10_000;
-
-/// What the ledger goes on from.
-async fn before(store: &dyn Store, standing: Vec<StoredRate>) -> Result<Before, StoreError> {
-    let Some(recorded_until) = store.recorded_until().await? else {
-        return Ok(Before {
-            standing,
-            ..Before::default()
-        });
-    };
-    let mut rows = Vec::new();
-    for pair in standing.iter().map(|stored| stored.rate.pair) {
-        rows.extend(store.last_rows(pair, recorded_until).await?);
+impl Running {
+    /// Starts the sources; where no other Writer can exist, once there is an epoch: nobody would
+    /// take over what comes before.
+    fn start(
+        &self,
+        followed: watch::Sender<Arc<[Pair]>>,
+        tracking_orders: mpsc::Receiver<tracking::Order>,
+        mut helpers: JoinSet<()>,
+        shutdown: watch::Receiver<bool>,
+    ) -> JoinHandle<Feeding> {
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let parts = &shared.parts;
+            let (stop_sources, sources_stopped) = watch::channel(false);
+            let mut sources = JoinSet::new();
+            let mut stopped = shutdown.clone();
+            if parts.is_alone {
+                let mut begun = parts.begun.subscribe();
+                tokio::select! {
+                    _ = begun.wait_for(|begun| *begun) => {}
+                    _ = stopped.wait_for(|ended| *ended) => {
+                        return Feeding { sources, stop_sources, helpers };
+                    }
+                }
+            }
+            for (index, source) in (0_u64..).zip(&parts.sources) {
+                let context = Context {
+                    clock: Arc::clone(&parts.clock),
+                    events: Arc::clone(&shared.inbox) as Arc<dyn EventSink>,
+                    pairs: shared.follow.clone(),
+                    depth: Arc::clone(&parts.depth),
+                    tap: parts.tap.clone(),
+                    seed: parts.seed.wrapping_add(index),
+                    polls: shared.polls.subscribe(),
+                    shutdown: sources_stopped.clone(),
+                };
+                sources.spawn(keep_running(
+                    Arc::clone(source),
+                    context,
+                    parts.source_panics.clone(),
+                ));
+            }
+            let mut tracking = Tracking::new(
+                Arc::clone(&parts.store),
+                Arc::clone(&shared.inbox),
+                parts.sources.clone(),
+                followed,
+                Arc::clone(&parts.clock),
+                parts.named.clone(),
+            );
+            if let Err(error) = tracking.load(&parts.pairs).await {
+                tracing::error!(%error, "cannot read the tracked symbols, follows the configured ones");
+                tracking.load_without_store(&parts.pairs);
+            }
+            helpers.spawn(tracking.serve(tracking_orders, sources_stopped));
+            helpers.spawn(status::run(
+                parts.sources.clone(),
+                Arc::clone(&shared.inbox),
+            ));
+            Feeding {
+                sources,
+                stop_sources,
+                helpers,
+            }
+        })
     }
-    // What the last Writer received; others had been given up before it.
-    let last = rows.iter().map(|row| row.id.epoch).max();
-    let followed = rows
-        .iter()
-        .filter(|row| Some(row.id.epoch) == last)
-        .map(|row| (row.source, row.pair))
-        .collect();
-    let gaps = store.gaps(GapQuery {
-        pair: None,
-        source: None,
-        start: recorded_until,
-        end: Wall::MAX,
-        limit: OPEN_GAPS_MAX,
-    });
-    let mut open = gaps.await?;
-    open.retain(|gap| gap.ended.is_none());
-    Ok(Before {
-        standing,
-        recorded_until: Some(recorded_until),
-        followed,
-        open,
-    })
-}
 
-/// Takes the next epoch; a store that is away is waited for.
-async fn begin_epoch(parts: &Parts, shutdown: &mut watch::Receiver<bool>) -> Option<Epoch> {
-    loop {
-        let begun = parts.store.begin_epoch(0).await;
-        parts.metrics.store_request("epoch", begun.is_ok());
-        match begun {
-            Ok(epoch) => return Some(epoch),
-            Err(error) => tracing::error!(%error, "cannot begin to write, trying again"),
+    /// Until the end is asked for; then leases are handed over first, and the sources end.
+    async fn until_ended(self, feeding: JoinHandle<Feeding>, mut shutdown: watch::Receiver<bool>) {
+        // An error means that the sender is gone, which is a shutdown as well.
+        let _ = shutdown.wait_for(|ended| *ended).await;
+        self.end_office.send_replace(true);
+        if let Err(error) = self.office.await {
+            tracing::error!(%error, "the office of leases ended badly");
         }
-        tokio::select! {
-            () = tokio::time::sleep(STORE_RETRY) => {}
-            _ = shutdown.wait_for(|ended| *ended) => return None,
+        if let Ok(mut feeding) = feeding.await {
+            feeding.stop_sources.send_replace(true);
+            let ended = async { while feeding.sources.join_next().await.is_some() {} };
+            if tokio::time::timeout(SOURCES_END, ended).await.is_err() {
+                tracing::warn!("some sources did not end in time");
+            }
+            feeding.helpers.shutdown().await;
+        }
+        for shard in 0..self.shared.shards.count() {
+            self.shared.end_leftover(shard).await;
         }
     }
 }

@@ -161,6 +161,9 @@ pub enum Command {
     /// Print the OpenAPI document
     #[command(before_help = "Example:\n  kurs openapi > openapi.json\n")]
     Openapi,
+    /// Print the AsyncAPI document of the messages on a broker
+    #[command(before_help = "Example:\n  kurs asyncapi > asyncapi.json\n")]
+    Asyncapi,
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page
@@ -241,6 +244,7 @@ mod tests {
             "doctor",
             "config",
             "openapi",
+            "asyncapi",
             "completions",
             "man",
             "version",

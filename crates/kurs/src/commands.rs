@@ -1,5 +1,6 @@
 //! One file per subcommand. Each has its arguments and a `run` that ends in an exit code.
 
+pub mod asyncapi;
 pub mod backfill;
 pub mod backup;
 pub mod candles;
@@ -49,6 +50,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Restore(arguments) => backup::restore(arguments, output, global.no_input).await,
         Command::Doctor(arguments) => doctor::run(arguments, output).await,
         Command::Config(arguments) => config::run(arguments, output),
+        Command::Asyncapi => asyncapi::run(output),
         Command::Openapi => openapi::run(output),
         Command::Completions(arguments) => completions::run(&arguments, output),
         Command::Man => man::run(output),

@@ -1,6 +1,7 @@
 //! Puts the parts together. Writer and Reader meet only in bus and store; each has its function
 //! here, and both run in one process unless roles say otherwise.
 
+mod bus;
 mod capture;
 mod readings;
 mod take_over;
@@ -14,7 +15,6 @@ use crate::supervise::supervise;
 pub(crate) use capture::{Prepared, ReplaySetup, head as capture_head, replay};
 use kurs_api::{ApiParts, ApiState};
 use kurs_bus::Bus;
-use kurs_bus::memory::MemoryBus;
 use kurs_core::{Clock, Pair, SystemClock};
 use kurs_net::Proxies;
 use kurs_net::http::HttpClient;
@@ -61,6 +61,8 @@ pub struct Built {
     pub seed: u64,
     /// True once a Writer in this process has withdrawn what nobody stands behind.
     begun: watch::Sender<bool>,
+    /// Name of the Writer in this process among all others.
+    writer_name: Arc<str>,
 }
 
 /// What a Writer is made of that a new configuration may change.
@@ -118,6 +120,8 @@ pub(crate) fn build_at(
     })?;
     let plan = Plan::new(config, simulated, &clock)?;
     let health = Arc::new(Health::new());
+    let seed = fastrand::u64(..);
+    let writer_name = config.writer.name(&machine_name(), seed);
     let view = RateView::new(
         Arc::clone(&clock),
         ViewConfig {
@@ -132,17 +136,24 @@ pub(crate) fn build_at(
             &clock,
             (&health, &metrics.writer),
         ),
-        bus: Arc::new(MemoryBus::new()),
+        bus: bus::open(config, &writer_name, seed, &health)?,
         store,
         view: Arc::new(view),
         plan: watch::Sender::new(Arc::new(plan)),
         simulated,
         metrics,
         health,
-        seed: fastrand::u64(..),
+        seed,
+        writer_name,
         begun: watch::Sender::new(false),
         clock,
     })
+}
+
+/// What this machine calls itself; empty where it does not say.
+fn machine_name() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
 }
 
 /// The sources that are switched on.
@@ -172,20 +183,35 @@ fn means(clock: &Arc<dyn Clock>) -> Result<Means, Failure> {
     })
 }
 
-/// Brings the store to its version, then starts the roles of this process. A store that is away
-/// is waited for, visible in `/readyz`.
-pub async fn start_roles(built: Arc<Built>, config: Config, mut stopped: watch::Receiver<bool>) {
-    built.health.set("store", Status::Failed, "not opened yet");
-    tokio::select! {
-        () = prepare_store(&built, &config) => {}
-        _ = stopped.wait_for(|ended| *ended) => return,
-    }
+/// Brings the store to its version and starts the roles of this process. A store that is away is
+/// waited for by the Writer, visible in `/readyz`; a Reader behind a broker begins without it.
+pub async fn start_roles(built: Arc<Built>, config: Config, stopped: watch::Receiver<bool>) {
+    let (has_reader, has_writer) = (config.runs(Role::Reader), config.runs(Role::Writer));
+    let trouble = if has_writer {
+        Status::Failed
+    } else {
+        Status::Degraded
+    };
+    built.health.set("store", trouble, "not opened yet");
     let mut roles = JoinSet::new();
-    if config.runs(Role::Reader) {
+    let waits = config.bus.is_memory();
+    if has_reader && !waits {
         roles.spawn(reader(Arc::clone(&built), stopped.clone()));
     }
-    if config.runs(Role::Writer) {
-        roles.spawn(writer(Arc::clone(&built), stopped.clone()));
+    let mut ended = stopped.clone();
+    tokio::select! {
+        () = prepare_store(&built, &config, trouble) => {
+            if has_reader && waits {
+                roles.spawn(reader(Arc::clone(&built), stopped.clone()));
+            }
+            if has_writer {
+                if !has_reader {
+                    roles.spawn(watch_writer(Arc::clone(&built)));
+                }
+                roles.spawn(writer(Arc::clone(&built), stopped.clone()));
+            }
+        }
+        _ = ended.wait_for(|ended| *ended) => {}
     }
     let watched = built
         .capture
@@ -201,9 +227,30 @@ pub async fn start_roles(built: Arc<Built>, config: Config, mut stopped: watch::
     }
 }
 
-async fn prepare_store(built: &Built, config: &Config) {
+/// A process without a Reader has started when its Writer leads or stands by.
+async fn watch_writer(built: Arc<Built>) {
+    let is_ok = |built: &Built| {
+        let checks = built.health.checks();
+        checks
+            .iter()
+            .any(|check| &*check.name == "writer" && check.status == Status::Ok)
+    };
+    while !is_ok(&built) {
+        tokio::time::sleep(START_CHECK).await;
+    }
+    // It serves no rates, so none are waited for.
+    built.view.set_loaded();
+    built.health.mark_started();
+}
+
+async fn prepare_store(built: &Built, config: &Config, trouble: Status) {
+    // A Reader changes nothing in a store that others write.
+    let mut store_config = config.store.clone();
+    if !config.runs(Role::Writer) && !config.bus.is_memory() {
+        store_config.auto_migrate = Some(false);
+    }
     loop {
-        match kurs_store::config::prepare(&*built.store, &config.store).await {
+        match kurs_store::config::prepare(&*built.store, &store_config).await {
             Ok(state) => {
                 built.health.set("store", Status::Ok, "");
                 if state.found != state.needed {
@@ -213,9 +260,7 @@ async fn prepare_store(built: &Built, config: &Config) {
                 return;
             }
             Err(error) => {
-                built
-                    .health
-                    .set("store", Status::Failed, &error.to_string());
+                built.health.set("store", trouble, &error.to_string());
                 match error {
                     StoreError::Unavailable(_) => tracing::error!(%error, "waits for the store"),
                     // A person has to migrate or to mend it; kurs goes on when that is done.
@@ -287,6 +332,9 @@ async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<b
             sink_metrics: built.metrics.sinks.sink("influxdb"),
             begun: built.begun.clone(),
             terms,
+            sharing: config.writer.clone(),
+            name: Arc::clone(&built.writer_name),
+            is_alone: config.bus.is_memory(),
         };
         kurs_writer::Writer::new(parts).run(ended.clone())
     })
@@ -335,13 +383,14 @@ async fn reader(built: Arc<Built>, stopped: watch::Receiver<bool>) {
     }
     let panics = built.metrics.process.panics("reader");
     supervise("reader", panics, stopped.clone(), || {
-        kurs_reader::follow::run(
-            Arc::clone(&built.view),
-            Arc::clone(&built.store),
-            Arc::clone(&built.bus),
-            built.metrics.reader.clone(),
-            stopped.clone(),
-        )
+        let means = kurs_reader::follow::Means {
+            view: Arc::clone(&built.view),
+            store: Arc::clone(&built.store),
+            bus: Arc::clone(&built.bus),
+            metrics: built.metrics.reader.clone(),
+            health: Arc::clone(&built.health),
+        };
+        kurs_reader::follow::run(means, stopped.clone())
     })
     .await;
     started.abort();

@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`sections`] | sections of the binary itself |
+//! | [`sections`], [`bus`] | sections of the binary itself |
 //! | [`load`] | [`Inputs`]: the layers and their order; [`Loaded`] |
 //! | [`tree`], [`origin`] | values with where they came from |
 //! | [`schema`] | what a key may hold, read from the JSON Schema of [`Config`] |
@@ -12,6 +12,7 @@
 //! | [`mod@print`], [`example`] | what `kurs config print` and `kurs config example` show |
 //! | [`redact`] | passwords in URLs |
 
+pub mod bus;
 pub mod check;
 pub mod environment;
 pub mod example;
@@ -26,9 +27,10 @@ pub mod secrets;
 pub mod sections;
 pub mod tree;
 
+pub use bus::BusConfig;
 pub use load::{FlagValue, Inputs, Loaded};
 pub use mistake::{Mistake, Mistakes};
-pub use sections::{BusConfig, Role, ShutdownConfig};
+pub use sections::{Role, ShutdownConfig};
 
 use kurs_api::ApiConfig;
 use kurs_core::Wall;
@@ -39,6 +41,7 @@ use kurs_pricing::{Policy, WrittenPolicy};
 use kurs_sources::config::SourcesConfig;
 use kurs_store::config::StoreConfig;
 use kurs_telemetry::{LogConfig, MetricsConfig};
+use kurs_writer::WriterConfig;
 use kurs_writer::candles::CandlesConfig;
 use kurs_writer::capture::CaptureConfig;
 use kurs_writer::recorder::RecorderConfig;
@@ -55,7 +58,8 @@ const PAIRS_MAX: usize = 10_000;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// What this process does: writer, reader, bot. Empty: everything. With the bus `memory:`
-    /// Writer and Reader can only live in one process.
+    /// Writer and Reader can only live in one process; docs/operations.md shows how they live
+    /// apart.
     pub role: Vec<Role>,
     /// Pairs that are always priced, and that `/courses` answers when none is asked for.
     #[serde(deserialize_with = "pairs_in_any_spelling")]
@@ -75,6 +79,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// How updates travel from Writer to Readers.
     pub bus: BusConfig,
+    /// How several Writers share the work.
+    pub writer: WriterConfig,
     /// Where prices come from.
     pub sources: SourcesConfig,
     /// How rows and current rates reach the store.
@@ -113,6 +119,7 @@ impl Default for Config {
             http: ApiConfig::default(),
             store: StoreConfig::default(),
             bus: BusConfig::default(),
+            writer: WriterConfig::default(),
             sources: SourcesConfig::default(),
             recorder: RecorderConfig::default(),
             candles: CandlesConfig::default(),
@@ -164,6 +171,7 @@ impl Config {
         self.http.validate(mistakes);
         self.store.validate(mistakes);
         self.bus.validate(mistakes);
+        self.writer.validate(mistakes);
         self.sources.validate(mistakes);
         self.recorder.validate(mistakes);
         self.candles.validate(mistakes);

@@ -63,9 +63,7 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
     ));
     let mut api = JoinSet::new();
     let (end_api, api_ended) = watch::channel(false);
-    if config.runs(Role::Reader) {
-        serve(&mut api, &built, &config, listeners, &api_ended)?;
-    }
+    serve(&mut api, &built, &config, listeners, &api_ended)?;
     let mut reload = Reload::new(
         inputs,
         loaded,
@@ -175,7 +173,10 @@ pub(crate) fn serve(
     let grace_ms = u64::try_from(config.shutdown.grace.0.as_millis()).unwrap_or(u64::MAX);
     limits.drain_ms = limits.drain_ms.min(grace_ms);
     let address = listeners.api.local_addr()?;
-    let surface = if listeners.operations.is_some() {
+    let surface = if !config.runs(Role::Reader) {
+        // Who serves no rates has probes and metrics all the same.
+        Surface::Operations
+    } else if listeners.operations.is_some() {
         Surface::Public
     } else {
         Surface::All

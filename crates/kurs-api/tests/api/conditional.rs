@@ -12,6 +12,7 @@ async fn a_304_repeats_what_the_200_said() {
         "/api/v1/rates/BTC",
         "/api/v1/courses",
         "/openapi.json",
+        "/asyncapi.json",
         "/docs",
     ] {
         let full = harness.get(target).await;

@@ -155,7 +155,9 @@ impl Harness {
     pub(crate) fn publish(&self, body: Body) {
         assert!(self.view.apply(&Arc::new(Update {
             id: self.next_id(),
-            body
+            body,
+            cause: None,
+            at: None
         })));
     }
 
@@ -261,7 +263,8 @@ impl Harness {
         let (bus, view) = (Arc::clone(&self.bus), Arc::clone(&self.view));
         let mut id = self.next_id();
         tokio::spawn(async move {
-            while let Some(request) = bus.next_request().await {
+            let mut requests = bus.requests().await.unwrap();
+            while let Some(request) = requests.next().await {
                 let mut tracked = view.tracked().to_vec();
                 let symbol = match &request.command {
                     Command::Track { symbol, .. } | Command::Untrack { symbol } => symbol.clone(),
@@ -283,7 +286,12 @@ impl Harness {
                 tokio::time::sleep(lag).await;
                 id.epoch = Epoch(id.epoch.0 + 1);
                 let body = Body::Tracked(Arc::from(tracked));
-                view.apply(&Arc::new(Update { id, body }));
+                view.apply(&Arc::new(Update {
+                    id,
+                    body,
+                    cause: None,
+                    at: None,
+                }));
             }
         });
     }

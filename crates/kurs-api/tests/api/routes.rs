@@ -96,6 +96,16 @@ async fn the_document_is_whole() {
     assert!(!text.contains("$defs"));
 }
 
+#[tokio::test]
+async fn the_messages_of_the_bus_are_described() {
+    let harness = Harness::start().await;
+    let reply = harness.get("/asyncapi.json").await;
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    let version = &harness.get("/openapi.json").await.json()["info"]["version"];
+    let document = kurs_bus::asyncapi::document(version.as_str().unwrap());
+    assert_eq!(reply.json(), document);
+}
+
 fn check_references(node: &Value, document: &Value) {
     match node {
         Value::Object(members) => {

@@ -101,7 +101,12 @@ impl Desk {
             evidence: None,
             depeg: None,
         });
-        assert!(self.view.apply(&Arc::new(kurs_bus::Update { id, body })));
+        assert!(self.view.apply(&Arc::new(kurs_bus::Update {
+            id,
+            body,
+            cause: None,
+            at: None
+        })));
     }
 
     /// BTC-USDT and USD-RUB, joined by USDT-USD.

@@ -2,17 +2,77 @@
 
 use super::RateView;
 use crate::slot::{Held, HeldPrice, Slot, Unpriced};
+use crate::transit::Transit;
 use kurs_bus::{Body, NoRate, Update};
 use kurs_core::event::NOT_TRACKED;
-use kurs_core::{Mono, Pair, TrackedSymbol};
-use kurs_store::StoredRate;
-use std::collections::HashSet;
+use kurs_core::{Epoch, Mono, Pair, TrackedSymbol, UpdateId};
+use kurs_store::{CurrentRate, StoredRate};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 impl RateView {
-    /// Takes an update off the bus. False when it is not newer than what is held.
+    /// Takes an update off the bus that was published a moment ago. False when it is not newer
+    /// than what is held, or of an epoch that has ended.
     pub fn apply(&self, update: &Arc<Update>) -> bool {
+        let Some(late) = self.date(update, true) else {
+            return false;
+        };
+        if !self.undated.lock().is_empty() {
+            self.apply_undated(update.id);
+        }
+        self.take(update, late)
+    }
+
+    /// How late an update is; `None` when its epoch has ended. `is_live`: it comes over the flow,
+    /// and so tells the time.
+    fn date(&self, update: &Update, is_live: bool) -> Option<Duration> {
+        let id = update.id;
+        let mut transits = self.transits.lock();
+        let transit = transits
+            .entry(id.shard)
+            .or_insert_with(|| Transit::new(id.epoch));
+        if id.epoch < transit.epoch {
+            return None;
+        }
+        if id.epoch > transit.epoch {
+            *transit = Transit::new(id.epoch);
+        }
+        let Some(at) = update.at else {
+            return Some(Duration::ZERO);
+        };
+        let now = self.clock.mono();
+        if is_live {
+            transit.hear(at, now);
+        }
+        Some(transit.lateness(at, now))
+    }
+
+    /// Takes in what waited until its age was known.
+    fn apply_undated(&self, heard: UpdateId) {
+        let is_dated = |update: &mut Arc<Update>| {
+            update.id.shard == heard.shard && update.id.epoch <= heard.epoch
+        };
+        let dated: Vec<Arc<Update>> = self.undated.lock().extract_if(.., is_dated).collect();
+        for update in dated {
+            if let Some(late) = self.date(&update, false) {
+                self.take(&update, late);
+            }
+        }
+    }
+
+    /// Nothing was heard for so long that nobody will tell the age of these last values: they are
+    /// shown, but as run out.
+    pub(crate) fn give_up_undated(&self) {
+        let undated = std::mem::take(&mut *self.undated.lock());
+        for update in undated {
+            self.take(&update, Duration::MAX);
+        }
+    }
+
+    /// Takes an update in that is so late.
+    fn take(&self, update: &Arc<Update>, late: Duration) -> bool {
         let now = self.clock.mono();
         let _moment = self.moment.write();
         let taken = match &update.body {
@@ -26,12 +86,13 @@ impl RateView {
                         &made
                     }
                 };
-                Held::from_bus(Arc::clone(update), now)
+                Held::from_bus(Arc::clone(update), late, now)
                     .is_some_and(|held| self.replace(slot, held, now))
             }
             Body::Withdrawn(pair) => {
                 let slot = self.slot_or_new(*pair);
-                let newer = slot.last_id().is_some_and(|last| update.id > last);
+                let last = slot.last_id();
+                let newer = last.is_some_and(|last| replaces(update.id, last));
                 if newer {
                     slot.store(None);
                     slot.set_unpriced(None);
@@ -45,7 +106,8 @@ impl RateView {
                 withdraws,
             }) => {
                 let slot = self.slot_or_new(*pair);
-                let newer = slot.last_id().is_none_or(|last| update.id > last);
+                let last = slot.last_id();
+                let newer = last.is_none_or(|last| replaces(update.id, last));
                 if newer {
                     if *withdraws {
                         slot.store(None);
@@ -61,11 +123,13 @@ impl RateView {
             Body::SourcePrice(price) => {
                 let key = (price.source, price.pair);
                 let mut prices = self.prices.write();
-                let newer = prices.get(&key).is_none_or(|held| update.id > held.id);
+                let held = prices.get(&key);
+                let newer = held.is_none_or(|held| replaces(update.id, held.id));
                 if newer && &*price.why == NOT_TRACKED {
                     prices.remove(&key);
                 } else if newer {
-                    prices.insert(key, Arc::new(HeldPrice::new(update.id, price.clone(), now)));
+                    let held = HeldPrice::new(update.id, price.clone(), late, now);
+                    prices.insert(key, Arc::new(held));
                 }
                 newer
             }
@@ -84,6 +148,8 @@ impl RateView {
                 self.tracked.store(Arc::new(symbols.to_vec()));
                 true
             }
+            // It says that the Writer lives, and changes nothing that is served.
+            Body::Heartbeat(_) => return true,
         };
         if taken {
             self.revision.fetch_add(1, Ordering::Release);
@@ -91,10 +157,37 @@ impl RateView {
         taken
     }
 
-    /// Takes out the pairs of the present Writer that are missing from the bus' last values: they
-    /// were withdrawn while this Reader was not listening.
+    /// Takes in the bus' last values: the newest epoch of each shard may still hold values of
+    /// earlier ones. Then takes out the pairs of the present Writers that are missing from them:
+    /// they were withdrawn while this Reader was not listening.
+    ///
+    /// How old a last value is shows only beside something that is heard live. Before that it
+    /// waits: what came from the store is the better answer.
+    pub fn take_last_values(&self, mut updates: Vec<Arc<Update>>) {
+        updates.sort_unstable_by_key(|update| update.id);
+        for update in &updates {
+            let Some(late) = self.date(update, false) else {
+                continue;
+            };
+            let transits = self.transits.lock();
+            let transit = transits.get(&update.id.shard);
+            let is_known = transit.is_some_and(Transit::is_known);
+            drop(transits);
+            if update.at.is_none() || is_known {
+                self.take(update, late);
+            } else {
+                self.undated.lock().push(Arc::clone(update));
+            }
+        }
+        self.keep_only(&updates);
+    }
+
     pub(crate) fn keep_only(&self, last_values: &[Arc<Update>]) {
-        let epoch = last_values.iter().map(|update| update.id.epoch).max();
+        let mut epochs: HashMap<u16, Epoch> = HashMap::new();
+        for update in last_values {
+            let epoch = epochs.entry(update.id.shard).or_default();
+            *epoch = (*epoch).max(update.id.epoch);
+        }
         let published: HashSet<Pair> = last_values
             .iter()
             .filter_map(|update| match &update.body {
@@ -106,12 +199,38 @@ impl RateView {
             // What came from the store is of an earlier epoch, and may be confirmed yet.
             let is_of_this_writer = slot
                 .load()
-                .is_some_and(|held| Some(held.id().epoch) == epoch);
+                .is_some_and(|held| epochs.get(&held.id().shard) == Some(&held.id().epoch));
             if is_of_this_writer && !published.contains(&slot.pair) {
                 slot.store(None);
                 self.topology.fetch_add(1, Ordering::Relaxed);
                 self.revision.fetch_add(1, Ordering::Release);
             }
+        }
+    }
+
+    /// Takes a current rate out of the store, unless a newer one is held. What is left of its
+    /// validity is the store's word.
+    pub fn restore_current(&self, current: CurrentRate) {
+        let CurrentRate { stored, left } = current;
+        {
+            let mut transits = self.transits.lock();
+            let epoch = stored.id.epoch;
+            let transit = transits
+                .entry(stored.id.shard)
+                .or_insert_with(|| Transit::new(epoch));
+            if epoch < transit.epoch {
+                return;
+            }
+            if epoch > transit.epoch {
+                *transit = Transit::new(epoch);
+            }
+        }
+        let now = self.clock.now();
+        let slot = self.slot_or_new(stored.rate.pair);
+        let _moment = self.moment.write();
+        let held = Held::with_left(stored.id, stored.rate, left, now);
+        if self.replace(&slot, held, now.mono) {
+            self.revision.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -140,7 +259,7 @@ impl RateView {
 
     fn replace(&self, slot: &Slot, held: Held, now: Mono) -> bool {
         let (is_newer, was_edge) = slot.look(|old| {
-            let is_newer = old.is_none_or(|old| held.id() > old.id());
+            let is_newer = old.is_none_or(|old| replaces(held.id(), old.id()));
             (is_newer, old.is_some_and(|old| old.is_edge(now)))
         });
         if !is_newer {
@@ -157,4 +276,9 @@ impl RateView {
         }
         true
     }
+}
+
+/// Within a shard by the order of its ids. A pair that is of another shard now was spread anew.
+fn replaces(new: UpdateId, old: UpdateId) -> bool {
+    new.shard != old.shard || new > old
 }

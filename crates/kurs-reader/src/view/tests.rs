@@ -82,7 +82,12 @@ impl Desk {
 
     fn send(&mut self, body: Body) -> bool {
         let id = self.id();
-        self.view.apply(&Arc::new(Update { id, body }))
+        self.view.apply(&Arc::new(Update {
+            id,
+            body,
+            cause: None,
+            at: None,
+        }))
     }
 
     fn publish(&mut self, market: &str, value: &str, by: &str, valid_for: Duration) {
@@ -199,7 +204,9 @@ fn older_updates_and_older_epochs_are_refused() {
     ] {
         assert!(!desk.view.apply(&Arc::new(Update {
             id,
-            body: Body::Rate(rate.clone())
+            body: Body::Rate(rate.clone()),
+            cause: None,
+            at: None
         })));
     }
     let id = UpdateId {
@@ -209,7 +216,9 @@ fn older_updates_and_older_epochs_are_refused() {
     };
     assert!(desk.view.apply(&Arc::new(Update {
         id,
-        body: Body::Rate(rate)
+        body: Body::Rate(rate),
+        cause: None,
+        at: None
     })));
     assert_eq!(desk.value("BTC-USDT"), "1");
 }
@@ -395,6 +404,8 @@ fn a_pair_withdrawn_during_a_gap_is_not_served_any_more() {
     let last = [Arc::new(Update {
         id,
         body: Body::Rate(kept),
+        cause: None,
+        at: None,
     })];
     desk.view.apply(&last[0]);
     desk.view.keep_only(&last);

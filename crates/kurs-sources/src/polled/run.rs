@@ -51,6 +51,14 @@ impl<'a, P: Protocol> Run<'a, P> {
 
     pub(super) async fn until_shutdown(&mut self, context: &mut Context) {
         loop {
+            tokio::select! {
+                polls = context.polls.wait_for(|polls| *polls) => {
+                    if polls.is_err() {
+                        return;
+                    }
+                }
+                () = shutdown(&mut context.shutdown) => return,
+            }
             let now = context.clock.now();
             self.show_times(now);
             let wait = match self.poller.step(now) {
@@ -118,6 +126,8 @@ impl<'a, P: Protocol> Run<'a, P> {
         let now = context.clock.now();
         tokio::select! {
             () = sleep(wait.min(self.until_change(now.wall))) => {}
+            // Another Writer asks from now on.
+            () = rests(&mut context.polls) => {}
             () = shutdown(&mut context.shutdown) => return false,
         }
         self.tell(context.clock.now(), Input::Time);
@@ -179,6 +189,14 @@ impl<'a, P: Protocol> Run<'a, P> {
         self.source
             .stats
             .set_limited_until(self.poller.limited_until(now));
+    }
+}
+
+/// Returns when another Writer asks from now on.
+async fn rests(polls: &mut tokio::sync::watch::Receiver<bool>) {
+    if polls.wait_for(|polls| !*polls).await.is_err() {
+        // Nobody can say so any more.
+        std::future::pending::<()>().await;
     }
 }
 

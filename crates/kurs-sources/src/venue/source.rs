@@ -165,6 +165,8 @@ impl Source for Venue {
             depth,
             tap,
             seed,
+            // Its streams are followed by standbys too.
+            polls: _,
             mut shutdown,
         } = context;
         let desk = self.desk(events, depth, self.stats.clone());

@@ -154,6 +154,7 @@ impl Rig {
             depth: Arc::from([]),
             tap: None,
             seed: 3,
+            polls: tokio::sync::watch::channel(true).1,
             shutdown,
         };
         let task = tokio::spawn(source.clone().run(context));

@@ -1,9 +1,9 @@
 //! Rows, rates and queries of the checks.
 
 use crate::{
-    Batch, BookSnapshot, Candle, CandleQuery, Gap, GapQuery, HistoryQuery, HistoryRow, Interval,
-    OfficialQuery, OfficialRate, OfficialVersion, Origin, PriceState, Published, PublishedQuery,
-    Recorded, SnapshotQuery, Store, StoreError, StoredRate,
+    Batch, BookSnapshot, Candle, CandleQuery, Claim, CurrentRate, Gap, GapQuery, HistoryQuery,
+    HistoryRow, Interval, OfficialQuery, OfficialRate, OfficialVersion, Origin, PriceState,
+    Published, PublishedQuery, Recorded, SnapshotQuery, Store, StoreError, StoredRate,
 };
 use kurs_core::{
     Choice, Epoch, Pair, Price, Rate, RateState, Seq, SourceId, SourceState, TrackedSymbol,
@@ -220,7 +220,8 @@ pub fn one_of_everything(seq: u64) -> Batch {
             shard: 0,
             until: Wall(at * 1_000),
         }),
-        current: vec![rate("BTC-USDT", id(seq), "54000.10")],
+        current: vec![current("BTC-USDT", id(seq), "54000.10")],
+        fence: None,
     }
 }
 
@@ -254,6 +255,11 @@ pub async fn all_published_pages(
         }
         query.after = page.next;
     }
+}
+
+/// The rates, without what is left of them.
+pub(super) fn rates(current: Vec<CurrentRate>) -> Vec<StoredRate> {
+    current.into_iter().map(|current| current.stored).collect()
 }
 
 /// All that a store says about BTC-USDT by binance and USD-RUB by the CBR, asked in full.
@@ -294,7 +300,7 @@ impl Told {
                 .unwrap(),
             official: store.official(all_official(1_000)).await.unwrap(),
             recorded_until: store.recorded_until().await.unwrap(),
-            current: store.load_current().await.unwrap(),
+            current: rates(store.load_current().await.unwrap()),
         }
     }
 }
@@ -333,5 +339,35 @@ pub fn all_official(limit: u32) -> OfficialQuery {
         start: Wall::MIN,
         end: Wall::MAX,
         limit,
+    }
+}
+
+/// A claim of the shard for a Writer of this name, for a minute.
+#[must_use]
+pub fn claim(shard: u16, writer: &str) -> Claim {
+    Claim {
+        shard,
+        writer: writer.into(),
+        ttl: Duration::from_secs(60),
+        heard: None,
+        is_alone: false,
+    }
+}
+
+/// Takes a shard from whoever had it, who cannot be alive.
+pub async fn begin_epoch(store: &dyn Store, shard: u16) -> Epoch {
+    let claim = Claim {
+        is_alone: true,
+        ..claim(shard, "alone")
+    };
+    store.claim(claim).await.unwrap().expect("it is free")
+}
+
+/// A rate as it is handed to the store, with a minute left.
+#[must_use]
+pub fn current(of: &str, id: UpdateId, value: &str) -> CurrentRate {
+    CurrentRate {
+        stored: rate(of, id, value),
+        left: Duration::from_secs(60),
     }
 }

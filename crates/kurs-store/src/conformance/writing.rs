@@ -1,7 +1,7 @@
 //! What must hold of a batch.
 
 use super::builders::Told;
-use super::{all_pages, everything, id, one_of_everything, rate, row};
+use super::{all_pages, current, everything, id, one_of_everything, row};
 use crate::{Batch, Recorded, Store, StoreError};
 use kurs_core::Wall;
 
@@ -10,7 +10,7 @@ pub(super) async fn a_batch_is_stored_wholly_or_not_at_all(store: &dyn Store) {
     let before = Told::by(store).await;
     // An id beyond what can be stored, in what is written last.
     let mut bad = one_of_everything(2);
-    bad.current = vec![rate("ETH-USDT", id(u64::MAX), "1")];
+    bad.current = vec![current("ETH-USDT", id(u64::MAX), "1")];
     let error = store.write(bad).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
     let mut bad = one_of_everything(2);

@@ -1,11 +1,12 @@
 //! Everything that is written together.
 
 use super::candle::Candle;
+use super::lease::Fence;
 use super::official::OfficialRate;
 use super::published::Published;
 use super::snapshot::BookSnapshot;
 use super::state::{Gap, PriceState};
-use super::{HistoryRow, StoredRate, microseconds};
+use super::{CurrentRate, HistoryRow, microseconds};
 use kurs_core::Wall;
 use serde::{Deserialize, Serialize};
 
@@ -40,9 +41,13 @@ pub struct Batch {
     /// keeps the greatest of each shard; see [`Store::recorded_until`](crate::Store::recorded_until).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded_until: Option<Recorded>,
-    /// Current rates: each replaces that of its pair unless the stored one has a greater id.
+    /// Current rates: each replaces that of its pair unless the stored one is of the same shard
+    /// and has a greater id.
     #[serde(skip)]
-    pub current: Vec<StoredRate>,
+    pub current: Vec<CurrentRate>,
+    /// Under which epoch all of it was made; `None` for what no Writer made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fence: Option<Fence>,
 }
 
 /// How far a shard is recorded.

@@ -4,7 +4,8 @@ use super::fault::Fault;
 use super::late;
 use super::names::KnownNames;
 use super::partitions::{KnownPartitions, Parent};
-use super::{candles, facts, history, kept, published};
+use super::transaction::{Limits, Writing};
+use super::{candles, current, facts, history, kept, published};
 use crate::{Batch, Interval};
 use deadpool_postgres::Client;
 use kurs_core::Wall;
@@ -15,16 +16,17 @@ const ATTEMPTS: u32 = 4;
 
 /// Stores all of it, or nothing.
 pub(super) async fn write(
-    client: &mut Client,
+    client: &Client,
     names: &KnownNames,
     partitions: &KnownPartitions,
     batch: &Batch,
+    limits: Limits,
 ) -> Result<(), Fault> {
     let mut attempt = 1;
     // Batches are repeated when their fate is unknown, which is seldom.
     let mut believed_new = true;
     loop {
-        match write_once(client, names, partitions, batch, believed_new).await {
+        match write_once(client, names, partitions, batch, limits, believed_new).await {
             Err(fault) if attempt < ATTEMPTS && fault.misses_partition() => partitions.forget(),
             Err(fault) if attempt < ATTEMPTS && fault.is_collision() => believed_new = false,
             outcome => return outcome,
@@ -34,10 +36,11 @@ pub(super) async fn write(
 }
 
 async fn write_once(
-    client: &mut Client,
+    client: &Client,
     known: &KnownNames,
     partitions: &KnownPartitions,
     batch: &Batch,
+    limits: Limits,
     believed_new: bool,
 ) -> Result<(), Fault> {
     let pairs = batch
@@ -50,7 +53,7 @@ async fn write_once(
         .chain(batch.gaps.iter().map(|gap| gap.pair))
         .chain(batch.books.iter().map(|snapshot| snapshot.pair))
         .chain(batch.official.iter().map(|official| official.pair))
-        .chain(batch.current.iter().map(|stored| stored.rate.pair));
+        .chain(batch.current.iter().map(|current| current.stored.rate.pair));
     let sources = batch
         .rows
         .iter()
@@ -61,38 +64,42 @@ async fn write_once(
         .chain(batch.books.iter().map(|snapshot| snapshot.source))
         .chain(batch.official.iter().map(|official| official.source));
     // Names and partitions do no harm when the batch fails, and others can use them at once.
-    let names = known.numbers(&*client, pairs, sources).await?;
-    partitions.make(&*client, periods(batch)).await?;
+    let names = known.numbers(client, pairs, sources).await?;
+    partitions.make(client, periods(batch)).await?;
 
-    let transaction = client.transaction().await?;
-    if !(batch.rows.is_empty() && batch.published.is_empty()) {
-        let horizons = late::hold_horizons(&transaction).await?;
+    let mut transaction = Writing::on(client);
+    if batch.rows.is_empty() && batch.published.is_empty() {
+        transaction.begin(limits, "").await?;
+    } else {
+        // Both are sent before the first answers; the server takes them in this order.
+        let begin = transaction.begin(limits, late::HOLD);
+        let ((), horizons) = tokio::try_join!(biased; begin, late::horizons(client))?;
         let horizon = horizons.history;
-        history::insert(&transaction, &names, &batch.rows, horizon, believed_new).await?;
-        published::insert(&transaction, &names, &batch.published, horizons.published).await?;
+        history::insert(client, &names, &batch.rows, horizon, believed_new).await?;
+        published::insert(client, &names, &batch.published, horizons.published).await?;
     }
     if !batch.states.is_empty() {
-        kept::insert_states(&transaction, &names, &batch.states).await?;
+        kept::insert_states(client, &names, &batch.states).await?;
     }
     if !batch.candles.is_empty() {
-        candles::replace(&transaction, &names, &batch.candles).await?;
+        candles::replace(client, &names, &batch.candles).await?;
     }
     if !batch.gaps.is_empty() {
-        kept::replace_gaps(&transaction, &names, &batch.gaps).await?;
+        kept::replace_gaps(client, &names, &batch.gaps).await?;
     }
     if !batch.books.is_empty() {
-        kept::insert_books(&transaction, &names, &batch.books).await?;
+        kept::insert_books(client, &names, &batch.books).await?;
     }
     if !batch.official.is_empty() {
-        kept::insert_official(&transaction, &names, &batch.official).await?;
+        kept::insert_official(client, &names, &batch.official).await?;
     }
     if !batch.current.is_empty() {
-        facts::save_current(&transaction, &names, &batch.current).await?;
+        current::save(client, &names, &batch.current).await?;
     }
     if let Some(recorded) = batch.recorded_until {
-        facts::record_until(&transaction, recorded).await?;
+        facts::record_until(client, recorded).await?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// When and where rows of it go.

@@ -5,7 +5,7 @@ use super::names::{self, Names};
 use super::pool::{execute, query};
 use super::types::{Number, Time, read_price, read_time};
 use crate::{Candle, CandleQuery, Origin};
-use deadpool_postgres::{Client, Transaction};
+use deadpool_postgres::Client;
 use std::collections::BTreeMap;
 
 /// The number of kurs itself among the sources: candles of what it published.
@@ -17,7 +17,7 @@ const CHUNK_ROWS: usize = 10_000;
 
 /// Stores candles; each replaces what is stored of the same series, interval, start and origin.
 pub(super) async fn replace(
-    transaction: &Transaction<'_>,
+    transaction: &Client,
     names: &Names,
     candles: &[Candle],
 ) -> Result<(), Fault> {
@@ -45,10 +45,7 @@ pub(super) async fn replace(
 
 type Key = (i32, i32, i32, kurs_core::Wall, i16);
 
-async fn replace_chunk(
-    transaction: &Transaction<'_>,
-    chunk: &[(Key, &Candle)],
-) -> Result<(), Fault> {
+async fn replace_chunk(transaction: &Client, chunk: &[(Key, &Candle)]) -> Result<(), Fault> {
     const UPSERT: &str = "
         INSERT INTO candles
             (pair, source, seconds, start, origin, open, high, low, close, tick_count)

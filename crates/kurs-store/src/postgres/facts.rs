@@ -1,85 +1,13 @@
-//! Current rates, tracked symbols, the epoch, how far is recorded, and single facts.
+//! Tracked symbols, how far is recorded, and single facts.
 
 use super::fault::Fault;
-use super::names::{self, Names};
+use super::lease::fence_parts;
+use super::names;
 use super::pool::{execute, query, query_opt};
-use super::types::{StoredId, Time, read_id, read_time};
-use crate::{StoredRate, model::batch::Recorded};
-use deadpool_postgres::{Client, GenericClient, Transaction};
-use kurs_core::{Epoch, Pair, TrackedSymbol, UpdateId, Wall};
-use std::collections::BTreeMap;
-
-/// Replaces current rates unless the stored one has a greater id.
-pub(super) async fn save_current(
-    transaction: &Transaction<'_>,
-    names: &Names,
-    rates: &[StoredRate],
-) -> Result<(), Fault> {
-    const UPSERT: &str = "
-        INSERT INTO current_rates AS old (pair, shard, epoch, seq, rate)
-        SELECT u.pair, u.shard, u.epoch, u.seq, u.rate::json
-        FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::text[])
-            AS u (pair, shard, epoch, seq, rate)
-        ON CONFLICT (pair) DO UPDATE
-        SET shard = excluded.shard, epoch = excluded.epoch, seq = excluded.seq,
-            rate = excluded.rate
-        WHERE (excluded.shard, excluded.epoch, excluded.seq) >= (old.shard, old.epoch, old.seq)";
-    // The last of those with the greatest id; one statement takes a pair once.
-    let mut newest: BTreeMap<i32, &StoredRate> = BTreeMap::new();
-    for stored in rates {
-        let pair = names.pair(stored.rate.pair)?;
-        if newest
-            .get(&pair)
-            .is_none_or(|other: &&StoredRate| other.id <= stored.id)
-        {
-            newest.insert(pair, stored);
-        }
-    }
-    let (mut pairs, mut texts) = (Vec::new(), Vec::new());
-    let (mut shards, mut epochs, mut seqs) = (Vec::new(), Vec::new(), Vec::new());
-    for (pair, stored) in newest {
-        let id = StoredId::of(stored.id)?;
-        pairs.push(pair);
-        shards.push(id.shard);
-        epochs.push(id.epoch);
-        seqs.push(id.seq);
-        texts.push(
-            serde_json::to_string(&stored.rate).map_err(|error| {
-                Fault::corrupt(format!("rate of {}: {error}", stored.rate.pair))
-            })?,
-        );
-    }
-    execute(
-        transaction,
-        UPSERT,
-        &[&pairs, &shards, &epochs, &seqs, &texts],
-    )
-    .await?;
-    Ok(())
-}
-
-/// All current rates, by pair.
-pub(super) async fn load_current(client: &Client) -> Result<Vec<StoredRate>, Fault> {
-    let sql = "SELECT c.rate::text, c.shard, c.epoch, c.seq
-               FROM current_rates c JOIN pairs p ON p.id = c.pair ORDER BY p.name";
-    let mut rates = Vec::new();
-    for row in query(client, sql, &[]).await? {
-        let rate = serde_json::from_str(row.try_get(0)?)
-            .map_err(|error| Fault::corrupt(format!("a current rate: {error}")))?;
-        let id: UpdateId = read_id(&row, 1)?;
-        rates.push(StoredRate { id, rate });
-    }
-    Ok(rates)
-}
-
-/// Removes the current rates of these pairs.
-pub(super) async fn drop_current(client: &Client, pairs: &[Pair]) -> Result<(), Fault> {
-    let sql = "DELETE FROM current_rates
-               WHERE pair IN (SELECT id FROM pairs WHERE name = ANY ($1))";
-    let names: Vec<String> = pairs.iter().map(ToString::to_string).collect();
-    execute(client, sql, &[&names]).await?;
-    Ok(())
-}
+use super::types::{Time, read_time};
+use crate::{Fence, model::batch::Recorded};
+use deadpool_postgres::{Client, GenericClient};
+use kurs_core::{TrackedSymbol, Wall};
 
 /// The terms under which the current rates were made.
 pub(super) async fn terms(client: &Client) -> Result<Option<String>, Fault> {
@@ -88,29 +16,21 @@ pub(super) async fn terms(client: &Client) -> Result<Option<String>, Fault> {
 }
 
 /// Replaces the terms.
-pub(super) async fn save_terms(client: &Client, terms: &str) -> Result<(), Fault> {
-    let sql = "INSERT INTO meta (name, value) VALUES ('terms', $1)
+pub(super) async fn save_terms(
+    client: &Client,
+    terms: &str,
+    fence: Option<Fence>,
+) -> Result<(), Fault> {
+    let sql = "INSERT INTO meta (name, value) SELECT 'terms', $1 WHERE kurs_fence($2, $3)
                ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    execute(client, sql, &[&terms]).await?;
+    let (shard, epoch) = fence_parts(fence)?;
+    let saved = execute(client, sql, &[&terms, &shard, &epoch]).await;
+    saved.map_err(|fault| fault.under(fence))?;
     Ok(())
 }
 
-/// The epoch of a new Writer of a shard.
-pub(super) async fn begin_epoch(client: &Client, shard: u16) -> Result<Epoch, Fault> {
-    let sql = "INSERT INTO lease AS old (shard, epoch) VALUES ($1, 1)
-               ON CONFLICT (shard) DO UPDATE SET epoch = old.epoch + 1 RETURNING epoch";
-    let row = query_opt(client, sql, &[&i32::from(shard)]).await?;
-    let epoch: i64 = row.ok_or_else(|| Fault::corrupt("no epoch"))?.try_get(0)?;
-    u64::try_from(epoch)
-        .map(Epoch)
-        .map_err(|_| Fault::corrupt("a negative epoch"))
-}
-
 /// Keeps how far a shard is recorded, unless it is recorded further.
-pub(super) async fn record_until(
-    transaction: &Transaction<'_>,
-    recorded: Recorded,
-) -> Result<(), Fault> {
+pub(super) async fn record_until(transaction: &Client, recorded: Recorded) -> Result<(), Fault> {
     let sql = "INSERT INTO recorded AS old (shard, until) VALUES ($1, $2)
                ON CONFLICT (shard) DO UPDATE SET until = excluded.until
                WHERE excluded.until > old.until";
@@ -123,9 +43,12 @@ pub(super) async fn record_until(
     Ok(())
 }
 
-/// How far the shard is recorded that is furthest behind.
+/// How far the shard is recorded that is furthest behind among those that were not given back.
 pub(super) async fn recorded_until(client: &Client) -> Result<Option<Wall>, Fault> {
-    let row = query_opt(client, "SELECT min(until) FROM recorded", &[]).await?;
+    let sql = "SELECT coalesce(
+                   min(r.until) FILTER (WHERE l.is_released IS NOT TRUE), max(r.until))
+               FROM recorded r LEFT JOIN lease l ON l.shard = r.shard";
+    let row = query_opt(client, sql, &[]).await?;
     let until = row
         .map(|row| row.try_get::<_, Option<Time>>(0))
         .transpose()?
@@ -151,9 +74,11 @@ pub(super) async fn tracked(client: &Client) -> Result<Vec<TrackedSymbol>, Fault
 pub(super) async fn track(
     client: &impl GenericClient,
     symbols: &[TrackedSymbol],
+    fence: Option<Fence>,
 ) -> Result<u64, Fault> {
     let sql = "INSERT INTO tracked (symbol, pair, added_at)
-               SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+               SELECT u.* FROM unnest($1::text[], $2::text[], $3::timestamptz[]) u
+               WHERE kurs_fence($4, $5)
                ON CONFLICT DO NOTHING";
     let names: Vec<&str> = symbols.iter().map(|symbol| &*symbol.symbol).collect();
     let pairs: Vec<String> = symbols
@@ -161,12 +86,25 @@ pub(super) async fn track(
         .map(|symbol| symbol.pair.to_string())
         .collect();
     let times: Vec<Time> = symbols.iter().map(|symbol| Time(symbol.added_at)).collect();
-    execute(client, sql, &[&names, &pairs, &times]).await
+    let (shard, epoch) = fence_parts(fence)?;
+    let added = execute(client, sql, &[&names, &pairs, &times, &shard, &epoch]).await;
+    added.map_err(|fault| fault.under(fence))
 }
 
 /// Removes a tracked symbol; false when it was not there.
-pub(super) async fn untrack(client: &Client, symbol: &str) -> Result<bool, Fault> {
-    Ok(execute(client, "DELETE FROM tracked WHERE symbol = $1", &[&symbol]).await? > 0)
+pub(super) async fn untrack(
+    client: &Client,
+    symbol: &str,
+    fence: Option<Fence>,
+) -> Result<bool, Fault> {
+    // The fence is looked at even if there is nothing to remove.
+    let sql = "WITH fence AS MATERIALIZED (SELECT kurs_fence($2, $3) AS holds),
+               gone AS (DELETE FROM tracked WHERE symbol = $1 RETURNING symbol)
+               SELECT holds, EXISTS (SELECT FROM gone) FROM fence";
+    let (shard, epoch) = fence_parts(fence)?;
+    let removed = query_opt(client, sql, &[&symbol, &shard, &epoch]).await;
+    let row = removed.map_err(|fault| fault.under(fence))?;
+    Ok(row.map(|row| row.try_get(1)).transpose()?.unwrap_or(false))
 }
 
 /// Puts the first symbols in, once in the life of a database.
@@ -176,7 +114,7 @@ pub(super) async fn seed(client: &mut Client, symbols: &[TrackedSymbol]) -> Resu
     if execute(&transaction, sql, &[]).await? == 0 {
         return Ok(false);
     }
-    track(&transaction, symbols).await?;
+    track(&transaction, symbols, None).await?;
     transaction.commit().await?;
     Ok(true)
 }

@@ -1,7 +1,10 @@
 //! What PostgreSQL says went wrong, in the words of the caller.
 
-use crate::StoreError;
+use crate::{Fence, StoreError};
 use tokio_postgres::error::SqlState;
+
+/// What `kurs_fence` says.
+const FENCED: &str = "KURS1";
 
 /// A failed piece of work, before it is known who is told.
 #[derive(Debug)]
@@ -66,6 +69,16 @@ impl Fault {
     /// True when a lock was not to be had in time.
     pub(super) fn is_locked_out(&self) -> bool {
         self.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    }
+
+    /// Says that a fence does not hold, where that is what the server said.
+    pub(super) fn under(self, fence: Option<Fence>) -> Self {
+        match fence {
+            Some(fence) if self.code().is_some_and(|code| code.code() == FENCED) => {
+                Self::Told(StoreError::Fenced(fence))
+            }
+            _ => self,
+        }
     }
 
     /// True when a table, column or function is not there: the schema may be another one.

@@ -10,7 +10,7 @@ use super::names::{self, Names};
 use super::pool::{query, query_opt};
 use super::types::{StoredId, Time, read_id, read_price, read_price_if_any, read_time};
 use crate::{Cursor, HistoryPage, HistoryQuery, HistoryRow};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, Transaction};
 use kurs_core::{Pair, SourceId, UpdateId, Wall};
 use std::cmp::Ordering;
 use std::collections::{HashSet, VecDeque};
@@ -29,7 +29,7 @@ type Key = (i32, i32, Wall, UpdateId);
 /// `believed_new`, one that is there among the plain ones fails the transaction with a collision
 /// instead: to look for it beforehand costs every row some of the speed.
 pub(super) async fn insert(
-    transaction: &Transaction<'_>,
+    transaction: &Client,
     names: &Names,
     rows: &[HistoryRow],
     horizon: Wall,
@@ -62,7 +62,7 @@ pub(super) async fn insert(
 
 /// Which of these rows lie in blocks.
 async fn packed_already(
-    transaction: &Transaction<'_>,
+    transaction: &Client,
     late: &[Key],
     any: &HistoryRow,
 ) -> Result<HashSet<Key>, Fault> {

@@ -9,7 +9,7 @@ use crate::{
     BookSnapshot, Gap, GapQuery, OfficialQuery, OfficialRate, OfficialVersion, PriceState,
     SnapshotQuery,
 };
-use deadpool_postgres::{Client, Transaction};
+use deadpool_postgres::Client;
 use kurs_core::{Pair, Price, SourceState, Wall};
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ fn limit(asked: u32, most: u32) -> i64 {
 
 /// Adds changes of state; those that are there already are passed over.
 pub(super) async fn insert_states(
-    transaction: &Transaction<'_>,
+    transaction: &Client,
     names: &Names,
     states: &[PriceState],
 ) -> Result<(), Fault> {
@@ -109,7 +109,7 @@ fn state_of(word: &str) -> Result<SourceState, Fault> {
 
 /// Stores gaps; each replaces what is stored of the same source, pair and begin.
 pub(super) async fn replace_gaps(
-    transaction: &Transaction<'_>,
+    transaction: &Client,
     names: &Names,
     gaps: &[Gap],
 ) -> Result<(), Fault> {
@@ -174,7 +174,7 @@ pub(super) async fn gaps(client: &Client, wanted: &GapQuery) -> Result<Vec<Gap>,
 
 /// Adds books; those that are there already are passed over.
 pub(super) async fn insert_books(
-    transaction: &Transaction<'_>,
+    transaction: &Client,
     names: &Names,
     books: &[BookSnapshot],
 ) -> Result<(), Fault> {
@@ -241,7 +241,7 @@ pub(super) async fn books(
 
 /// Adds what is new: a rate that differs from the last version of its day.
 pub(super) async fn insert_official(
-    transaction: &Transaction<'_>,
+    transaction: &Client,
     names: &Names,
     rates: &[OfficialRate],
 ) -> Result<(), Fault> {

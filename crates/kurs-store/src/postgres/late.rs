@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::pool::{execute, query};
 use super::types::Time;
-use deadpool_postgres::{Client, GenericClient, Transaction};
+use deadpool_postgres::{Client, GenericClient};
 use kurs_core::Wall;
 
 /// What is packed.
@@ -29,15 +29,13 @@ pub(super) struct Horizons {
     pub(super) published: Wall,
 }
 
-/// Keeps the horizons where they are until the end of the transaction, and reads them.
-pub(super) async fn hold_horizons(transaction: &Transaction<'_>) -> Result<Horizons, Fault> {
-    let lock = async {
-        let locked = transaction.batch_execute("LOCK TABLE packing IN ROW SHARE MODE");
-        Ok(locked.await?)
-    };
-    let read = query(transaction, "SELECT kind, horizon FROM packing", &[]);
-    // Both are sent before the first answers; the server takes them in this order.
-    let ((), rows) = tokio::try_join!(biased; lock, read)?;
+/// Keeps the horizons where they are until the end of the transaction. For the message that
+/// begins it.
+pub(super) const HOLD: &str = "LOCK TABLE packing IN ROW SHARE MODE;";
+
+/// The horizons, which must be held.
+pub(super) async fn horizons(client: &Client) -> Result<Horizons, Fault> {
+    let rows = query(client, "SELECT kind, horizon FROM packing", &[]).await?;
     let mut horizons = Horizons {
         // A row that is missing means that it is not known what is packed.
         history: Wall(i64::MAX),
@@ -73,7 +71,7 @@ pub(super) async fn move_horizon(
 
 /// Takes turns until the end of the transaction: between those who pack, and those who store
 /// what may be packed already.
-pub(super) async fn take_turn(transaction: &Transaction<'_>, kind: Kind) -> Result<(), Fault> {
+pub(super) async fn take_turn(transaction: &impl GenericClient, kind: Kind) -> Result<(), Fault> {
     let sql = "SELECT kind FROM packing_turns WHERE kind = $1 FOR UPDATE";
     query(transaction, sql, &[&kind.as_str()]).await?;
     Ok(())

@@ -22,12 +22,20 @@ pub(super) struct Migration {
 }
 
 /// All steps of this program. A released file is never changed; a change is a new file.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "0001_first.sql",
-    sql: include_str!("../../migrations/postgres/0001_first.sql"),
-    compatible_from: 1,
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "0001_first.sql",
+        sql: include_str!("../../migrations/postgres/0001_first.sql"),
+        compatible_from: 1,
+    },
+    Migration {
+        version: 2,
+        name: "0002_leases.sql",
+        sql: include_str!("../../migrations/postgres/0002_leases.sql"),
+        compatible_from: 1,
+    },
+];
 
 /// What the roles may do.
 const GRANTS: &str = include_str!("../../migrations/postgres/grants.sql");

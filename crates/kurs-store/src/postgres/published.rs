@@ -9,7 +9,7 @@ use super::pool::{execute, query, query_opt};
 use super::types::{StoredId, Time, read_id, read_time};
 use crate::packed::events::Events;
 use crate::{Published, PublishedPage, PublishedQuery};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, Transaction};
 use kurs_core::{Pair, UpdateId, Wall};
 use std::collections::{HashSet, VecDeque};
 use tokio_postgres::Row;
@@ -23,7 +23,7 @@ type Key = (i32, Wall, UpdateId);
 
 /// Adds events; those that are there already, packed or not, are passed over.
 pub(super) async fn insert(
-    transaction: &Transaction<'_>,
+    transaction: &Client,
     names: &Names,
     events: &[Published],
     horizon: Wall,
@@ -50,10 +50,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-async fn insert_chunk(
-    transaction: &Transaction<'_>,
-    chunk: &[(Key, &Published)],
-) -> Result<(), Fault> {
+async fn insert_chunk(transaction: &Client, chunk: &[(Key, &Published)]) -> Result<(), Fault> {
     const INSERT: &str = "
         INSERT INTO published (pair, published_at, shard, epoch, seq, event)
         SELECT u.pair, u.at, u.shard, u.epoch, u.seq, u.event::json
@@ -85,7 +82,7 @@ async fn insert_chunk(
 
 /// Which of these events lie in blocks.
 async fn packed_already(
-    transaction: &Transaction<'_>,
+    transaction: &Client,
     late: &[Key],
     any: Pair,
 ) -> Result<HashSet<Key>, Fault> {

@@ -58,6 +58,10 @@ impl Spool {
             };
             for place in self.oldest(things) {
                 match self.read(place) {
+                    // What another epoch wrote is another batch.
+                    Ok(Ok(batch)) if waiting.records > 0 && batch.fence != waiting.batch.fence => {
+                        break;
+                    }
                     Ok(Ok(batch)) => {
                         join(&mut waiting.batch, batch);
                         waiting.records += 1;

@@ -13,6 +13,7 @@ pub fn split(batch: Batch) -> (Batch, Batch) {
         published: batch.published,
         gaps: batch.gaps,
         official: batch.official,
+        fence: batch.fence,
         ..Batch::default()
     };
     let mut raw = Batch {
@@ -20,6 +21,7 @@ pub fn split(batch: Batch) -> (Batch, Batch) {
         states: batch.states,
         candles: batch.candles,
         books: batch.books,
+        fence: batch.fence,
         ..Batch::default()
     };
     if raw.is_empty() {
@@ -30,8 +32,9 @@ pub fn split(batch: Batch) -> (Batch, Batch) {
     (kept, raw)
 }
 
-/// Puts one batch behind another.
+/// Puts one batch behind another, which is of the same fence or empty.
 pub fn join(to: &mut Batch, from: Batch) {
+    to.fence = to.fence.or(from.fence);
     to.rows.extend(from.rows);
     to.published.extend(from.published);
     to.states.extend(from.states);
@@ -65,6 +68,7 @@ pub fn halve(mut batch: Batch) -> (Batch, Batch) {
         current: behind(&mut batch.current, &mut first),
         // Only when all of it is stored.
         recorded_until: batch.recorded_until.take(),
+        fence: batch.fence,
     };
     (batch, second)
 }

@@ -238,6 +238,24 @@ mod tests {
         assert_eq!(head.batch(&record[HEAD..]), Err(Unreadable::NotUnderstood));
     }
 
+    #[test]
+    fn a_payload_of_the_version_before_fences_is_read() {
+        let plain = r#"{"rows":[{"pair":"BTC-USDT","source":"binance","id":"0.1-5","value":"54000.01","received_at":1000}],"recorded_until":{"shard":0,"until":7}}"#;
+        let payload = Payload {
+            bytes: zstd::bulk::compress(plain.as_bytes(), LEVEL).unwrap(),
+            plain_length: u32::try_from(plain.len()).unwrap(),
+            counts: Counts::default(),
+        };
+        let record = payload.record(3, 7);
+        let read = Head::read(&record, 3).unwrap().batch(&record[HEAD..]);
+        let mut expect = Batch::of_rows(vec![crate::conformance::row("binance", 5, 1_000)]);
+        expect.recorded_until = Some(crate::Recorded {
+            shard: 0,
+            until: kurs_core::Wall(7),
+        });
+        assert_eq!(read, Ok(expect));
+    }
+
     proptest! {
         #[test]
         fn a_record_is_found_behind_any_bytes(noise in proptest::collection::vec(any::<u8>(), 0..300)) {

@@ -173,6 +173,42 @@ fn batches_are_drained_in_order_and_go_for_good() {
 }
 
 #[test]
+fn each_batch_is_drained_under_the_epoch_it_was_made_under() {
+    let disk = MemoryDisk::default();
+    let mut spool = open(&disk, 1 << 20);
+    let fence = |epoch: u64| {
+        Some(crate::Fence {
+            shard: 3,
+            epoch: kurs_core::Epoch(epoch),
+        })
+    };
+    let fences = [None, None, fence(1), fence(1), fence(2), None, fence(2)];
+    for (number, fence) in (0..).zip(fences) {
+        let mut batch = raw(number..number + 1);
+        batch.published = kept(number).published;
+        batch.fence = fence;
+        spool.append(batch).unwrap();
+    }
+    drop(spool);
+    let mut spool = open(&disk, 1 << 20);
+    let mut drained = Vec::new();
+    while let Some(waiting) = spool.next(1_000).unwrap() {
+        let batch = &waiting.batch;
+        assert_eq!(batch.rows.len(), batch.published.len());
+        drained.push((batch.fence, batch.rows.len()));
+        spool.done(waiting.through);
+    }
+    let expect = [
+        (None, 2),
+        (fence(1), 2),
+        (fence(2), 1),
+        (None, 1),
+        (fence(2), 1),
+    ];
+    assert_eq!(drained, expect);
+}
+
+#[test]
 fn a_full_spool_sheds_the_oldest_rows_and_never_an_event() {
     let disk = MemoryDisk::default();
     let mut spool = open(&disk, 16_000);

@@ -7,6 +7,7 @@ use super::migrate;
 use super::turn::{NoTurn, Turn};
 use crate::StoreError;
 use kurs_core::Wall;
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -188,13 +189,7 @@ fn bring_back(copy: &Path, to: &Path, part: &Path, now: Wall) -> Result<Restored
     if to.exists() {
         let epochs = close(to)?;
         let database = Connection::open(part)?;
-        for (shard, epoch) in epochs {
-            database.execute(
-                "INSERT INTO lease (shard, epoch) VALUES (?1, ?2)
-                 ON CONFLICT (shard) DO UPDATE SET epoch = max(epoch, excluded.epoch)",
-                [shard, epoch],
-            )?;
-        }
+        epochs.go_on_in(&database)?;
         drop(database);
         let aside = beside(to, &format!(".before-{}", now.unix_seconds()));
         // A second name first: at no moment is there no database.
@@ -207,8 +202,66 @@ fn bring_back(copy: &Path, to: &Path, part: &Path, now: Wall) -> Result<Restored
     Ok(Restored { copied, set_aside })
 }
 
+/// What must not be forgotten with a database that is replaced.
+#[derive(Debug, Default)]
+struct Epochs {
+    /// Shards with the epoch they have come to.
+    present: Vec<[i64; 2]>,
+    /// Rows of `ended_epochs`: what waits in a spool is still of one of them.
+    ended: Vec<[Option<i64>; 4]>,
+}
+
+impl Epochs {
+    fn of(database: &Connection) -> Self {
+        // A file of another version or a damaged one has none to go on from.
+        Self {
+            present: all(database, "SELECT shard, epoch FROM lease").unwrap_or_default(),
+            ended: all(
+                database,
+                "SELECT shard, epoch, heard_seq, ended_at FROM ended_epochs",
+            )
+            .unwrap_or_default(),
+        }
+    }
+
+    fn go_on_in(&self, database: &Connection) -> Result<(), Fault> {
+        for [shard, epoch] in &self.present {
+            database.execute(
+                "INSERT INTO lease (shard, epoch) VALUES (?1, ?2)
+                 ON CONFLICT (shard) DO UPDATE SET epoch = max(epoch, excluded.epoch)",
+                [shard, epoch],
+            )?;
+        }
+        // A copy of an earlier version has no place for them.
+        let insert = "INSERT INTO ended_epochs (shard, epoch, heard_seq, ended_at)
+                      VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+        if let Ok(mut insert) = database.prepare(insert) {
+            for row in &self.ended {
+                insert.execute(*row)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All rows of a query, each of so many numbers.
+fn all<T: FromSql + Copy + Default, const COLUMNS: usize>(
+    database: &Connection,
+    sql: &str,
+) -> rusqlite::Result<Vec<[T; COLUMNS]>> {
+    let mut statement = database.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        let mut columns = [T::default(); COLUMNS];
+        for (place, column) in columns.iter_mut().enumerate() {
+            *column = row.get(place)?;
+        }
+        Ok(columns)
+    })?;
+    rows.collect()
+}
+
 /// Brings all of a database into its one file, and says which epochs it has come to.
-fn close(path: &Path) -> Result<Vec<(i64, i64)>, Fault> {
+fn close(path: &Path) -> Result<Epochs, Fault> {
     let database = Connection::open(path)?;
     let (busy, _, _): (i64, i64, i64) =
         database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
@@ -217,14 +270,7 @@ fn close(path: &Path) -> Result<Vec<(i64, i64)>, Fault> {
     if busy != 0 {
         return Err(Fault::Told(in_use(path)));
     }
-    // A file of another version or a damaged one has no epochs to go on from.
-    let epochs = database
-        .prepare("SELECT shard, epoch FROM lease")
-        .and_then(|mut statement| {
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect()
-        })
-        .unwrap_or_default();
+    let epochs = Epochs::of(&database);
     drop(database);
     for ending in ["-wal", "-shm"] {
         let log = beside(path, ending);
@@ -242,9 +288,9 @@ fn close(path: &Path) -> Result<Vec<(i64, i64)>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Store;
-    use crate::conformance::{all_pages, everything, row};
+    use crate::conformance::{all_pages, begin_epoch, everything, row};
     use crate::sqlite::SqliteStore;
+    use crate::{Batch, Fence, Store};
     use kurs_core::Epoch;
 
     async fn filled(path: &Path, rows: u64) -> SqliteStore {
@@ -300,10 +346,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (live, copy) = (folder.path().join("live.db"), folder.path().join("copy.db"));
         let store = filled(&live, 10).await;
-        assert_eq!(store.begin_epoch(0).await.unwrap(), Epoch(1));
+        assert_eq!(begin_epoch(&store, 0).await, Epoch(1));
         backup(&live, &copy).unwrap();
-        store.begin_epoch(0).await.unwrap();
+        begin_epoch(&store, 0).await;
         store.append(vec![row("binance", 99, 9)]).await.unwrap();
+        let late = Batch {
+            fence: Some(Fence {
+                shard: 0,
+                epoch: Epoch(1),
+            }),
+            ..Batch::of_rows(vec![row("binance", 100, 10)])
+        };
         let refused = restore(&copy, &live, Wall::from_unix_seconds(7)).unwrap_err();
         assert!(refused.to_string().contains("is in use"), "{refused}");
         drop(store);
@@ -313,7 +366,9 @@ mod tests {
         assert!(aside.ends_with("live.db.before-7"), "{aside:?}");
         let store = SqliteStore::open(&live, SqliteOptions::default()).unwrap();
         assert_eq!(count(&store).await, 10);
-        assert_eq!(store.begin_epoch(0).await.unwrap(), Epoch(3));
+        assert_eq!(begin_epoch(&store, 0).await, Epoch(3));
+        // How an epoch ended that the copy knows nothing of is known.
+        assert_eq!(store.salvage(late).await.unwrap().stored, 1);
         let before = SqliteStore::open(&aside, SqliteOptions::default()).unwrap();
         assert_eq!(count(&before).await, 11);
     }

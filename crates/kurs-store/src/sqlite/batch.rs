@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::names::Names;
-use super::{books, candles, facts, gaps, history, official, published, states};
+use super::{books, candles, current, facts, gaps, history, lease, official, published, states};
 use crate::Batch;
 use rusqlite::Connection;
 
@@ -12,6 +12,7 @@ pub(super) fn write(
     names: &mut Names,
     batch: &Batch,
 ) -> Result<(), Fault> {
+    lease::check(connection, batch.fence)?;
     history::append(connection, names, &batch.rows)?;
     published::append(connection, names, &batch.published)?;
     states::append(connection, names, &batch.states)?;
@@ -19,7 +20,7 @@ pub(super) fn write(
     gaps::replace(connection, names, &batch.gaps)?;
     books::append(connection, names, &batch.books)?;
     official::append(connection, names, &batch.official)?;
-    facts::save_current(connection, names, &batch.current)?;
+    current::save(connection, names, &batch.current)?;
     match batch.recorded_until {
         Some(recorded) => facts::save_recorded(connection, recorded),
         None => Ok(()),

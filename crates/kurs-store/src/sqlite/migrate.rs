@@ -44,6 +44,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0003_one_key.sql"),
         compatible_from: 1,
     },
+    Migration {
+        version: 4,
+        name: "0004_leases.sql",
+        sql: include_str!("../../migrations/sqlite/0004_leases.sql"),
+        compatible_from: 3,
+    },
 ];
 
 /// Columns of the table of migrations; the first release had one less.

@@ -1,7 +1,7 @@
 //! Ids and places as SQLite holds them.
 
 use super::fault::Fault;
-use kurs_core::{Epoch, Seq, UpdateId};
+use kurs_core::{Clock, Epoch, Seq, SystemClock, UpdateId, Wall};
 use rusqlite::{Connection, Row};
 
 /// Where a row stands among those of its series: a time, then the parts of the id.
@@ -69,4 +69,15 @@ pub(super) fn as_of_one_moment<T>(
     let found = queries(connection);
     connection.execute_batch("ROLLBACK")?;
     found
+}
+
+/// A number as SQLite can hold it.
+pub(super) fn stored_number(number: u64) -> Result<i64, Fault> {
+    i64::try_from(number).map_err(|_| Fault::corrupt(format!("{number} is out of range")))
+}
+
+/// What time it is for the store. A file is used by processes of one machine, so its clock is the
+/// store's own, as a server's would be; callers hand no time in.
+pub(super) fn now() -> Wall {
+    SystemClock::new().now().wall
 }

@@ -4,7 +4,9 @@ mod schema;
 
 use super::*;
 use crate::StoreError;
-use crate::conformance::{self, all_pages, everything, id, pair, rate, row, source};
+use crate::conformance::{
+    self, all_pages, begin_epoch, claim, current, everything, id, pair, rate, row, source,
+};
 
 fn in_memory() -> SqliteStore {
     SqliteStore::open(":memory:", SqliteOptions::default()).unwrap()
@@ -57,21 +59,19 @@ async fn everything_is_there_after_the_file_is_opened_again() {
     store.migrate().await.unwrap();
     store.append(vec![row("binance", 1, 1)]).await.unwrap();
     store
-        .save_current(vec![rate("BTC-USDT", id(1), "54000.10")])
+        .save_current(vec![current("BTC-USDT", id(1), "54000.10")])
         .await
         .unwrap();
-    assert_eq!(store.begin_epoch(0).await.unwrap(), Epoch(1));
+    assert_eq!(begin_epoch(&store, 0).await, Epoch(1));
     drop(store);
     let store = open(&path);
     assert_eq!(
         all_pages(&store, everything(10)).await.unwrap(),
         [row("binance", 1, 1)]
     );
-    assert_eq!(
-        store.load_current().await.unwrap(),
-        [rate("BTC-USDT", id(1), "54000.10")]
-    );
-    assert_eq!(store.begin_epoch(0).await.unwrap(), Epoch(2));
+    let kept = store.load_current().await.unwrap();
+    assert_eq!(kept[0].stored, rate("BTC-USDT", id(1), "54000.10"));
+    assert_eq!(begin_epoch(&store, 0).await, Epoch(2));
 }
 
 #[cfg(unix)]
@@ -271,12 +271,12 @@ async fn one_writer_at_a_time_and_the_next_as_soon_as_it_ends() {
     let path = folder.path().join("kurs.db");
     let (one, other) = (open(&path), open(&path));
     one.migrate().await.unwrap();
-    assert_eq!(one.begin_epoch(0).await.unwrap(), Epoch(1));
-    let refused = other.begin_epoch(0).await.unwrap_err().to_string();
+    assert_eq!(begin_epoch(&one, 0).await, Epoch(1));
+    let refused = other.claim(claim(0, "b")).await.unwrap_err().to_string();
     assert!(refused.contains("another kurs writes"), "{refused}");
-    assert_eq!(one.begin_epoch(0).await.unwrap(), Epoch(2));
+    assert_eq!(begin_epoch(&one, 0).await, Epoch(2));
     drop(one);
-    assert_eq!(other.begin_epoch(0).await.unwrap(), Epoch(3));
+    assert_eq!(begin_epoch(&other, 0).await, Epoch(3));
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@
 use kurs_core::{Epoch, Pair, Rate, Seq, SourceId, SourceState, UpdateId, Wall};
 use kurs_store::conformance::{pair, price, rate, source};
 use kurs_store::{
-    Batch, HistoryRow, Outdated, PriceState, Published, PublishedEvent, Recorded, StoredRate,
+    Batch, CurrentRate, Fence, HistoryRow, Outdated, PriceState, Published, PublishedEvent,
+    Recorded, StoredRate,
 };
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600_000_000;
@@ -155,9 +157,24 @@ impl Span {
             }),
             current: PAIRS
                 .into_iter()
-                .map(|of| current(epoch, end - 1, of))
+                .map(|of| CurrentRate {
+                    stored: current(epoch, end - 1, of),
+                    left: Duration::from_secs(60),
+                })
                 .collect(),
             ..Batch::default()
+        }
+    }
+
+    /// The same, by the Writer whose epoch it is.
+    pub(crate) fn fenced_batch(self) -> Batch {
+        let fence = Fence {
+            shard: 0,
+            epoch: Epoch(self.epoch),
+        };
+        Batch {
+            fence: Some(fence),
+            ..self.batch()
         }
     }
 }

@@ -185,7 +185,7 @@ impl Tally {
             seq: Seq(self.newest.1),
         };
         assert_eq!(current.len(), PAIRS.len());
-        assert!(current.iter().all(|rate| rate.id >= newest));
+        assert!(current.iter().all(|rate| rate.stored.id >= newest));
     }
 }
 

@@ -2,7 +2,7 @@
 //! what is old is packed and what is outdated is deleted.
 
 use super::load::{Span, outdated, packed_before};
-use kurs_store::{Store, StoreError};
+use kurs_store::{Batch, Claim, Store, StoreError, conformance};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -108,7 +108,8 @@ pub(crate) async fn write(
             continue;
         }
         let span = Span { epoch, first, end };
-        if let Err(error) = store_it(&*store, span, &say).await {
+        let batch = span.fenced_batch();
+        if let Err(error) = store_it(&*store, batch, span, &say).await {
             say(Said::Failed(error.to_string()));
             break;
         }
@@ -126,14 +127,23 @@ async fn take_over(
 ) -> Result<u64, StoreError> {
     store.migrate().await?;
     for span in &begin.repeats {
-        store_it(store, *span, say).await?;
+        store_it(store, span.batch(), *span, say).await?;
     }
-    Ok(store.begin_epoch(0).await?.0)
+    let claim = Claim {
+        is_alone: true,
+        ..conformance::claim(0, "load")
+    };
+    let claimed = store.claim(claim).await?;
+    Ok(claimed.map_or(0, |epoch| epoch.0))
 }
 
 /// Stores a span, again until it is acknowledged.
-async fn store_it(store: &dyn Store, span: Span, say: &impl Fn(Said)) -> Result<(), StoreError> {
-    let batch = span.batch();
+async fn store_it(
+    store: &dyn Store,
+    batch: Batch,
+    span: Span,
+    say: &impl Fn(Said),
+) -> Result<(), StoreError> {
     loop {
         match store.write(batch.clone()).await {
             Ok(()) => {

@@ -51,11 +51,11 @@ async fn ten_that_migrate_at_once_make_one_schema_and_no_error() {
         assert_eq!(empty, 1 - first_found, "{states:?}");
     }
     let applied = server.sql(database.name(), "SELECT count(*) FROM schema_migrations");
-    assert_eq!(applied, "1");
+    assert_eq!(applied, "2");
     // Functions with their owner's rights look for tables nowhere else.
     let paths = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'kurs%'
          AND 'search_path=public, pg_temp' = ANY (proconfig)";
-    assert_eq!(server.sql(database.name(), paths), "3");
+    assert_eq!(server.sql(database.name(), paths), "8");
     assert_eq!(
         schema_of(&server, database.name()),
         schema_of(&server, alone.name())
@@ -67,7 +67,10 @@ async fn looking_what_is_pending_changes_nothing() {
     let server = Postgres::shared();
     let database = server.database();
     let store = open(&database.url());
-    assert_eq!(store.pending().await.unwrap(), ["0001_first.sql"]);
+    assert_eq!(
+        store.pending().await.unwrap(),
+        ["0001_first.sql", "0002_leases.sql"]
+    );
     let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     assert_eq!(server.sql(database.name(), tables), "0");
     store.migrate().await.unwrap();
@@ -114,19 +117,19 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
             ),
         )
     };
-    newer(2, 1);
+    newer(3, 2);
     let store = open(&database.url());
-    store.save_terms("old".to_owned()).await.unwrap();
+    store.save_terms("old".to_owned(), None).await.unwrap();
     assert_eq!(store.terms().await.unwrap().as_deref(), Some("old"));
     let state = store.migrate().await.unwrap();
     assert_eq!(
         state,
         SchemaState {
-            found: 2,
-            needed: 1
+            found: 3,
+            needed: 2
         }
     );
-    newer(3, 3);
+    newer(4, 4);
     let store = open(&database.url());
     for error in [
         store.terms().await.unwrap_err(),
@@ -136,8 +139,8 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
             matches!(
                 error,
                 StoreError::Schema {
-                    found: 3,
-                    needed: 1
+                    found: 4,
+                    needed: 2
                 }
             ),
             "{error}"

@@ -4,7 +4,7 @@ use super::{SECOND, all_rows, at, open, row};
 use kurs_store::{HistoryRow, Store, StoreError};
 use kurs_testkit::{Postgres, PostgresOptions};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 const KILLS: usize = 6;
@@ -27,14 +27,19 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed_while
     let store = Arc::new(open(&database.url()));
     store.migrate().await.unwrap();
     let ends = Arc::new(AtomicBool::new(false));
+    let stored = Arc::new(AtomicU64::new(0));
     // As a recorder does: a batch that was not acknowledged is stored again until it is.
     let writing = tokio::spawn({
         let (store, ends) = (Arc::clone(&store), Arc::clone(&ends));
+        let stored = Arc::clone(&stored);
         async move {
             let (mut batch, mut refusals) = (0, 0);
             while !ends.load(Ordering::Relaxed) {
                 match store.append(rows_of(batch)).await {
-                    Ok(()) => batch += 1,
+                    Ok(()) => {
+                        batch += 1;
+                        stored.store(batch, Ordering::Relaxed);
+                    }
                     Err(StoreError::Unavailable(_)) => refusals += 1,
                     Err(other) => panic!("{other}"),
                 }
@@ -55,6 +60,8 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed_while
         store.ping().await.ok()
     })
     .await;
+    let many = || (stored.load(Ordering::Relaxed) > 10).then_some(());
+    kurs_testkit::until("some batches are stored", Duration::from_secs(60), many).await;
     ends.store(true, Ordering::Relaxed);
     let (batches, refusals) = writing.await.unwrap();
     assert!(
@@ -91,6 +98,6 @@ async fn every_connection_is_set_to_commit_to_disk() {
          END $$;
          CREATE TRIGGER t AFTER INSERT ON meta FOR EACH STATEMENT EXECUTE FUNCTION tell()",
     );
-    store.save_terms("x".to_owned()).await.unwrap();
+    store.save_terms("x".to_owned(), None).await.unwrap();
     assert_eq!(server.sql(database.name(), "SELECT how FROM seen"), "on");
 }

@@ -1,13 +1,20 @@
 //! Three roles, none of which can do more than it must.
 
 use super::{NEW_YEAR, SECOND, all_rows, at, open, row};
-use kurs_core::{SourceState, TrackedSymbol, Wall};
-use kurs_store::conformance::{id, pair, price, rate, source};
+use kurs_core::{Epoch, SourceState, TrackedSymbol, Wall};
+use kurs_store::conformance::{claim, current, id, pair, price, rate, source};
 use kurs_store::{
-    Batch, BookSnapshot, Candle, CandleQuery, Gap, GapQuery, Interval, OfficialQuery, OfficialRate,
-    Origin, Outdated, PriceState, Published, PublishedQuery, SnapshotQuery, Store, StoreError,
+    Batch, Beat, BookSnapshot, Candle, CandleQuery, Fence, Gap, GapQuery, Interval, OfficialQuery,
+    OfficialRate, Origin, Outdated, PriceState, Published, PublishedQuery, SnapshotQuery, Store,
+    StoreError,
 };
 use kurs_testkit::Postgres;
+use std::time::Duration;
+
+const FENCE: Fence = Fence {
+    shard: 0,
+    epoch: Epoch(1),
+};
 
 /// Roles are of a whole server, so these tests have one of their own.
 fn server_with_roles() -> Postgres {
@@ -73,8 +80,9 @@ fn batch(seq: u64, moment: Wall) -> Batch {
             value: price("90.5"),
             seen_at: moment,
         }],
-        current: vec![rate],
+        current: vec![current("BTC-USDT", id(seq), "54000.10")],
         recorded_until: None,
+        fence: Some(FENCE),
     }
 }
 
@@ -131,7 +139,7 @@ const WRITER_MAY_NOT: [&str; 11] = [
     "UPDATE schema_migrations SET version = 9",
     "UPDATE pairs SET name = 'X-Y'",
 ];
-const READER_MAY_NOT: [&str; 7] = [
+const READER_MAY_NOT: [&str; 12] = [
     "CREATE TABLE t (x int)",
     "INSERT INTO meta VALUES ('a', 'b')",
     "DELETE FROM history",
@@ -139,10 +147,34 @@ const READER_MAY_NOT: [&str; 7] = [
     "SELECT kurs_make_partition('history', now())",
     "SELECT kurs_drop_partition('history', now(), '{}', false)",
     "SELECT * FROM packing FOR UPDATE",
+    "SELECT kurs_fence(0, 1)",
+    "SELECT kurs_claim(9, 'x', 1, NULL, NULL, true)",
+    "SELECT * FROM kurs_renew('x', 1, true, '{}', '{}')",
+    "SELECT kurs_release(0, 1, NULL)",
+    "SELECT * FROM lease FOR SHARE",
 ];
 
 async fn write_everything(writer: &dyn Store) {
-    writer.begin_epoch(0).await.unwrap();
+    // Every way into a lease and out of it.
+    assert_eq!(writer.claim(claim(0, "a")).await.unwrap(), Some(Epoch(1)));
+    let beat = Beat {
+        writer: "a".into(),
+        ttl: Duration::from_secs(60),
+        is_ready: true,
+        held: vec![FENCE],
+    };
+    let leases = writer.renew(beat).await.unwrap();
+    assert_eq!((leases.shards.len(), leases.writers.len()), (1, 1));
+    let other = Fence { shard: 7, ..FENCE };
+    writer.claim(claim(7, "a")).await.unwrap();
+    assert!(writer.release(other, None).await.unwrap());
+    writer.claim(claim(7, "b")).await.unwrap();
+    writer.leave("a").await.unwrap();
+    let late = Batch {
+        fence: Some(other),
+        ..batch(0, at(0))
+    };
+    writer.salvage(late).await.unwrap();
     for seq in 0..10 {
         let moment = at(i64::try_from(seq).unwrap() * SECOND);
         writer.write(batch(seq, moment)).await.unwrap();
@@ -152,15 +184,18 @@ async fn write_everything(writer: &dyn Store) {
         .write(batch(100, Wall(NEW_YEAR.0 - 400 * super::DAY)))
         .await
         .unwrap();
-    writer.save_terms("{}".to_owned()).await.unwrap();
+    writer
+        .save_terms("{}".to_owned(), Some(FENCE))
+        .await
+        .unwrap();
     let symbol = TrackedSymbol {
         symbol: "BTCUSDT".into(),
         pair: pair("BTC-USDT"),
         added_at: at(0),
     };
     writer.seed(vec![symbol.clone()]).await.unwrap();
-    writer.untrack("BTCUSDT").await.unwrap();
-    assert!(writer.track(symbol).await.unwrap());
+    writer.untrack("BTCUSDT", Some(FENCE)).await.unwrap();
+    assert!(writer.track(symbol, Some(FENCE)).await.unwrap());
     let packing = writer.pack(at(3 * super::DAY)).await.unwrap();
     assert_eq!((packing.rows, packing.published), (11, 11));
     // Once more, now that it is packed.
@@ -174,7 +209,10 @@ async fn write_everything(writer: &dyn Store) {
         gaps: before,
     };
     assert!(writer.prune(outdated).await.unwrap() >= 7);
-    writer.drop_current(vec![pair("ETH-USDT")]).await.unwrap();
+    writer
+        .drop_current(vec![pair("ETH-USDT")], Some(FENCE))
+        .await
+        .unwrap();
 }
 
 async fn read_everything(store: &dyn Store) {

@@ -74,8 +74,12 @@ pub struct WriterMetrics {
     pub spool_damaged: Counter,
     /// 1 when what the sources receive is to be recorded and is not; 0 otherwise.
     pub capture_failed: Gauge,
-    /// Epoch of this Writer; 0 before it has one.
+    /// Greatest epoch of the leases that this Writer holds; 0 while it holds none.
     pub lease_epoch: Gauge,
+    /// Leases that this Writer holds: shards that it writes.
+    pub lease_held: Gauge,
+    /// Writes that the store refused because another Writer had taken over.
+    pub fenced_writes: Counter,
     history_shed: Family<KindLabels, Counter>,
     failovers: Family<FailoverLabels, Counter>,
     store_requests: Family<OpLabels, Counter>,
@@ -103,6 +107,8 @@ impl WriterMetrics {
             spool_damaged: Counter::default(),
             capture_failed: Gauge::default(),
             lease_epoch: Gauge::default(),
+            lease_held: Gauge::default(),
+            fenced_writes: Counter::default(),
             history_shed: Family::default(),
             failovers: Family::default(),
             store_requests: Family::default(),
@@ -156,8 +162,18 @@ impl WriterMetrics {
         );
         registry.register(
             "lease_epoch",
-            "Epoch of this Writer",
+            "Greatest epoch of the leases that this Writer holds",
             metrics.lease_epoch.clone(),
+        );
+        registry.register(
+            "lease_held",
+            "Leases that this Writer holds",
+            metrics.lease_held.clone(),
+        );
+        registry.register(
+            "fenced_writes",
+            "Writes that the store refused because another Writer had taken over",
+            metrics.fenced_writes.clone(),
         );
         registry.register(
             "failovers",

@@ -52,9 +52,9 @@ async fn take_up_published(
     since: Wall,
 ) -> Result<(), StoreError> {
     recorded(store, since).await?;
-    for stored in store.load_current().await? {
+    for current in store.load_current().await? {
         let series = Series {
-            pair: stored.rate.pair,
+            pair: current.stored.rate.pair,
             source: None,
         };
         if !folder.lock().holds(series) {

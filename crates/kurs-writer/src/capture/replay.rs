@@ -102,7 +102,6 @@ pub struct Replay {
     tally: Tally,
     taken: Vec<SourceEvent>,
     effects: Vec<Effect>,
-    json: Vec<u8>,
 }
 
 /// How a line was taken.
@@ -161,7 +160,6 @@ impl Replay {
             tally: Tally::default(),
             taken: Vec::new(),
             effects: Vec::new(),
-            json: Vec::new(),
         }
     }
 

@@ -20,7 +20,7 @@ use super::{Extras, RecorderHealth, Shared};
 use draining::Draining;
 use kurs_core::{Clock, Mono, Wall};
 use kurs_store::spool::Waiting;
-use kurs_store::{Batch, Store};
+use kurs_store::{Batch, Fence, Store};
 use kurs_telemetry::metrics::WriterMetrics;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -45,6 +45,7 @@ pub(super) struct Task {
     metrics: WriterMetrics,
     health: watch::Sender<RecorderHealth>,
     fold: Option<Box<dyn Fold>>,
+    fence: Option<Fence>,
     spool: Spooling,
     /// What the store said last, if it refused.
     store_trouble: Option<Arc<str>>,
@@ -108,6 +109,7 @@ impl Task {
             metrics,
             health,
             fold: extras.fold,
+            fence: extras.fence,
             spool: Spooling::new(extras.spool),
             store_trouble: None,
             spool_trouble: None,

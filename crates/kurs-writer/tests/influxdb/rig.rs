@@ -138,7 +138,14 @@ impl Rig {
             epoch: Epoch(3),
             seq: Seq(seq),
         };
-        self.bus.publish(Arc::new(Update { id, body })).unwrap();
+        self.bus
+            .publish(Arc::new(Update {
+                id,
+                body,
+                cause: None,
+                at: None,
+            }))
+            .unwrap();
     }
 
     pub(crate) fn check(&self) -> Check {

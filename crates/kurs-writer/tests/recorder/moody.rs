@@ -155,20 +155,32 @@ impl Store for MoodyStore {
     async fn schema(&self) -> Result<SchemaState, StoreError> {
         self.inner.schema().await
     }
-    async fn begin_epoch(&self, shard: u16) -> Result<Epoch, StoreError> {
-        self.inner.begin_epoch(shard).await
+    async fn claim(&self, claim: Claim) -> Result<Option<Epoch>, StoreError> {
+        self.inner.claim(claim).await
     }
-    async fn load_current(&self) -> Result<Vec<StoredRate>, StoreError> {
-        self.inner.load_current().await
+    async fn renew(&self, beat: Beat) -> Result<Leases, StoreError> {
+        self.inner.renew(beat).await
     }
-    async fn drop_current(&self, pairs: Vec<Pair>) -> Result<(), StoreError> {
-        self.inner.drop_current(pairs).await
+    async fn release(&self, fence: Fence, heir: Option<Arc<str>>) -> Result<bool, StoreError> {
+        self.inner.release(fence, heir).await
+    }
+    async fn leave(&self, writer: &str) -> Result<(), StoreError> {
+        self.inner.leave(writer).await
+    }
+    async fn salvage(&self, batch: Batch) -> Result<Salvaged, StoreError> {
+        self.inner.salvage(batch).await
+    }
+    async fn changed_current(&self, since: Option<Wall>) -> Result<CurrentRates, StoreError> {
+        self.inner.changed_current(since).await
+    }
+    async fn drop_current(&self, pairs: Vec<Pair>, fence: Option<Fence>) -> Result<(), StoreError> {
+        self.inner.drop_current(pairs, fence).await
     }
     async fn terms(&self) -> Result<Option<String>, StoreError> {
         self.inner.terms().await
     }
-    async fn save_terms(&self, terms: String) -> Result<(), StoreError> {
-        self.inner.save_terms(terms).await
+    async fn save_terms(&self, terms: String, fence: Option<Fence>) -> Result<(), StoreError> {
+        self.inner.save_terms(terms, fence).await
     }
     async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
         self.inner.history(query).await
@@ -212,11 +224,11 @@ impl Store for MoodyStore {
     async fn tracked(&self) -> Result<Vec<TrackedSymbol>, StoreError> {
         self.inner.tracked().await
     }
-    async fn track(&self, symbol: TrackedSymbol) -> Result<bool, StoreError> {
-        self.inner.track(symbol).await
+    async fn track(&self, symbol: TrackedSymbol, fence: Option<Fence>) -> Result<bool, StoreError> {
+        self.inner.track(symbol, fence).await
     }
-    async fn untrack(&self, symbol: &str) -> Result<bool, StoreError> {
-        self.inner.untrack(symbol).await
+    async fn untrack(&self, symbol: &str, fence: Option<Fence>) -> Result<bool, StoreError> {
+        self.inner.untrack(symbol, fence).await
     }
     async fn seed(&self, symbols: Vec<TrackedSymbol>) -> Result<bool, StoreError> {
         self.inner.seed(symbols).await

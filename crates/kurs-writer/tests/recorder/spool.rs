@@ -15,7 +15,7 @@ fn on(disk: &MemoryDisk, bytes_max: u64) -> Extras {
         spool: Some(Box::new(move || {
             Spool::open_on(Box::new(disk.clone()), options)
         })),
-        fold: None,
+        ..Extras::default()
     }
 }
 
@@ -276,7 +276,7 @@ async fn without_its_spool_history_goes_to_the_store_alone_and_that_is_told() {
     let store = MoodyStore::new().await;
     let extras = Extras {
         spool: Some(Box::new(|| Err(SpoolError::Taken))),
-        fold: None,
+        ..Extras::default()
     };
     let recorder = start_with(&store, impatient(), extras);
     for seq in 0..100 {

@@ -220,7 +220,7 @@ async fn all_pairs(store: &dyn Store) -> Result<Vec<Pair>, Failure> {
     let current = store.load_current().await;
     let current = current.map_err(|error| store_failure(&error))?;
     let tracked = tracked.into_iter().map(|symbol| symbol.pair);
-    let published = current.into_iter().map(|stored| stored.rate.pair);
+    let published = current.into_iter().map(|current| current.stored.rate.pair);
     let all: BTreeSet<Pair> = tracked.chain(published).collect();
     Ok(all.into_iter().collect())
 }

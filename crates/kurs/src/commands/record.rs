@@ -216,6 +216,7 @@ async fn record(
             depth: Arc::from([]),
             tap: Some(Arc::clone(&capture) as Arc<dyn Tap>),
             seed: seed.wrapping_add(index),
+            polls: tokio::sync::watch::channel(true).1,
             shutdown: stopped.clone(),
         };
         running.spawn(Arc::clone(&source.source).run(context));

@@ -4,38 +4,6 @@ use kurs_sources::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Section `bus`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct BusConfig {
-    /// Where updates travel. `memory:` keeps them inside this process.
-    pub url: String,
-}
-
-impl Default for BusConfig {
-    fn default() -> Self {
-        Self {
-            url: "memory:".to_owned(),
-        }
-    }
-}
-
-impl BusConfig {
-    /// Adds a sentence with the key path for every value that cannot be used.
-    pub fn validate(&self, mistakes: &mut Vec<String>) {
-        if self.url == "memory:" {
-            return;
-        }
-        let scheme = self.url.split(':').next().unwrap_or_default();
-        mistakes.push(match scheme {
-            "nats" | "redis" | "amqp" => {
-                format!("bus.url: {scheme}:// is not in this build yet; use memory:")
-            }
-            _ => "bus.url: expected memory:".to_owned(),
-        });
-    }
-}
-
 /// Section `shutdown`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

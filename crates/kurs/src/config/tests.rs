@@ -109,7 +109,7 @@ fn everything_wrong_is_said_in_one_message_with_its_place() {
         )
         .env("KURS_HTTP_ADDR", "127.0.0.1:1")
         .env("KURS_SOURCES__BINANCE__ENABLED", "maybe")
-        .env("KURS_BUS__URL", "nats://host")
+        .env("KURS_BUS__URL", "kafka://host")
         .flag("metrics.max_pairs", "-1");
     let said = desk.mistakes();
     for part in [
@@ -123,7 +123,8 @@ fn everything_wrong_is_said_in_one_message_with_its_place() {
         "log.levle: unknown key; did you mean `log.level`? (kurs.toml:8)",
         "http_addr: unknown key; did you mean `KURS_HTTP__ADDR`? (environment KURS_HTTP_ADDR)",
         "sources.binance.enabled: expected true or false, got \"maybe\"",
-        "bus.url: nats:// is not in this build yet; use memory: (environment KURS_BUS__URL)",
+        "bus.url: expected memory:, nats://, tls://, redis://, rediss://, amqp:// or amqps:// \
+         (environment KURS_BUS__URL)",
         "metrics.max_pairs: expected a whole number from 0 to 10000, got -1 (flag --set)",
     ] {
         assert!(said.contains(part), "{part:?} is missing in:\n{said}");

@@ -94,7 +94,12 @@ impl Writer {
             }),
             PublishedEvent::Withdrawn => Body::Withdrawn(pair(market)),
         };
-        self.desk.view.apply(&Arc::new(Update { id, body }));
+        self.desk.view.apply(&Arc::new(Update {
+            id,
+            body,
+            cause: None,
+            at: None,
+        }));
         let published = Published {
             id,
             pair: pair(market),
@@ -253,6 +258,8 @@ fn the_rates_of_one_answer_are_of_one_moment() {
             updates.push(Arc::new(Update {
                 id,
                 body: Body::Rate(rate),
+                cause: None,
+                at: None,
             }));
         }
     }

@@ -188,6 +188,7 @@ pub(super) fn launch<P: Protocol>(
         depth: Arc::from([]),
         tap: Some(seen.clone()),
         seed: 3,
+        polls: tokio::sync::watch::channel(true).1,
         shutdown,
     };
     let task = tokio::spawn(source.clone().run(context));

@@ -5,16 +5,13 @@ use crate::HistoryRow;
 use crate::postgres::fault::Fault;
 use crate::postgres::pool::execute;
 use crate::postgres::types::{Number, StoredId, Time};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::Client;
 use std::pin::pin;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
 /// Adds rows of which none is there; one that is there is a collision.
-pub(super) async fn copy(
-    transaction: &Transaction<'_>,
-    rows: &[(Key, &HistoryRow)],
-) -> Result<(), Fault> {
+pub(super) async fn copy(transaction: &Client, rows: &[(Key, &HistoryRow)]) -> Result<(), Fault> {
     const COPY: &str = "
         COPY history
             (pair, source, received_at, shard, epoch, seq, value, bid, ask, observed_at)
@@ -61,7 +58,7 @@ pub(super) async fn copy(
 
 /// Adds rows; those that are there are passed over.
 pub(super) async fn pass_over(
-    transaction: &Transaction<'_>,
+    transaction: &Client,
     rows: &[(Key, &HistoryRow)],
 ) -> Result<(), Fault> {
     const INSERT: &str = "

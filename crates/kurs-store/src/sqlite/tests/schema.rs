@@ -80,3 +80,37 @@ async fn ten_that_migrate_an_old_database_at_once_all_succeed() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn what_the_version_before_leases_left_behind_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kurs.db");
+    let old = Connection::open(&path).unwrap();
+    migrate::migrate(&old, &migrate::MIGRATIONS[..3], Duration::from_secs(5)).unwrap();
+    let of_1970 = rate("BTC-USDT", id(7), "5.0");
+    let mut of_2100 = rate("ETH-USDT", id(8), "6.0");
+    of_2100.rate.published_at = Wall::from_unix_seconds(4_102_444_800);
+    old.execute("INSERT INTO lease VALUES (0, 41)", []).unwrap();
+    for (number, stored) in [(7, &of_1970), (8, &of_2100)] {
+        let text = serde_json::to_string(&stored.rate).unwrap();
+        old.execute(
+            "INSERT INTO pairs (id, name) VALUES (?1, ?2)",
+            rusqlite::params![number, stored.rate.pair.to_string()],
+        )
+        .unwrap();
+        old.execute(
+            "INSERT INTO current_rates VALUES (?1, 0, 1, ?2, ?3)",
+            rusqlite::params![number, number, text],
+        )
+        .unwrap();
+    }
+    drop(old);
+    let store = open(&path);
+    store.migrate().await.unwrap();
+    let kept = store.load_current().await.unwrap();
+    assert_eq!([&kept[0].stored, &kept[1].stored], [&of_1970, &of_2100]);
+    // How long they are valid they say themselves.
+    assert!(kept[0].left.is_zero() && !kept[1].left.is_zero());
+    let run_out = store.claim(claim(0, "a")).await.unwrap();
+    assert_eq!(run_out, Some(Epoch(42)));
+}

@@ -2,7 +2,7 @@
 
 use super::{Audience, Player, Replay};
 use crate::outcome::Outcome;
-use kurs_bus::{Body, Update};
+use kurs_bus::{Body, Update, wire};
 use kurs_core::{Now, Pair, SourceId, TrackedSymbol};
 use sha2::Digest;
 use std::sync::Arc;
@@ -55,16 +55,13 @@ impl Replay {
     }
 
     pub(super) fn publish(&mut self, now: Now, body: Body, audience: &mut dyn Audience) {
-        let update = self.numbering.update(body);
+        let update = self.numbering.update(body, None, None);
         self.hand_out(now, update, audience);
     }
 
     fn hand_out(&mut self, now: Now, update: Update, audience: &mut dyn Audience) {
-        self.json.clear();
-        // Writing to memory cannot fail, and every update has a JSON form: it travels as one.
-        let _ = serde_json::to_writer(&mut self.json, &update);
-        self.json.push(b'\n');
-        self.hash.update(&self.json);
+        self.hash.update(wire::encode(&update));
+        self.hash.update(b"\n");
         if matches!(update.body, Body::Rate(_)) {
             self.tally.rates += 1;
         }

@@ -1,6 +1,6 @@
 //! What waits in the spool goes to the store.
 
-use super::writing::{Refused, refuse, salvage};
+use super::writing::{Refused, refuse, salvage, store_or_salvage};
 use super::{Finish, HOPELESS_TRIES, RETRY_FIRST, Task};
 use crate::recorder::counters::Counters;
 use kurs_core::Mono;
@@ -134,18 +134,25 @@ impl Task {
         };
         self.read_failures = 0;
         let mut batch = waiting.batch.clone();
-        let rates = self.rates_due();
-        batch.current.clone_from(&rates);
+        // Under another epoch they would be refused with it.
+        let rates = if batch.fence == self.fence {
+            self.rates_due()
+        } else {
+            Vec::new()
+        };
+        batch.current = self.aged(&rates);
         Counters::add(&self.shared.counters.attempts, 1);
         let until = batch.recorded_until.map(|recorded| recorded.until);
         let store = Arc::clone(&self.store);
+        let (shared, metrics) = (Arc::clone(&self.shared), self.metrics.clone());
+        let own = self.fence;
         let is_hopeless = self.drain_hopeless >= HOPELESS_TRIES;
         let write = async move {
             let written = async {
                 if is_hopeless {
                     return salvage(&*store, batch).await;
                 }
-                store.write(batch).await.map(|()| Refused::default())
+                store_or_salvage(&shared, &*store, &metrics, batch, own).await
             };
             let written = tokio::time::timeout(PATIENCE, written).await;
             written.unwrap_or_else(|_| {

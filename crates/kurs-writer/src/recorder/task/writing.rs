@@ -1,10 +1,12 @@
 //! What waits in memory goes to the store, or to the spool.
 
 use super::{Finish, HEARTBEAT, HOPELESS_TRIES, TICK_MAX, Task};
+use crate::recorder::Shared;
 use crate::recorder::counters::Counters;
 use kurs_store::spool::SpoolError;
 use kurs_store::spool::pieces::halve;
-use kurs_store::{Batch, Store, StoreError, StoredRate};
+use kurs_store::{Batch, CurrentRate, Fence, Store, StoreError, StoredRate};
+use kurs_telemetry::metrics::WriterMetrics;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -68,7 +70,8 @@ impl Task {
     async fn write_to_store(&mut self) {
         let mut batch = self.shared.queue.lock().writing().clone();
         let now = self.clock.now().mono;
-        batch.current = self.rates_due();
+        let rates = self.rates_due();
+        batch.current = self.aged(&rates);
         let is_news = batch.recorded_until.is_some_and(|recorded| {
             self.until_written
                 .is_none_or(|(until, at)| recorded.until > until && now.since(at) >= HEARTBEAT)
@@ -78,7 +81,6 @@ impl Task {
             return;
         }
         let things = whole - batch.current.len();
-        let rates = batch.current.clone();
         let recorded = batch.recorded_until;
         Counters::add(&self.shared.counters.attempts, 1);
         let written = self.ask(batch).await;
@@ -115,11 +117,20 @@ impl Task {
 
     /// Asks the store to write. Where there is a spool, it may not take for ever.
     async fn ask(&mut self, batch: Batch) -> Result<Refused, StoreError> {
+        if !self.shared.may_store.load(Ordering::Acquire) {
+            let why = "its lease has run out by this machine's clock";
+            return Err(StoreError::Unavailable(why.to_owned()));
+        }
+        let batch = Batch {
+            fence: self.fence,
+            ..batch
+        };
         if self.hopeless >= HOPELESS_TRIES {
             return salvage(&*self.store, batch).await;
         }
-        let write = self.store.write(batch);
-        let written = if self.spool.is_open() {
+        let (shared, metrics, own) = (&self.shared, &self.metrics, self.fence);
+        let write = store_or_salvage(shared, &*self.store, metrics, batch, own);
+        if self.spool.is_open() {
             let patience = Duration::from_millis(self.shared.config.store_wait_ms);
             match tokio::time::timeout(patience, write).await {
                 Ok(written) => written,
@@ -130,8 +141,14 @@ impl Task {
             }
         } else {
             write.await
-        };
-        written.map(|()| Refused::default())
+        }
+    }
+
+    /// Current rates as they are handed to the store now.
+    pub(super) fn aged(&self, rates: &[StoredRate]) -> Vec<CurrentRate> {
+        let now = self.clock.now().wall;
+        let aged = |rate: &StoredRate| CurrentRate::at(rate.clone(), now);
+        rates.iter().map(aged).collect()
     }
 
     /// What waited in memory is in the store.
@@ -167,6 +184,7 @@ impl Task {
     /// What waits in memory goes to the spool.
     async fn write_to_spool(&mut self) {
         let mut batch = self.shared.queue.lock().writing().clone();
+        batch.fence = self.fence;
         // How far everything is recorded is no reason for a record of its own.
         let things = batch.len();
         if things == 0 {
@@ -222,7 +240,7 @@ impl Task {
             return;
         }
         let batch = Batch {
-            current: rates.clone(),
+            current: self.aged(&rates),
             ..Batch::default()
         };
         let written = self.ask(batch).await;
@@ -284,6 +302,43 @@ impl Task {
     pub(super) fn spool_refused(&mut self, error: &SpoolError) {
         self.spool_trouble = Some(Arc::from(error.to_string()));
         self.say_spool_failed(error);
+    }
+}
+
+/// Writes a batch. Where another Writer has taken over, only what of it belongs to the history.
+pub(super) async fn store_or_salvage(
+    shared: &Shared,
+    store: &dyn Store,
+    metrics: &WriterMetrics,
+    batch: Batch,
+    own: Option<Fence>,
+) -> Result<Refused, StoreError> {
+    // Kept for the case that seldom comes; batches of some hundred rows.
+    let again = batch.clone();
+    match store.write(batch).await {
+        Ok(()) => Ok(Refused::default()),
+        Err(StoreError::Fenced(fence)) => {
+            // An earlier epoch of this very Writer, out of its spool, deposes nobody.
+            if own == Some(fence) {
+                metrics.fenced_writes.inc();
+                shared.fenced.send_replace(true);
+            }
+            let salvaged = store.salvage(again).await?;
+            if salvaged.refused > 0 {
+                tracing::warn!(
+                    shard = fence.shard,
+                    epoch = fence.epoch.0,
+                    stored = salvaged.stored,
+                    refused = salvaged.refused,
+                    "made after another Writer had taken over, or for it to write: not stored"
+                );
+            }
+            Ok(Refused {
+                rows: 0,
+                others: salvaged.refused,
+            })
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -141,7 +141,12 @@ mod tests {
             epoch: Epoch(3),
             seq: Seq(17),
         };
-        Update { id, body }
+        Update {
+            id,
+            body,
+            cause: None,
+            at: None,
+        }
     }
 
     fn rate() -> Body {

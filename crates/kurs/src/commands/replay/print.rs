@@ -275,14 +275,11 @@ impl Audience for Printer {
                 self.failure = self.failure.take().or(written.err());
             }
             (Body::Withdrawn(pair), Print::Last) => {
-                self.last.retain(|key, _| match key {
-                    Key::Rate(of) | Key::SourcePrice(_, of) => of != pair,
-                    _ => true,
-                });
+                self.last.retain(|key, _| !key.is_of(*pair));
             }
             (Body::NoRate(_), _) => {}
-            (body, Print::Last) => {
-                self.last.insert(body.key(), (now, update));
+            (_, Print::Last) => {
+                self.last.insert(update.key(), (now, update));
             }
             _ => {}
         }

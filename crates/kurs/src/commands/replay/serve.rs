@@ -84,7 +84,10 @@ pub(super) async fn run(
 
 /// Answers in place of a Writer, of which there is none.
 async fn refuse(bus: Arc<dyn Bus>, sources: Vec<SourceId>) {
-    while let Some(request) = bus.next_request().await {
+    let Ok(mut requests) = bus.requests().await else {
+        return;
+    };
+    while let Some(request) = requests.next().await {
         let reply = match request.command {
             Command::Book { source, .. } => no_book(&sources, source),
             Command::Track { .. } | Command::Untrack { .. } => Reply::Unavailable {

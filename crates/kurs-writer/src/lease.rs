@@ -1,0 +1,499 @@
+//! When a Writer writes: which leases it asks for, keeps, and gives away. Pure: the time and the
+//! store's answers go in; questions to the store and turns of events come out.
+//!
+//! - A lease is renewed every second and is good for three on the store's clock. It is taken only
+//!   when the store says that it has run out or was given back; the store decides between two.
+//! - A holder that has slept through the end of its lease asks before it publishes.
+//! - A holder that cannot reach the store keeps publishing under its epoch until it hears of a
+//!   higher one, but stops storing half a second before the lease ends on its own clock.
+//! - After the store was away a Writer watches for a whole lease time before it takes one that
+//!   has run out: the holder, who could not renew either, comes first.
+//! - A Writer that holds two shards more than another one that is ready hands one over.
+
+use kurs_core::{Epoch, Mono, UpdateId};
+use kurs_store::{Beat, Claim, Fence, Lease, Leases, LivingWriter};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The times of leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// How long a lease is good without being renewed.
+    pub ttl: Duration,
+    /// How often a holder renews.
+    pub renew: Duration,
+    /// How often one looks who waits for a lease.
+    pub watch: Duration,
+    /// How long before its end a holder that cannot renew stops storing.
+    pub margin: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(3),
+            renew: Duration::from_secs(1),
+            watch: Duration::from_millis(200),
+            margin: Duration::from_millis(500),
+        }
+    }
+}
+
+/// How long others that come first are waited for, per place in the order of those who wait.
+const TURN: Duration = Duration::from_millis(400);
+/// How soon is asked again when a handed-over lease is expected.
+const EXPECTED: Duration = Duration::from_millis(20);
+/// How long it is expected.
+const EXPECTED_FOR: Duration = Duration::from_secs(2);
+
+/// A question to the store. One at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Renew, and tell how all leases stand.
+    Renew(Beat),
+    /// Take the lease of a shard.
+    Claim(Claim),
+}
+
+/// What changes for this Writer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// It writes this shard from now on.
+    Lead(Fence),
+    /// It is to end its epoch in order and give the lease to this heir; then it says so with
+    /// [`Keeper::gave_back`].
+    HandOver(Fence, Option<Arc<str>>),
+    /// Another Writer has taken over: nothing more may be published under this epoch.
+    Deposed(Fence),
+}
+
+/// A lease that this Writer holds.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    epoch: Epoch,
+    /// Until when it is good, counted from before the store was asked.
+    good_until: Mono,
+    /// Until when may be published without asking the store again.
+    publish_until: Mono,
+    is_ending: bool,
+}
+
+/// A lease that nobody holds.
+#[derive(Debug, Clone, Copy)]
+struct Free {
+    since: Mono,
+    /// It was left to this Writer: it is nobody else's turn.
+    is_ours: bool,
+}
+
+/// Keeps the leases of one Writer.
+#[derive(Debug)]
+pub struct Keeper {
+    me: Arc<str>,
+    shards: u16,
+    times: Times,
+    /// No other Writer can exist.
+    is_alone: bool,
+    is_ready: bool,
+    is_leaving: bool,
+    held: BTreeMap<u16, Held>,
+    seen: Leases,
+    /// Shards that are free to be taken, as far as is known.
+    free: BTreeMap<u16, Free>,
+    /// The last update heard of each shard.
+    heard: BTreeMap<u16, UpdateId>,
+    /// Before this, a lease that has run out is not taken: the store was away.
+    patient_until: Option<Mono>,
+    has_answered: bool,
+    renew_at: Mono,
+    /// A lease is about to be given to this Writer.
+    expected_until: Mono,
+    /// A claim that was refused is not repeated before.
+    claim_again_at: BTreeMap<u16, Mono>,
+    is_asking: bool,
+}
+
+impl Keeper {
+    /// Holds nothing yet. `is_alone`: no other Writer can exist, nobody is waited for.
+    #[must_use]
+    pub fn new(me: Arc<str>, shards: u16, times: Times, is_alone: bool) -> Self {
+        Self {
+            me,
+            shards: shards.max(1),
+            times,
+            is_alone,
+            is_ready: false,
+            is_leaving: false,
+            held: BTreeMap::new(),
+            seen: Leases::default(),
+            free: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            patient_until: None,
+            has_answered: false,
+            renew_at: Mono(0),
+            expected_until: Mono(0),
+            claim_again_at: BTreeMap::new(),
+            is_asking: false,
+        }
+    }
+
+    /// It could take a shard at once: its sources are live and it follows the bus.
+    pub fn set_ready(&mut self, is_ready: bool) {
+        self.is_ready = is_ready;
+    }
+
+    /// The epoch that is held of a shard, also while it is being handed over.
+    #[must_use]
+    pub fn epoch(&self, shard: u16) -> Option<Epoch> {
+        self.held.get(&shard).map(|held| held.epoch)
+    }
+
+    /// What is held.
+    #[must_use]
+    pub fn fences(&self) -> Vec<Fence> {
+        let fence = |(shard, held): (&u16, &Held)| Fence {
+            shard: *shard,
+            epoch: held.epoch,
+        };
+        self.held.iter().map(fence).collect()
+    }
+
+    /// Whether what was made under the lease of a shard may still be stored, as far as this
+    /// Writer can know. The store checks for itself.
+    #[must_use]
+    pub fn may_store(&self, shard: u16, now: Mono) -> bool {
+        self.is_alone
+            || self
+                .held
+                .get(&shard)
+                .is_some_and(|held| now.plus(self.times.margin) < held.good_until)
+    }
+
+    /// Until when may be published under the lease of a shard. A Writer that was stopped for longer
+    /// asks first whether it still holds the lease; one that cannot reach the store goes on.
+    #[must_use]
+    pub fn publish_until(&self, shard: u16) -> Mono {
+        if self.is_alone {
+            return Mono(u64::MAX);
+        }
+        let held = self.held.get(&shard);
+        held.map_or(Mono(0), |held| held.publish_until)
+    }
+
+    /// How all leases stood last.
+    #[must_use]
+    pub const fn leases(&self) -> &Leases {
+        &self.seen
+    }
+
+    /// The next question to the store, if one is due. Its answer is awaited before the next.
+    pub fn ask(&mut self, now: Mono) -> Option<Ask> {
+        if self.is_asking {
+            return None;
+        }
+        // A free lease comes first: whoever looks often would look only. Not when leases of its
+        // own are waiting to be renewed.
+        let is_urgent = !self.held.is_empty() && now >= self.renew_at;
+        let claim = if is_urgent {
+            None
+        } else {
+            self.next_claim(now)
+        };
+        let ask = if let Some(claim) = claim {
+            Ask::Claim(claim)
+        } else if now >= self.renew_at {
+            self.renew_at = now.plus(self.period(now));
+            Ask::Renew(Beat {
+                writer: Arc::clone(&self.me),
+                ttl: self.times.ttl,
+                is_ready: self.is_ready && !self.is_leaving,
+                held: self.fences(),
+            })
+        } else {
+            return None;
+        };
+        self.is_asking = true;
+        Some(ask)
+    }
+
+    fn period(&self, now: Mono) -> Duration {
+        let holds_all = self.held.len() == usize::from(self.shards);
+        if holds_all {
+            self.times.renew
+        } else if !self.held.is_empty() {
+            self.times.watch
+        } else if now < self.expected_until {
+            EXPECTED
+        } else {
+            self.times.watch
+        }
+    }
+
+    /// When [`Self::ask`] has something to ask next, at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Mono {
+        let place = self.place();
+        let turns = self.free.iter().filter_map(|(shard, free)| {
+            let turn = self.turn_at(*free, place);
+            let again = self.claim_again_at.get(shard).copied().unwrap_or(turn);
+            (!self.is_leaving).then_some(turn.max(again))
+        });
+        turns.fold(self.renew_at, Mono::min)
+    }
+
+    fn next_claim(&mut self, now: Mono) -> Option<Claim> {
+        if self.is_leaving {
+            return None;
+        }
+        let place = self.place();
+        let (shard, _) = self.free.iter().find(|(shard, free)| {
+            let is_our_turn = now >= self.turn_at(**free, place);
+            let again_at = self.claim_again_at.get(shard);
+            is_our_turn && again_at.is_none_or(|at| now >= *at)
+        })?;
+        Some(Claim {
+            shard: *shard,
+            writer: Arc::clone(&self.me),
+            ttl: self.times.ttl,
+            heard: self.heard.get(shard).copied(),
+            is_alone: self.is_alone,
+        })
+    }
+
+    /// From when on this Writer may take a free shard.
+    fn turn_at(&self, free: Free, place: u32) -> Mono {
+        if self.is_alone || free.is_ours {
+            return free.since;
+        }
+        free.since.plus(TURN * place)
+    }
+
+    /// This Writer's place in the order of those who may take a free shard: ready ones first,
+    /// those with fewer shards first. The store decides when two come at once.
+    fn place(&self) -> u32 {
+        let rank = |writer: &LivingWriter| {
+            let holds = self.holds(&writer.name);
+            (!writer.is_ready, holds, Arc::clone(&writer.name))
+        };
+        let me = LivingWriter {
+            name: Arc::clone(&self.me),
+            is_ready: self.is_ready,
+        };
+        let mine = rank(&me);
+        let before = self
+            .seen
+            .writers
+            .iter()
+            .filter(|writer| writer.name != self.me && rank(writer) < mine);
+        u32::try_from(before.count()).unwrap_or(u32::MAX).min(5)
+    }
+
+    fn holds(&self, writer: &str) -> usize {
+        if *writer == *self.me {
+            return self.held.len();
+        }
+        let theirs = |lease: &&Lease| {
+            *lease.writer == *writer && !lease.is_released && !lease.left.is_zero()
+        };
+        self.seen.shards.iter().filter(theirs).count()
+    }
+
+    /// The store's answer to [`Ask::Renew`], which was sent at `sent`; `None`: it gave none.
+    pub fn renewed(&mut self, sent: Mono, now: Mono, answer: Option<Leases>) -> Vec<Turn> {
+        self.is_asking = false;
+        let Some(leases) = answer else {
+            if self.has_answered {
+                self.patient_until = Some(Mono(u64::MAX));
+            }
+            // It was asked and is away: publishing goes on.
+            for held in self.held.values_mut() {
+                held.publish_until = now.plus(self.times.ttl);
+            }
+            return Vec::new();
+        };
+        self.has_answered = true;
+        if self.patient_until == Some(Mono(u64::MAX)) {
+            self.patient_until = Some(now.plus(self.times.ttl));
+        }
+        self.seen = leases;
+        let mut turns = Vec::new();
+        for lease in &self.seen.shards {
+            let Some(held) = self.held.get_mut(&lease.shard) else {
+                continue;
+            };
+            let fence = Fence {
+                shard: lease.shard,
+                epoch: held.epoch,
+            };
+            if lease.epoch > held.epoch {
+                turns.push(Turn::Deposed(fence));
+            } else if !lease.is_released {
+                held.good_until = sent.plus(self.times.ttl);
+                held.publish_until = held.good_until;
+            }
+        }
+        for turn in &turns {
+            if let Turn::Deposed(fence) = turn {
+                self.held.remove(&fence.shard);
+            }
+        }
+        self.look_for_free(now);
+        turns.extend(self.balance());
+        turns
+    }
+
+    fn look_for_free(&mut self, now: Mono) {
+        let is_patient = self.patient_until.is_some_and(|until| now < until);
+        if !is_patient {
+            self.patient_until = None;
+        }
+        let mut free = BTreeMap::new();
+        for shard in 0..self.shards {
+            if self.held.contains_key(&shard) {
+                continue;
+            }
+            let lease = self.seen.shards.iter().find(|lease| lease.shard == shard);
+            let is_free = match lease {
+                None => true,
+                Some(lease) if lease.is_released => match &lease.heir {
+                    Some(heir) if *heir != self.me => lease.left.is_zero(),
+                    _ => true,
+                },
+                Some(lease) => (lease.left.is_zero() && !is_patient) || self.is_alone,
+            };
+            if is_free {
+                let since = self.free.get(&shard).map_or(now, |free| free.since);
+                let is_ours = lease.is_some_and(|lease| lease.heir.as_ref() == Some(&self.me));
+                free.insert(shard, Free { since, is_ours });
+            }
+        }
+        self.free = free;
+    }
+
+    /// Hands one shard over when another Writer that is ready has two fewer.
+    fn balance(&mut self) -> Option<Turn> {
+        if self.is_alone || self.is_leaving || self.held.values().any(|held| held.is_ending) {
+            return None;
+        }
+        let mine = self.held.len();
+        let others = self
+            .seen
+            .writers
+            .iter()
+            .filter(|writer| writer.is_ready && writer.name != self.me);
+        let (holds, heir) = others
+            .map(|writer| (self.holds(&writer.name), Arc::clone(&writer.name)))
+            .min()?;
+        if mine < holds + 2 {
+            return None;
+        }
+        let (shard, held) = self.held.iter_mut().next_back()?;
+        held.is_ending = true;
+        let fence = Fence {
+            shard: *shard,
+            epoch: held.epoch,
+        };
+        Some(Turn::HandOver(fence, Some(heir)))
+    }
+
+    /// The store's answer to [`Ask::Claim`]; `None`: somebody else has it, or no answer came.
+    pub fn claimed(
+        &mut self,
+        claim: &Claim,
+        sent: Mono,
+        now: Mono,
+        epoch: Option<Epoch>,
+    ) -> Option<Turn> {
+        self.is_asking = false;
+        let Some(epoch) = epoch else {
+            let again = now.plus(self.times.watch);
+            self.claim_again_at.insert(claim.shard, again);
+            // Who has it now is worth knowing at once.
+            self.renew_at = self.renew_at.min(now.plus(EXPECTED));
+            return None;
+        };
+        let good_until = sent.plus(self.times.ttl);
+        let held = Held {
+            epoch,
+            good_until,
+            publish_until: good_until,
+            is_ending: false,
+        };
+        self.held.insert(claim.shard, held);
+        self.free.remove(&claim.shard);
+        self.claim_again_at.remove(&claim.shard);
+        Some(Turn::Lead(Fence {
+            shard: claim.shard,
+            epoch,
+        }))
+    }
+
+    /// Something was heard on the bus. `ends`: the holder gives the shard away.
+    pub fn heard(&mut self, now: Mono, id: UpdateId, ends: bool) -> Option<Turn> {
+        let last = self.heard.entry(id.shard).or_insert(id);
+        *last = (*last).max(id);
+        if ends && !self.held.contains_key(&id.shard) {
+            self.expected_until = now.plus(EXPECTED_FOR);
+            self.renew_at = self.renew_at.min(now);
+        }
+        let held = self.held.get(&id.shard).copied()?;
+        if id.epoch <= held.epoch {
+            return None;
+        }
+        self.held.remove(&id.shard);
+        Some(Turn::Deposed(Fence {
+            shard: id.shard,
+            epoch: held.epoch,
+        }))
+    }
+
+    /// The store refused a write of this epoch.
+    pub fn refused(&mut self, fence: Fence) -> Option<Turn> {
+        let is_held = self.epoch(fence.shard) == Some(fence.epoch);
+        is_held.then(|| {
+            self.held.remove(&fence.shard);
+            Turn::Deposed(fence)
+        })
+    }
+
+    /// What was to be handed over is given back, or was lost meanwhile.
+    pub fn gave_back(&mut self, fence: Fence) {
+        if self.epoch(fence.shard) == Some(fence.epoch) {
+            self.held.remove(&fence.shard);
+        }
+    }
+
+    /// The program ends: everything is handed over, nothing more is taken. The heirs are those
+    /// who are ready, those with fewest shards first.
+    pub fn leave(&mut self) -> Vec<Turn> {
+        self.is_leaving = true;
+        let mut heirs: Vec<(usize, Arc<str>)> = self
+            .seen
+            .writers
+            .iter()
+            .filter(|writer| writer.is_ready && writer.name != self.me)
+            .map(|writer| (self.holds(&writer.name), Arc::clone(&writer.name)))
+            .collect();
+        let mut turns = Vec::new();
+        for (shard, held) in &mut self.held {
+            let fence = Fence {
+                shard: *shard,
+                epoch: held.epoch,
+            };
+            if std::mem::replace(&mut held.is_ending, true) {
+                continue;
+            }
+            heirs.sort_unstable();
+            let heir = heirs.first_mut().map(|(holds, name)| {
+                *holds += 1;
+                Arc::clone(name)
+            });
+            turns.push(Turn::HandOver(fence, heir));
+        }
+        turns
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Writers that die, stop, or end: the standby goes on where they were.
+
+use crate::consumer::Consumer;
+use crate::support::PATIENCE;
+use crate::world::{Node, World};
+use kurs_testkit::wait::until_async;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Take-overs of each kind in an ordinary run.
+const TAKE_OVERS: usize = 2;
+
+fn take_overs() -> usize {
+    let told = std::env::var("KURS_TAKE_OVERS").ok();
+    told.and_then(|text| text.parse().ok())
+        .unwrap_or(TAKE_OVERS)
+}
+
+/// Asks a Reader without a pause, and counts answers that are no rate.
+struct Asking {
+    asked: Arc<AtomicU64>,
+    failed: Arc<AtomicU64>,
+    ended: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Asking {
+    fn start(reader: Arc<Node>) -> Self {
+        let (asked, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let ended = Arc::new(AtomicBool::new(false));
+        let shared = (Arc::clone(&asked), Arc::clone(&failed), Arc::clone(&ended));
+        let task = tokio::spawn(async move {
+            let (asked, failed, ended) = shared;
+            while !ended.load(Ordering::Relaxed) {
+                let (status, _) = reader.get("/api/v1/rates/BTC/USDT?allow_stale=true").await;
+                asked.fetch_add(1, Ordering::Relaxed);
+                if status != 200 {
+                    failed.fetch_add(1, Ordering::Relaxed);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        Self {
+            asked,
+            failed,
+            ended,
+            task,
+        }
+    }
+
+    async fn end(self) -> (u64, u64) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.task.await.unwrap();
+        let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        (count(&self.asked), count(&self.failed))
+    }
+}
+
+/// Waits until a Writer of a later epoch publishes; how long it took.
+async fn next_epoch(consumer: &Consumer, epoch: u64, since: Instant) -> Duration {
+    let first = until_async("the standby publishes", PATIENCE, || async {
+        consumer.first_after(epoch)
+    });
+    first.await.saturating_duration_since(since)
+}
+
+/// The figures that a note wants.
+fn tell(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
+    println!(
+        "{what}: {} take-overs, p50 {:?}, p99 {:?}, longest {:?}",
+        times.len(),
+        at(50),
+        at(99),
+        times[times.len() - 1]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_goes_on_where_a_killed_writer_was_and_readers_never_fail() {
+    let world = World::start(501).await;
+    let mut leader = world.writer("writer-0").await;
+    let consumer = world.consumer().await;
+    let reader = Arc::new(world.reader("reader").await);
+    reader.until_fresh("BTC-USDT").await;
+    let asking = Asking::start(Arc::clone(&reader));
+    let mut times = Vec::new();
+    for number in 1..=take_overs() {
+        let standby = world.writer(&format!("writer-{number}")).await;
+        world.stands_by(&standby).await;
+        let (name, epoch) = world.holder();
+        assert_eq!(name, leader.name);
+        let killed_at = Instant::now();
+        drop(leader.process.kill());
+        times.push(next_epoch(&consumer, epoch, killed_at).await);
+        leader = standby;
+        reader.until_fresh("BTC-USDT").await;
+    }
+    tell("killed", times);
+    let (asked, failed) = asking.end().await;
+    assert!(
+        asked > 100 && failed == 0,
+        "{failed} of {asked} reads failed"
+    );
+    assert_eq!(consumer.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_ends_hands_its_lease_over_in_order() {
+    let world = World::start(502).await;
+    let mut leader = world.writer("writer-0").await;
+    let consumer = world.consumer().await;
+    let mut times = Vec::new();
+    for number in 1..=take_overs() {
+        let standby = world.writer(&format!("writer-{number}")).await;
+        world.stands_by(&standby).await;
+        let (name, epoch) = world.holder();
+        assert_eq!(name, leader.name);
+        leader.signal("TERM");
+        let last_of_former = |consumer: &Consumer| {
+            consumer.look(|heard| {
+                let of_former = heard.updates.iter().rev();
+                let mut of_former = of_former.filter(|(_, update)| update.id.epoch.0 == epoch);
+                of_former.next().map(|(at, _)| *at)
+            })
+        };
+        let first = until_async("the heir publishes", PATIENCE, || async {
+            consumer.first_after(epoch)
+        })
+        .await;
+        let last = last_of_former(&consumer).unwrap();
+        times.push(first.saturating_duration_since(last));
+        assert!(leader.process.end(PATIENCE).await.success());
+        leader = standby;
+    }
+    tell("handed over, silence between", times);
+    assert_eq!(consumer.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_writer_that_was_stopped_too_long_is_accepted_when_it_wakes() {
+    let world = World::start(503).await;
+    let mut leader = world.writer("writer-0").await;
+    let mut standby = world.writer("writer-1").await;
+    let consumer = world.consumer().await;
+    let reader = world.reader("reader").await;
+    reader.until_fresh("BTC-USDT").await;
+    for _ in 0..take_overs() {
+        world.stands_by(&standby).await;
+        let (name, epoch) = world.holder();
+        assert_eq!(name, leader.name);
+        leader.signal("STOP");
+        next_epoch(&consumer, epoch, Instant::now()).await;
+        leader.signal("CONT");
+        // It finds out, and is the next standby.
+        world.stands_by(&leader).await;
+        assert_eq!(world.holder(), (standby.name.clone(), epoch + 1));
+        std::mem::swap(&mut leader, &mut standby);
+        reader.until_fresh("BTC-USDT").await;
+    }
+    assert_eq!(consumer.complaints(), Vec::<String>::new());
+    // What is stored of every epoch was heard by the consumer.
+    let heard: std::collections::HashSet<String> = consumer.look(|heard| {
+        let ids = heard
+            .updates
+            .iter()
+            .map(|(_, update)| update.id.to_string());
+        ids.collect()
+    });
+    let first = consumer.look(|heard| heard.updates[0].1.id);
+    let database = world.store_url.rsplit('/').next().unwrap().to_owned();
+    let database = database.split('?').next().unwrap();
+    let stored = world.postgres.sql(
+        database,
+        "SELECT shard || '.' || epoch || '-' || seq FROM published",
+    );
+    let unknown: Vec<&str> = stored
+        .lines()
+        .map(str::trim)
+        .filter(|id| id.parse::<kurs_core::UpdateId>().is_ok_and(|id| id > first))
+        .filter(|id| !heard.contains(*id))
+        .collect();
+    // The last ones may be on their way to the consumer.
+    let (_, epoch) = world.holder();
+    let late: Vec<&&str> = unknown
+        .iter()
+        .filter(|id| !id.starts_with(&format!("0.{epoch}-")))
+        .collect();
+    assert!(late.is_empty(), "stored, and heard by nobody: {late:?}");
+}
