@@ -162,9 +162,9 @@ impl Inner {
     fn remember(&mut self, update: &Arc<Update>) {
         if let Body::Withdrawn(withdrawn) = &update.body {
             self.last.retain(|key, _| !key.is_of(*withdrawn));
-        } else {
-            self.last.insert(update.key(), Arc::clone(update));
         }
+        // A withdrawal too: a broker that lost it must hear it again.
+        self.last.insert(update.key(), Arc::clone(update));
     }
 
     fn keep_newest_of_each_key(&mut self) {

@@ -53,6 +53,9 @@ pub enum Body {
     NoRate(NoRate),
     /// The Writer of a shard lives: the first update of every epoch, and about one a second.
     Heartbeat(Heartbeat),
+    /// Of a kind that only a later version knows, which is named here: it has its number, and
+    /// means nothing.
+    Unknown(Arc<str>),
 }
 
 /// What the Writer of a shard says of itself.
@@ -95,6 +98,8 @@ pub enum Key {
     Tracked,
     /// The Writer of a shard.
     Heartbeat(u16),
+    /// What only a later version knows.
+    Unknown,
 }
 
 impl Key {
@@ -103,7 +108,7 @@ impl Key {
     pub fn is_of(&self, pair: Pair) -> bool {
         match self {
             Self::Rate(other) | Self::SourcePrice(_, other) => *other == pair,
-            Self::SourceStatus(_) | Self::Tracked | Self::Heartbeat(_) => false,
+            Self::SourceStatus(_) | Self::Tracked | Self::Heartbeat(_) | Self::Unknown => false,
         }
     }
 }
@@ -120,6 +125,7 @@ impl Update {
             Body::SourceStatus(status) => Key::SourceStatus(status.source),
             Body::Tracked(_) => Key::Tracked,
             Body::Heartbeat(_) => Key::Heartbeat(self.id.shard),
+            Body::Unknown(_) => Key::Unknown,
         }
     }
 }

@@ -38,16 +38,29 @@ async fn read(link: &Arc<Link>, reader: &Reader) -> Result<Vec<Arc<Update>>, Tro
     let mut reached = 0;
     if facts.last.messages > 0 {
         let mut reading = Reading::open(link, &reader.names.last, DeliverPolicy::All).await?;
+        // What is replaced while this reads moves behind everything else. So it reads to where
+        // the stream ended when it had read to where the stream ended at first: what is replaced
+        // after that is heard in the flow. A flow that never rests cannot keep it reading.
+        let mut until = facts.last.last;
+        let mut has_looked = false;
         loop {
             match reading.next().await {
                 Heard::Message {
-                    pending, message, ..
+                    number,
+                    pending,
+                    message,
                 } => {
                     let origin = streams::origin(message.headers.as_ref()).unwrap_or(0);
                     reached = reached.max(origin);
                     values.take(origin, &message, reader);
-                    if pending == 0 {
+                    if pending == 0 || (has_looked && number >= until) {
                         break;
+                    }
+                    if number >= until {
+                        until = streams::look(&link.jetstream, &reader.names.last)
+                            .await?
+                            .last;
+                        has_looked = true;
                     }
                 }
                 // What was behind the last message heard was replaced meanwhile.

@@ -66,8 +66,14 @@ struct Confirmed {
 impl Confirmed {
     /// True when the streams are those that have what was confirmed.
     fn is_kept_by(&self, facts: &Facts) -> bool {
+        self.was_kept_by(facts, self.number)
+    }
+
+    /// The same when `number` was the greatest one before the server was asked: what it has
+    /// confirmed since is not in its answer.
+    fn was_kept_by(&self, facts: &Facts, number: u64) -> bool {
         let streams = (facts.flow.created, facts.last.created);
-        self.streams.is_none_or(|known| known == streams) && self.number <= facts.flow.last
+        self.streams.is_none_or(|known| known == streams) && number <= facts.flow.last
     }
 }
 
@@ -141,6 +147,7 @@ impl Publisher {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.reset();
         let mut look: Option<BoxFuture<'_, Seen>> = None;
+        let mut asked_at = 0;
         loop {
             let room = self.window - flying.len();
             tokio::select! {
@@ -162,7 +169,7 @@ impl Publisher {
                 seen = async { look.as_mut()?.await.into() }, if look.is_some() => {
                     look = None;
                     match seen {
-                        Some(Seen::Both(facts)) if !confirmed.is_kept_by(&facts) => {
+                        Some(Seen::Both(facts)) if !confirmed.was_kept_by(&facts, asked_at) => {
                             return Stop::Lost;
                         }
                         Some(Seen::Missing) => return Stop::Lost,
@@ -171,6 +178,7 @@ impl Publisher {
                 }
                 // Who has published nothing has nothing to lose.
                 _ = looks.tick(), if look.is_none() && confirmed.number > 0 => {
+                    asked_at = confirmed.number;
                     look = Some(streams::see(&link.jetstream, &self.names).boxed());
                 }
             }

@@ -202,7 +202,7 @@ async fn messages_that_cannot_be_read_harm_nobody() {
         "kurs.v1.tracked",
         "kurs.v1.command",
     ];
-    let later = r#"{"v":1,"id":"0.1-1","kind":"of-a-later-version","data":{}}"#;
+    let later = r#"{"v":2,"id":"0.1-1","kind":"rate","data":{}}"#;
     for text in ["", "{", "null", "[[[[", "\u{0}", later] {
         for subject in subjects {
             stranger.publish(subject, text.into()).await.unwrap();

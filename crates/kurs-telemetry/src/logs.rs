@@ -2,7 +2,7 @@
 //!
 //! Every line has `ts, level, target, msg`, and `request_id, source, pair` where the event or a
 //! span around it has them. Events of other crates are written from INFO on, whatever the level:
-//! their DEBUG is about wires, not about rates.
+//! their DEBUG is about wires, not about rates. Clients of brokers are not written at all.
 
 mod line;
 mod record;
@@ -162,11 +162,22 @@ fn is_ours(target: &str) -> bool {
     target.starts_with("kurs")
 }
 
+/// Clients of brokers report every connection that ends as an error, though kurs makes the next
+/// one and tells its own state.
+fn is_told_by_us(target: &str) -> bool {
+    ["async_nats", "lapin"]
+        .iter()
+        .any(|name| target.starts_with(name))
+}
+
 impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for LineLayer {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         if metadata.is_span() {
             // Spans carry request ids for graver events inside them.
             return is_ours(metadata.target()) && *metadata.level() <= tracing::Level::INFO;
+        }
+        if is_told_by_us(metadata.target()) {
+            return false;
         }
         let limit = self.shared.level().carrier();
         *metadata.level() <= limit

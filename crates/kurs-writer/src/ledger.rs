@@ -119,7 +119,7 @@ impl Ledger {
                 entries.push(published(update.id, *pair, now, event));
             }
             Body::SourcePrice(price) => self.price(update.id, price, now, entries),
-            Body::SourceStatus(_) | Body::Tracked(_) | Body::Heartbeat(_) => {}
+            Body::SourceStatus(_) | Body::Tracked(_) | Body::Heartbeat(_) | Body::Unknown(_) => {}
         }
     }
 

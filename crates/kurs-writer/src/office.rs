@@ -236,7 +236,7 @@ impl Office {
         );
         self.endings.spawn(async move {
             let storing = match tenure.await {
-                Ok(tenure) => Some(tenure.end(&shared).await),
+                Ok(tenure) => Some(tenure.end(&shared, heir.is_some()).await),
                 Err(_) => None,
             };
             let released = in_time(shared.parts.store.release(fence, heir)).await;

@@ -71,7 +71,9 @@ impl Shards {
             Body::Rate(rate) => self.of_pair(rate.pair),
             Body::Withdrawn(pair) | Body::NoRate(NoRate { pair, .. }) => self.of_pair(*pair),
             Body::SourcePrice(price) => self.of_price(price.source, price.pair),
-            Body::SourceStatus(_) | Body::Tracked(_) | Body::Heartbeat(_) => LEAD,
+            Body::SourceStatus(_) | Body::Tracked(_) | Body::Heartbeat(_) | Body::Unknown(_) => {
+                LEAD
+            }
         }
     }
 }

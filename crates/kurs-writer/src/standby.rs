@@ -114,7 +114,8 @@ impl Standby {
             Body::SourcePrice(_)
             | Body::SourceStatus(_)
             | Body::Tracked(_)
-            | Body::Heartbeat(_) => {
+            | Body::Heartbeat(_)
+            | Body::Unknown(_) => {
                 return;
             }
         };
@@ -177,7 +178,9 @@ impl Standby {
                 self.prices.insert(key, own);
                 return;
             }
-            Body::SourceStatus(_) | Body::Tracked(_) | Body::Heartbeat(_) => return,
+            Body::SourceStatus(_) | Body::Tracked(_) | Body::Heartbeat(_) | Body::Unknown(_) => {
+                return;
+            }
         };
         let view = self.pairs.entry(pair).or_default();
         view.present = Some(Own {

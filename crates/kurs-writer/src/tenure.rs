@@ -201,7 +201,7 @@ impl Tenure {
     /// Ends the epoch in order. When this returns the lease may be given back: everything
     /// published is with the bus and, as far as the store is quick, stored. What is not goes on
     /// being stored; the handle ends with it.
-    pub(crate) async fn end(mut self, shared: &Arc<Shared>) -> JoinHandle<()> {
+    pub(crate) async fn end(mut self, shared: &Arc<Shared>, has_heir: bool) -> JoinHandle<()> {
         self.stop_duties(shared).await;
         let (ended, has_ended) = oneshot::channel();
         shared.inbox.order(Order::End(self.fence.shard, ended));
@@ -220,11 +220,13 @@ impl Tenure {
                 tracing::warn!("the bus did not take the last updates in time");
             }
         };
-        let stored = async {
-            tokio::time::timeout(STORING_PATIENCE, &mut finishing)
-                .await
-                .is_ok()
+        // Where nobody waits for the lease, everything is stored under it.
+        let patience = if has_heir {
+            STORING_PATIENCE
+        } else {
+            Duration::from_millis(shared.parts.recorder.finish_ms)
         };
+        let stored = async { tokio::time::timeout(patience, &mut finishing).await.is_ok() };
         let ((), is_stored) = tokio::join!(flushed, stored);
         let helpers = std::mem::take(&mut self.helpers);
         let duties = self.duties.take();

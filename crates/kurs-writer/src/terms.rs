@@ -30,7 +30,7 @@ pub struct TermsByShard {
 }
 
 impl TermsByShard {
-    /// What [`Self::save`] wrote; a text without shards is of the first one.
+    /// What `save` wrote; a text without shards is of the first one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         #[derive(Deserialize)]
@@ -111,7 +111,7 @@ impl Terms {
         }
     }
 
-    /// As [`Store::save_terms`](kurs_store::Store::save_terms) takes it.
+    /// As [`Store::save_terms`] takes it.
     #[must_use]
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()

@@ -149,7 +149,7 @@ impl RateView {
                 true
             }
             // It says that the Writer lives, and changes nothing that is served.
-            Body::Heartbeat(_) => return true,
+            Body::Heartbeat(_) | Body::Unknown(_) => return true,
         };
         if taken {
             self.revision.fetch_add(1, Ordering::Release);
