@@ -131,6 +131,9 @@ pub trait Store: Send + Sync {
     /// the present ones any more, holds nobody up. See [`Batch::recorded_until`].
     async fn recorded_until(&self) -> Result<Option<Wall>, StoreError>;
 
+    /// Up to when everything that one shard published is stored.
+    async fn shard_recorded_until(&self, shard: u16) -> Result<Option<Wall>, StoreError>;
+
     /// The last state of each source for a pair at or before `at`; by source.
     async fn states_at(&self, pair: Pair, at: Wall) -> Result<Vec<PriceState>, StoreError>;
 

@@ -383,6 +383,12 @@ impl Store for PostgresStore {
         ))
     }
 
+    async fn shard_recorded_until(&self, shard: u16) -> Result<Option<Wall>, StoreError> {
+        on_connection!(self, self.call_limit(), |client| {
+            facts::shard_recorded_until(client, shard)
+        })
+    }
+
     async fn states_at(&self, pair: Pair, at: Wall) -> Result<Vec<PriceState>, StoreError> {
         on_connection!(self, self.call_limit(), |client| kept::states_at(
             client, pair, at

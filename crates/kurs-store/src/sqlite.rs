@@ -288,6 +288,11 @@ impl Store for SqliteStore {
         self.read(facts::recorded_until).await
     }
 
+    async fn shard_recorded_until(&self, shard: u16) -> Result<Option<Wall>, StoreError> {
+        self.read(move |connection| facts::shard_recorded_until(connection, shard))
+            .await
+    }
+
     async fn states_at(&self, pair: Pair, at: Wall) -> Result<Vec<PriceState>, StoreError> {
         self.read(move |connection| states::at(connection, pair, at))
             .await

@@ -80,9 +80,10 @@ pub(crate) async fn sort_out(
 /// What the ledger goes on from.
 pub(crate) async fn before(
     store: &dyn Store,
+    shard: u16,
     standing: Vec<StoredRate>,
 ) -> Result<Before, StoreError> {
-    let Some(recorded_until) = store.recorded_until().await? else {
+    let Some(recorded_until) = store.shard_recorded_until(shard).await? else {
         return Ok(Before {
             standing,
             ..Before::default()

@@ -79,6 +79,7 @@ impl Inbox {
             return;
         }
         let length = queue.messages.len();
+        let is_heard = matches!(&message, Message::Order(Order::Heard(_)));
         if length >= MERGE_FROM {
             if let Some(market) = market {
                 if let Some(position) = queue.waiting.get(&market).copied()
@@ -93,12 +94,12 @@ impl Inbox {
                 }
                 let position = queue.taken + u64::try_from(length).unwrap_or(u64::MAX);
                 queue.waiting.insert(market, position);
-            } else {
-                // A price that comes after this message must not be moved in front of it.
+            } else if !is_heard {
+                // A price that comes after this message must not be moved in front of it. What
+                // another Writer published knows its place by the words that led to it.
                 queue.waiting.clear();
             }
-            let may_be_shed =
-                !matches!(&message, Message::Order(order) if !matches!(order, Order::Heard(_)));
+            let may_be_shed = is_heard || !matches!(&message, Message::Order(_));
             let is_trade = matches!(&message, Message::Event(event) if matches!(event.kind, EventKind::Trade { .. }));
             if length >= FULL || is_trade {
                 self.shed.fetch_add(1, Ordering::Relaxed);
@@ -237,6 +238,34 @@ mod tests {
             seen[seen.len() - 3..],
             ["BTC-USDT=2000", "state", "BTC-USDT=4000"]
         );
+    }
+
+    #[test]
+    fn what_another_writer_publishes_ends_no_merging_and_orders_are_never_shed() {
+        let inbox = Inbox::new();
+        let update = kurs_bus::Update {
+            id: kurs_core::UpdateId::default(),
+            body: Body::Unknown("x".into()),
+            cause: None,
+            at: None,
+        };
+        let update = std::sync::Arc::new(update);
+        for value in 1..=3 * u32::try_from(FULL).unwrap() {
+            inbox.deliver(tick("BTC-USDT", value));
+            inbox.order(Order::Heard(std::sync::Arc::clone(&update)));
+        }
+        let (ended, _) = tokio::sync::oneshot::channel();
+        inbox.order(Order::End(0, ended));
+        let mut messages = Vec::new();
+        inbox.take(&mut messages, usize::MAX, Duration::ZERO);
+        assert!(messages.len() <= 2 * FULL + 1, "{}", messages.len());
+        assert!(matches!(
+            messages.last(),
+            Some(Message::Order(Order::End(0, _)))
+        ));
+        let is_price = |message: &&Message| matches!(message, Message::Event(_));
+        let prices = messages.iter().filter(is_price).count();
+        assert!(prices < MERGE_FROM, "{prices} prices wait");
     }
 
     #[test]

@@ -192,12 +192,10 @@ impl Office {
     }
 
     fn lead(&mut self, fence: Fence) {
-        let is_hot = self
-            .shared
-            .hearing
-            .last()
-            .iter()
-            .any(|id| id.shard == fence.shard);
+        // What was only found on the bus says nothing of the time in between.
+        let hearing = &self.shared.hearing;
+        let is_known = hearing.last().iter().any(|id| id.shard == fence.shard);
+        let is_hot = hearing.is_hot() && is_known;
         tracing::info!(
             shard = fence.shard,
             epoch = fence.epoch.0,

@@ -179,6 +179,7 @@ impl Tenure {
         }
         self.helpers.spawn(candles::keep_mended(
             folder,
+            self.fence.shard,
             Arc::clone(&parts.store),
             Arc::clone(&parts.clock),
         ));
@@ -284,7 +285,7 @@ async fn cold(
         withdrawn,
         standing,
     } = former::sort_out(parts, &shared.shards, fence, former_terms).await;
-    let before = former::before(&*parts.store, standing).await;
+    let before = former::before(&*parts.store, fence.shard, standing).await;
     let before = before.unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot read what was recorded before, begins a new ledger");
         Before::default()
@@ -306,7 +307,11 @@ async fn after(
 ) {
     let parts = &shared.parts;
     if !begun.heard.is_empty() || !begun.rows.is_empty() {
-        let until = tokio::time::timeout(STORE_PATIENCE * 3, parts.store.recorded_until()).await;
+        let until = tokio::time::timeout(
+            STORE_PATIENCE * 3,
+            parts.store.shard_recorded_until(fence.shard),
+        )
+        .await;
         // Where nothing is known all of it is stored: what is there already is passed over.
         let until = until.ok().and_then(Result::ok).flatten();
         let is_new = |at| until.is_none_or(|until| at >= until);

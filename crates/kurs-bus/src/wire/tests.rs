@@ -41,7 +41,11 @@ fn a_later_version_or_kind_is_passed_over_and_nonsense_is_refused() {
         r#"{"v":2,"id":"0.1-2","kind":"rate","data":{}}"#
     ));
     let later = decode(br#"{"v":1,"id":"0.1-2","kind":"dance","data":[1]}"#).unwrap();
-    assert_eq!(later.id.to_string(), "0.1-2", "it has its place in the order");
+    assert_eq!(
+        later.id.to_string(),
+        "0.1-2",
+        "it has its place in the order"
+    );
     assert_eq!(later.body, Body::Unknown("dance".into()));
     let later = r#"{"v":1,"id":"0.1-2","kind":"withdrawn","data":{"pair":"BTC-USD","x":1},"y":2}"#;
     assert!(decode(later.as_bytes()).is_ok());

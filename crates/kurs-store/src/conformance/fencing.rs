@@ -205,6 +205,9 @@ pub(super) async fn a_shard_given_back_holds_up_nobody(store: &dyn Store) {
     begin_epoch(store, 1).await;
     assert_eq!(record(0, 500).await, Some(Wall(500)));
     assert_eq!(record(1, 900).await, Some(Wall(500)));
+    for (shard, until) in [(0, Some(Wall(500))), (1, Some(Wall(900))), (2, None)] {
+        assert_eq!(store.shard_recorded_until(shard).await.unwrap(), until);
+    }
     assert!(store.release(fence(0, 1), None).await.unwrap());
     assert_eq!(store.recorded_until().await.unwrap(), Some(Wall(900)));
     assert!(store.release(fence(1, 1), None).await.unwrap());

@@ -56,6 +56,17 @@ pub(super) async fn recorded_until(client: &Client) -> Result<Option<Wall>, Faul
     Ok(until.map(|time| time.0))
 }
 
+/// How far one shard is recorded.
+pub(super) async fn shard_recorded_until(
+    client: &Client,
+    shard: u16,
+) -> Result<Option<Wall>, Fault> {
+    let sql = "SELECT until FROM recorded WHERE shard = $1";
+    let row = query_opt(client, sql, &[&i32::from(shard)]).await?;
+    let until = row.map(|row| row.try_get::<_, Time>(0)).transpose()?;
+    Ok(until.map(|time| time.0))
+}
+
 /// Tracked symbols, oldest first.
 pub(super) async fn tracked(client: &Client) -> Result<Vec<TrackedSymbol>, Fault> {
     let sql = "SELECT symbol, pair, added_at FROM tracked ORDER BY added_at, symbol COLLATE \"C\"";

@@ -46,6 +46,18 @@ pub(super) fn recorded_until(connection: &Connection) -> Result<Option<Wall>, Fa
     Ok(least.map(Wall))
 }
 
+/// How far one shard is recorded.
+pub(super) fn shard_recorded_until(
+    connection: &Connection,
+    shard: u16,
+) -> Result<Option<Wall>, Fault> {
+    let until: Option<i64> = connection
+        .prepare_cached("SELECT until FROM recorded WHERE shard = ?1")?
+        .query_row([shard], |row| row.get(0))
+        .optional()?;
+    Ok(until.map(Wall))
+}
+
 /// Tracked symbols, oldest first.
 pub(super) fn tracked(connection: &Connection) -> Result<Vec<TrackedSymbol>, Fault> {
     let mut statement = connection

@@ -18,16 +18,21 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Most that is named at once.
 const ROUND: usize = 1_000;
 
-/// Mends what `folder` names, until it is dropped. What is named was given and taken at a moment;
+/// Mends what `folder` names of a shard, until it is dropped. What is named was given and taken at a moment;
 /// it is mended once the store says that all up to that moment is recorded, so that neither the
 /// recorder's queue nor its spool holds anything that belongs to it.
-pub async fn keep_mended(folder: Arc<Mutex<Folder>>, store: Arc<dyn Store>, clock: Arc<dyn Clock>) {
+pub async fn keep_mended(
+    folder: Arc<Mutex<Folder>>,
+    shard: u16,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+) {
     let mut trouble = false;
     let mut to_take_up = Some(clock.now().wall);
     loop {
         let outcome = match to_take_up {
-            Some(since) => take_up_published(&folder, &*store, since).await,
-            None => round(&folder, &*store).await,
+            Some(since) => take_up_published(&folder, shard, &*store, since).await,
+            None => round(&folder, shard, &*store).await,
         };
         match outcome {
             Ok(()) => {
@@ -48,10 +53,11 @@ pub async fn keep_mended(folder: Arc<Mutex<Folder>>, store: Arc<dyn Store>, cloc
 /// Published pairs that an earlier process left behind, and that may not come up any more.
 async fn take_up_published(
     folder: &Mutex<Folder>,
+    shard: u16,
     store: &dyn Store,
     since: Wall,
 ) -> Result<(), StoreError> {
-    recorded(store, since).await?;
+    recorded(store, shard, since).await?;
     for current in store.load_current().await? {
         let series = Series {
             pair: current.stored.rate.pair,
@@ -64,7 +70,7 @@ async fn take_up_published(
     Ok(())
 }
 
-async fn round(folder: &Mutex<Folder>, store: &dyn Store) -> Result<(), StoreError> {
+async fn round(folder: &Mutex<Folder>, shard: u16, store: &dyn Store) -> Result<(), StoreError> {
     let (dirty, taken_at) = {
         let mut folder = folder.lock();
         (folder.dirty(ROUND), folder.taken_at())
@@ -76,14 +82,14 @@ async fn round(folder: &Mutex<Folder>, store: &dyn Store) -> Result<(), StoreErr
         folder,
         dirty: Some(dirty),
     };
-    recorded(store, taken_at).await?;
+    recorded(store, shard, taken_at).await?;
     mend(folder, store, named.take()).await
 }
 
 /// Waits until everything is stored that was recorded up to a moment.
-async fn recorded(store: &dyn Store, moment: Wall) -> Result<(), StoreError> {
+async fn recorded(store: &dyn Store, shard: u16, moment: Wall) -> Result<(), StoreError> {
     while store
-        .recorded_until()
+        .shard_recorded_until(shard)
         .await?
         .is_none_or(|until| until <= moment)
     {

@@ -197,6 +197,10 @@ impl Store for MoodyStore {
     async fn recorded_until(&self) -> Result<Option<Wall>, StoreError> {
         self.inner.recorded_until().await
     }
+
+    async fn shard_recorded_until(&self, shard: u16) -> Result<Option<Wall>, StoreError> {
+        self.inner.shard_recorded_until(shard).await
+    }
     async fn states_at(&self, pair: Pair, at: Wall) -> Result<Vec<PriceState>, StoreError> {
         self.inner.states_at(pair, at).await
     }

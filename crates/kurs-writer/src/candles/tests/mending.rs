@@ -175,6 +175,7 @@ async fn nothing_is_mended_before_the_store_says_that_all_of_it_is_recorded() {
     };
     let task = tokio::spawn(keep_mended(
         Arc::clone(&folder),
+        0,
         Arc::clone(&store) as Arc<dyn Store>,
         Arc::new(ManualClock::new(now)),
     ));
