@@ -1,7 +1,7 @@
 //! Many machines on one: Writers and Readers as processes of their own, on a private PostgreSQL
 //! and a private NATS.
 //!
-//! `KURS_TAKE_OVERS=100` repeats each kind of take-over as often.
+//! `CLUSTER_TAKE_OVERS=100` repeats each kind of take-over as often.
 
 #![expect(
     clippy::unwrap_used,

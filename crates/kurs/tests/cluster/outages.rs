@@ -5,9 +5,9 @@ use crate::world::{Node, World};
 use kurs_testkit::wait::until_async;
 use std::time::{Duration, Instant};
 
-/// How long a server stays away in an ordinary run; `KURS_OUTAGE_SECONDS=300` for five minutes.
+/// How long a server stays away in an ordinary run; `CLUSTER_OUTAGE_SECONDS=300` for five minutes.
 fn outage() -> Duration {
-    let told = std::env::var("KURS_OUTAGE_SECONDS").ok();
+    let told = std::env::var("CLUSTER_OUTAGE_SECONDS").ok();
     Duration::from_secs(told.and_then(|text| text.parse().ok()).unwrap_or(8))
 }
 

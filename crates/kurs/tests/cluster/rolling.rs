@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Requests a second in an ordinary run; `KURS_ROLLING_RATE=2000` for more.
+/// Requests a second in an ordinary run; `CLUSTER_ROLLING_RATE=2000` for more.
 fn rate() -> u64 {
-    let told = std::env::var("KURS_ROLLING_RATE").ok();
+    let told = std::env::var("CLUSTER_ROLLING_RATE").ok();
     told.and_then(|text| text.parse().ok()).unwrap_or(300)
 }
 
