@@ -63,6 +63,8 @@ impl Tenure {
             let former = former_terms.as_ref().and_then(|by| by.of(fence.shard));
             cold(&shared, fence, former).await
         };
+        // Terms that could not be read may have changed: the next start has to look again.
+        let saves_terms = !is_same && (before.is_some() || former_terms.is_some());
         shared.end_leftover(fence.shard).await;
         let folder = Arc::new(Mutex::new(Folder::new(parts.candles.clone())));
         let extras = Extras {
@@ -115,7 +117,7 @@ impl Tenure {
                 fence,
                 recorder.clone(),
                 begun,
-                !is_same,
+                saves_terms,
             ));
         }
         tenure.start_helpers(&shared, folder);

@@ -165,6 +165,8 @@ impl RateView {
     /// waits: what came from the store is the better answer.
     pub fn take_last_values(&self, mut updates: Vec<Arc<Update>>) {
         updates.sort_unstable_by_key(|update| update.id);
+        // Whatever waited is in these or was withdrawn: taken again and again they do not pile up.
+        self.undated.lock().clear();
         for update in &updates {
             let Some(late) = self.date(update, false) else {
                 continue;

@@ -1,3 +1,4 @@
+mod dated;
 mod explain;
 mod past;
 mod policies;
