@@ -76,6 +76,34 @@ impl Connection {
         })
     }
 
+    /// Sends all requests at once and reads the statuses of their answers, which have bodies.
+    pub(crate) fn ask_all(&mut self, requests: &[Vec<u8>]) -> Result<Vec<u16>> {
+        self.socket.write_all(&requests.concat())?;
+        self.buffer.clear();
+        let mut statuses = Vec::with_capacity(requests.len());
+        let mut begin = 0;
+        while statuses.len() < requests.len() {
+            let Some(end) = find(&self.buffer[begin..], b"\r\n\r\n") else {
+                self.read_more()?;
+                continue;
+            };
+            let head_end = begin + end + 4;
+            let head = std::str::from_utf8(&self.buffer[begin..head_end]);
+            let head = head.context("a head is no text")?;
+            let status = head.get(9..12).and_then(|text| text.parse().ok());
+            statuses.push(status.context("no status")?);
+            let length: usize = header(head, "content-length")
+                .and_then(|text| text.parse().ok())
+                .context("an answer without content-length")?;
+            ensure!(length <= ANSWER_BYTES_MAX, "an answer of {length} bytes");
+            begin = head_end + length;
+            while self.buffer.len() < begin {
+                self.read_more()?;
+            }
+        }
+        Ok(statuses)
+    }
+
     fn read_more(&mut self) -> Result<()> {
         let mut chunk = [0; 16 * 1_024];
         let count = read_some(&mut self.socket, &mut chunk)?;

@@ -8,7 +8,7 @@ mod contender;
 pub(crate) mod hyper;
 pub(crate) mod kurs;
 mod nginx;
-mod wrk;
+pub(crate) mod wrk;
 
 use crate::client;
 use crate::console;

@@ -19,6 +19,7 @@ use kurs_sim::{Sim, SimConfig};
 use kurs_sources::binance::{Binance, Config};
 use kurs_sources::venue::{Venue as Source, VenueMeans};
 use kurs_store::StoreConfig;
+use kurs_stream::{Hub, StreamConfig};
 use kurs_telemetry::{Health, Metrics};
 use kurs_writer::{Parts, Writer};
 use probe::{Probe, Trace};
@@ -123,12 +124,19 @@ async fn measure(venue: Venue, trace: &Arc<Trace>, folder: &std::path::Path) -> 
         name: "bench".into(),
         is_alone: true,
     });
+    let streams = Hub::new(
+        Arc::clone(&view),
+        StreamConfig::default(),
+        metrics.streams.clone(),
+        1,
+    );
     let means = follow::Means {
         view,
         store,
         bus,
         metrics: metrics.reader.clone(),
         health: Arc::new(Health::new()),
+        told: streams,
     };
     let reader = tokio::spawn(follow::run(means, stopped.clone()));
     let writer = tokio::spawn(writer.run(stopped));

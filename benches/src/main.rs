@@ -11,6 +11,7 @@
 //! | `venues` | (g) all five exchanges, 200 symbols: CPU, memory, latency |
 //! | `flood` | (h) one exchange sends garbage: what the others notice |
 //! | `store` | (i) writing, size, candles, export, start and answers of the store |
+//! | `brokers` | (j) buses against bare clients, two Readers against one, start of a Reader |
 //! | `world`, `relay`, `beacon`, `exposition` | five exchanges around the real program, for (g) and (h) |
 //! | `section`, `report`, `plot` | what was measured, as JSON, Markdown and SVG |
 //! | `process`, `client`, `machine`, `statistics`, `frames`, `feed`, `options`, `console` | what they share |
@@ -25,6 +26,7 @@
 
 mod beacon;
 mod books;
+mod brokers;
 mod client;
 mod console;
 mod exposition;
@@ -92,6 +94,12 @@ enum Command {
         #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
         only: Vec<store::Part>,
     },
+    /// (j) Buses against bare clients, two Readers against one, start of a Reader
+    Brokers {
+        /// Only some of it, shown and not kept for the page
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
+        only: Vec<brokers::Part>,
+    },
     /// All of them, then the page
     All {
         /// Where the page goes; its pictures go into `images/` beside it
@@ -130,6 +138,11 @@ fn main() -> Result<()> {
             console::line(&report::text_of(&store::measure(options, &only)?));
             Ok(())
         }
+        Command::Brokers { only } if only.is_empty() => finish(options, &brokers::run(options)?),
+        Command::Brokers { only } => {
+            console::line(&report::text_of(&brokers::measure(options, &only)?));
+            Ok(())
+        }
         Command::All { out } => {
             all(options)?;
             report::write(options, &out)
@@ -153,7 +166,7 @@ type Benchmark = fn(&Options) -> Result<Section>;
 /// from running, but the whole fails then.
 fn all(options: &Options) -> Result<()> {
     let mut failed = Vec::new();
-    let parts: [(&str, Benchmark); 9] = [
+    let parts: [(&str, Benchmark); 10] = [
         ("http", http::run),
         ("steady", steady::run),
         ("pipeline", pipeline::run),
@@ -163,6 +176,7 @@ fn all(options: &Options) -> Result<()> {
         ("venues", venues::run),
         ("flood", flood::run),
         ("store", store::run),
+        ("brokers", brokers::run),
     ];
     for (name, run) in parts {
         console::line(&format!("== {name}"));

@@ -79,6 +79,61 @@ impl Cpu {
     }
 }
 
+/// CPU time this program has used, all its threads together.
+pub(crate) fn own_cpu() -> Result<Cpu> {
+    own_stat(OWN)
+}
+
+/// CPU time that the child processes of this program have used that run at present, such as
+/// private servers.
+pub(crate) fn children_cpu() -> Result<Cpu> {
+    let mut all = Cpu {
+        user_us: 0.0,
+        kernel_us: 0.0,
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").context("no list of threads")?;
+    for task in tasks.flatten() {
+        // A thread that has just ended has none.
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            if let Some(used) = cpu_at(&stat, OWN) {
+                all.user_us += used.user_us;
+                all.kernel_us += used.kernel_us;
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// CPU time of the child processes of this program that have ended and were waited for.
+pub(crate) fn ended_cpu() -> Result<Cpu> {
+    own_stat(ENDED)
+}
+
+/// How long the cores of this machine have been busy, all together, with whatever.
+pub(crate) fn busy() -> Result<Duration> {
+    let text = std::fs::read_to_string("/proc/stat").context("no CPU time of the machine")?;
+    busy_of(&text).context("no CPU time of the machine")
+}
+
+/// User, nice, system; then idle and waiting for disks, which do not count; then interrupts. What
+/// another machine took follows and does not count either.
+fn busy_of(stat: &str) -> Option<Duration> {
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<f64> = line
+        .split_whitespace()
+        .map_while(|text| text.parse().ok())
+        .collect();
+    let busy: f64 = [0, 1, 2, 5, 6].iter().filter_map(|at| ticks.get(*at)).sum();
+    Some(Duration::from_secs_f64(busy / TICKS_PER_SECOND))
+}
+
+fn own_stat(place: usize) -> Result<Cpu> {
+    let text = std::fs::read_to_string("/proc/self/stat").context("no CPU time of this program")?;
+    cpu_at(&text, place).context("no CPU time of this program")
+}
+
 /// A running server; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -127,7 +182,7 @@ impl Server {
     pub(crate) fn cpu(&self) -> Result<Cpu> {
         let path = format!("/proc/{}/stat", self.child.id());
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        cpu_of(&text).with_context(|| format!("{path} is not understood"))
+        cpu_at(&text, OWN).with_context(|| format!("{path} is not understood"))
     }
 
     /// Lets `VmHWM` begin anew at what is resident now.
@@ -179,9 +234,14 @@ pub(crate) fn kilobytes(process: u32, name: &str) -> Result<f64> {
     number.with_context(|| format!("{path} has no {name}"))
 }
 
-/// Fields 14 and 15, counted after the name, which may hold blanks and brackets.
-fn cpu_of(stat: &str) -> Option<Cpu> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+/// Fields 14 and 15 of `/proc/PID/stat`, counted after the name: what a process has used.
+const OWN: usize = 11;
+/// Fields 16 and 17: what its children had used when they ended.
+const ENDED: usize = 13;
+
+/// Two fields, counted after the name, which may hold blanks and brackets.
+fn cpu_at(stat: &str, place: usize) -> Option<Cpu> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(place);
     let mut microseconds = || Some(fields.next()?.parse::<f64>().ok()? / TICKS_PER_SECOND * 1e6);
     Some(Cpu {
         user_us: microseconds()?,
@@ -278,14 +338,17 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_is_not_busy_when_it_is_idle_or_waits() {
+        let stat = "cpu  100 20 30 5000 600 7 3 900 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n";
+        assert_eq!(busy_of(stat), Some(Duration::from_millis(1_600)));
+        assert!(busy().unwrap() > Duration::ZERO);
+    }
+
+    #[test]
     fn cpu_time_is_read_behind_a_name_with_blanks_and_brackets() {
-        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 1 0 5 1 1";
-        assert_eq!(
-            cpu_of(stat),
-            Some(Cpu {
-                user_us: 1_500_000.0,
-                kernel_us: 500_000.0
-            })
-        );
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 150 50 7 3 20 0 1 0 5 1 1";
+        let used = |user_us, kernel_us| Some(Cpu { user_us, kernel_us });
+        assert_eq!(cpu_at(stat, OWN), used(1_500_000.0, 500_000.0));
+        assert_eq!(cpu_at(stat, ENDED), used(70_000.0, 30_000.0));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Names of the benchmarks in the order of the page.
-pub(crate) const ORDER: [&str; 9] = [
+pub(crate) const ORDER: [&str; 10] = [
     "http",
     "steady",
     "pipeline",
@@ -17,6 +17,7 @@ pub(crate) const ORDER: [&str; 9] = [
     "venues",
     "flood",
     "store",
+    "brokers",
 ];
 
 /// One benchmark's results.

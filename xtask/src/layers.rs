@@ -34,10 +34,10 @@ enum Place {
 }
 
 /// The level of the binary, the only one that may compose everything.
-const BINARY: u8 = 5;
+const BINARY: u8 = 6;
 
 /// The map of the workspace. A crate that is not here does not pass.
-const PLACES: [(&str, Place); 20] = [
+const PLACES: [(&str, Place); 21] = [
     ("kurs-core", Place::Level(0)),
     ("kurs-telemetry", Place::Level(0)),
     ("kurs-book", Place::Level(1)),
@@ -51,8 +51,9 @@ const PLACES: [(&str, Place); 20] = [
     ("kurs-sources", Place::Level(2)),
     ("kurs-reader", Place::Level(3)),
     ("kurs-writer", Place::Level(3)),
-    ("kurs-api", Place::Level(4)),
-    ("kurs-bot", Place::Level(4)),
+    ("kurs-stream", Place::Level(4)),
+    ("kurs-api", Place::Level(5)),
+    ("kurs-bot", Place::Level(5)),
     ("kurs", Place::Level(BINARY)),
     ("kurs-sim", Place::Simulator),
     ("kurs-testkit", Place::TestKit),

@@ -11,6 +11,7 @@ use kurs_core::{
 };
 use kurs_reader::{RateView, ViewConfig};
 use kurs_store::StoreConfig;
+use kurs_stream::{Hub, StreamConfig};
 use kurs_telemetry::{Health, Metrics};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,6 +66,12 @@ pub(crate) fn serve(address: SocketAddr) -> Result<()> {
         health.mark_started();
         let metrics = Arc::new(Metrics::for_tests());
         let text = Arc::clone(&metrics);
+        let streams = Hub::new(
+            Arc::clone(&view),
+            StreamConfig::default(),
+            metrics.streams.clone(),
+            1,
+        );
         let config = ApiConfig::default();
         let limits = config.limits.clone();
         let parts = ApiParts {
@@ -74,6 +81,7 @@ pub(crate) fn serve(address: SocketAddr) -> Result<()> {
             health,
             metrics,
             metrics_text: Arc::new(move || text.encode()),
+            streams,
             version: "benchmark",
             seed: 1,
         };

@@ -5,11 +5,12 @@ use crate::accept::{self, Coding};
 use crate::body::Body;
 use crate::compress::{COMPRESSED_ABOVE, Effort, compress};
 use crate::conditional::{Caching, content_etag, none_match_hits, weakened};
-use crate::problem::{PROBLEM_JSON, Problem};
+use crate::problem::{Kind, PROBLEM_JSON, Problem};
+use crate::stream::{EVENT_STREAM, EventBody};
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    REFERRER_POLICY, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, RETRY_AFTER, UPGRADE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use kurs_reader::Rendered;
@@ -57,6 +58,8 @@ enum Content {
     Bytes(Bytes),
     Rendered(Arc<Rendered>),
     Asset(Arc<Asset>),
+    /// Events; none for the head only.
+    Events(Option<Box<EventBody>>),
 }
 
 /// A successful answer.
@@ -128,6 +131,19 @@ impl Answer {
         }
     }
 
+    /// A stream of events; `None` when only its head is asked for.
+    pub(crate) fn events(body: Option<EventBody>) -> Self {
+        let content = Content::Events(body.map(Box::new));
+        let answer = Self::new(StatusCode::OK, content, EVENT_STREAM);
+        // A proxy that collects what it hands on would hold events back.
+        answer.with_header(HeaderName::from_static("x-accel-buffering"), "no")
+    }
+
+    /// The connection goes on with another protocol.
+    pub(crate) fn switching() -> Self {
+        Self::empty(StatusCode::SWITCHING_PROTOCOLS)
+    }
+
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
@@ -153,7 +169,7 @@ impl Answer {
 
     fn body(&self) -> Bytes {
         match &self.content {
-            Content::Empty => Bytes::new(),
+            Content::Empty | Content::Events(_) => Bytes::new(),
             Content::Bytes(bytes) => bytes.clone(),
             Content::Rendered(rendered) => rendered.body.clone(),
             Content::Asset(asset) => asset.body.clone(),
@@ -164,7 +180,7 @@ impl Answer {
     fn compressed(&self, coding: Coding) -> Option<Bytes> {
         let place = coding as usize;
         match &self.content {
-            Content::Empty => None,
+            Content::Empty | Content::Events(_) => None,
             Content::Bytes(bytes) => compress(coding, bytes, Effort::Quick),
             Content::Rendered(rendered) => {
                 let kept = rendered.compressed.get(place)?.get_or_init(|| {
@@ -231,6 +247,10 @@ impl Answer {
         if has_body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media));
         }
+        if let Content::Events(events) = self.content {
+            let body = events.map_or(Body::Empty, Body::Events);
+            return response(self.status, headers, body);
+        }
         let body = match coded {
             Some((coding, bytes)) => {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
@@ -262,6 +282,9 @@ pub(crate) fn respond_problem(problem: &Problem, request_id: &str) -> Response<B
         && let Ok(value) = HeaderValue::from_str(allow)
     {
         headers.insert(ALLOW, value);
+    }
+    if problem.kind == Kind::UpgradeRequired {
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
     let body = Body::full(Bytes::from(problem.document(request_id)));
     response(problem.kind.status(), headers, body)

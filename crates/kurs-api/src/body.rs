@@ -1,27 +1,36 @@
 //! The one body type of all answers.
 
+use crate::stream::EventBody;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A body that is either nothing or one shared piece of memory. Concrete, so that an answer
-/// needs no box. Its length is always known, so every answer carries `Content-Length`.
-#[derive(Debug, Default)]
-pub(crate) struct Body(Option<Bytes>);
+/// A body: nothing, one shared piece of memory, or a stream of events. Concrete, so that an
+/// ordinary answer needs no box. But for streams its length is always known, so every answer
+/// carries `Content-Length`.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// Nothing, or what is left of nothing more.
+    Empty,
+    /// These bytes.
+    Full(Bytes),
+    /// Events, as they come.
+    Events(Box<EventBody>),
+}
 
 impl Body {
     /// No body.
     #[must_use]
     pub(crate) const fn empty() -> Self {
-        Self(None)
+        Self::Empty
     }
 
     /// These bytes, shared, not copied.
     #[must_use]
     pub(crate) const fn full(bytes: Bytes) -> Self {
-        Self(Some(bytes))
+        Self::Full(bytes)
     }
 }
 
@@ -31,17 +40,34 @@ impl HttpBody for Body {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+        let ready = match &mut *self {
+            Self::Events(events) => events.poll(context),
+            Self::Full(bytes) => Poll::Ready(Some(std::mem::take(bytes))),
+            Self::Empty => Poll::Ready(None),
+        };
+        if matches!(*self, Self::Full(_)) {
+            *self = Self::Empty;
+        }
+        ready.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(Bytes::is_empty)
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Events(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let length = self.0.as_ref().map_or(0, Bytes::len);
-        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => {
+                SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+            }
+            Self::Events(_) => SizeHint::default(),
+        }
     }
 }

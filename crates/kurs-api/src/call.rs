@@ -5,7 +5,9 @@ use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 use http::HeaderMap;
 use http::header::{FORWARDED, HOST, ORIGIN};
+use hyper::upgrade::OnUpgrade;
 use kurs_core::{Pair, PairError};
+use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,6 +24,10 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     /// The body, if the route takes one.
     pub(crate) body: Option<serde_json::Value>,
+    /// It was asked for the head only.
+    pub(crate) is_head: bool,
+    /// The way to another protocol, if the client asks for one.
+    pub(crate) upgrade: Mutex<Option<OnUpgrade>>,
 }
 
 impl Call {

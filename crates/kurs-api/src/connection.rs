@@ -53,6 +53,7 @@ const BUSY: u8 = 1;
 const IDLE: u8 = 2;
 const LAST: u8 = 3;
 const NEW: u8 = 4;
+const STREAM: u8 = 5;
 /// Longest wait for a client to take its last answer and close, milliseconds.
 const LINGER_MS: u64 = 2_000;
 
@@ -84,7 +85,7 @@ pub(crate) struct ConnectionState {
     clock: Arc<CoarseClock>,
     head_ms: u64,
     idle_ms: u64,
-    write_ms: u64,
+    write_ms: AtomicU64,
     phase: AtomicU8,
     /// When the present wait for the client's bytes ends; 0: no such wait.
     read_deadline_ms: AtomicU64,
@@ -104,7 +105,7 @@ impl ConnectionState {
             clock,
             head_ms: limits.head_ms,
             idle_ms: limits.idle_ms,
-            write_ms: limits.write_ms,
+            write_ms: AtomicU64::new(limits.write_ms),
             phase: AtomicU8::new(NEW),
             read_deadline_ms: AtomicU64::new(first_deadline),
             write_deadline_ms: AtomicU64::new(0),
@@ -159,11 +160,26 @@ impl ConnectionState {
         self.wait(IDLE, self.idle_ms);
     }
 
+    /// The answer is a stream: it goes on as long as the client takes what is to be sent, within
+    /// this time each.
+    pub(crate) fn streams(&self, patience: Duration) {
+        let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        self.write_ms.store(patience_ms, Ordering::Relaxed);
+        self.phase.store(STREAM, Ordering::Relaxed);
+        self.read_deadline_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// True when the answer is a stream.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == STREAM
+    }
+
     /// The socket takes no more. The deadline is for the whole of what is to be written, so
     /// that a client which reads a byte now and then does not live on.
     pub(crate) fn write_blocked(&self) {
         if self.write_deadline_ms.load(Ordering::Relaxed) == 0 {
-            let deadline = self.clock.now_ms().saturating_add(self.write_ms);
+            let limit_ms = self.write_ms.load(Ordering::Relaxed);
+            let deadline = self.clock.now_ms().saturating_add(limit_ms);
             self.write_deadline_ms.store(deadline, Ordering::Relaxed);
         }
     }

@@ -17,6 +17,7 @@
 //! | `openapi` | `/openapi.json` from the same table |
 //! | `exposition` | the two text forms of metrics |
 //! | [`config`] | [`ApiConfig`] and [`Limits`] |
+//! | `stream/` | streams of rates: server-sent events and WebSocket |
 //! | [`state`] | [`ApiState`]: what all requests share |
 
 mod accept;
@@ -46,6 +47,7 @@ mod router;
 pub mod server;
 mod service;
 pub mod state;
+mod stream;
 mod table;
 mod v1;
 

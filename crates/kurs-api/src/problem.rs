@@ -67,6 +67,8 @@ kinds! {
         "The head of the request could not be read as HTTP/1.1.";
     Forbidden = FORBIDDEN, "forbidden", "Not allowed",
         "Changes are accepted from the loopback address of the server only.";
+    UpgradeRequired = UPGRADE_REQUIRED, "upgrade-required", "Switch to WebSocket",
+        "The route speaks WebSocket only; `/api/v1/stream` has the same events over HTTP.";
     UnknownRoute = NOT_FOUND, "unknown-route", "No such route",
         "The path is not part of the API; /openapi.json lists what is.";
     UnknownAsset = NOT_FOUND, "unknown-asset", "No such asset",

@@ -17,7 +17,7 @@ use crate::v1::kept::{self, GapsDocument, OfficialDocument, SnapshotsDocument};
 use crate::v1::past;
 use crate::v1::rates::{self, BatchDocument, RATE_PROBLEMS, RateAnswerSchema};
 use crate::v1::sources::{self, PairsDocument, SourcesDocument, TrackedDocument};
-use crate::{docs, ops};
+use crate::{docs, ops, stream};
 use http::{Method, StatusCode};
 use kurs_reader::{ListDocument, RateDocument};
 
@@ -29,6 +29,7 @@ const PAIR: &str = "A pair as BASE-QUOTE, also with `/` or `_`, without a separa
 /// Every route.
 pub(crate) fn routes() -> Vec<Route> {
     let mut all = rate_routes();
+    all.extend(stream_routes());
     all.extend(candle_routes());
     all.extend(kept_routes());
     all.extend(tracking_routes());
@@ -102,6 +103,24 @@ fn rate_routes() -> Vec<Route> {
                 None,
             ]).collect())
             .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),
+    ]
+}
+
+fn stream_routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/stream", "streamRates", stream::events)
+            .tag("streams")
+            .about("Rates as they change, as server-sent events", "First `hello`, then `snapshot` with how everything stands, then every change; `heartbeat` while there is none. The `id` of an event goes with the next request as `Last-Event-ID`, to any instance: what was missed is told first, or `gap` and a snapshot when that is not known any more. A client that is too slow hears `gap` and the newest of each topic.")
+            .list("pairs", Form::Listing, "Pairs to listen to, with commas between them: published or derived.")
+            .list("topics", Form::Listing, "What else to listen to: `rate:PAIR`, `rates` (all that are published), `top:SOURCE:PAIR` (a source's own best prices), `sources`. Without pairs and topics: `rates`.")
+            .query("last_event_id", Form::Listing, "The same as the header `Last-Event-ID`.")
+            .gives_forms(OK, "The events, until the client or this instance ends.", vec![(stream::EVENT_STREAM, None)])
+            .or(&[Kind::NotReady, Kind::TooBusy]),
+        Route::get("/api/v1/ws", "socket", stream::socket::open)
+            .tag("streams")
+            .about("The same over WebSocket", "Subprotocol `kurs.v1.json`. Commands `{\"id\":1,\"op\":\"subscribe\",\"topics\":[\"rate:BTC-USD\"],\"resume_from\":\"0.3-120\"}` with `op` in `subscribe`, `unsubscribe`, `list`, `ping`; each is answered with `{\"id\":1,\"ok\":true}` or its error. Events come as `{\"event\":\"rate\",\"id\":\"0.3-121\",\"data\":{}}`.")
+            .gives_forms(StatusCode::SWITCHING_PROTOCOLS, "The connection speaks WebSocket.", Vec::new())
+            .or(&[Kind::UpgradeRequired, Kind::Forbidden, Kind::NotReady, Kind::TooBusy]),
     ]
 }
 

@@ -21,6 +21,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+/// Bytes that wait to be written to one connection, about.
+const WRITE_BUFFER: usize = 32 * 1024;
+
 /// Pause after an error of the listening socket, such as too many open files: time for
 /// connections to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -102,7 +105,9 @@ impl Server {
         // while unread bytes are left, so that an answer waits for the rest of the next head, and
         // the answer to a broken head never leaves.
         http.max_header_size(limits.head_bytes)
-            .header_read_timeout(None);
+            .header_read_timeout(None)
+            // What waits for a client that reads slowly is bounded by this; a head is no longer.
+            .max_buf_size(limits.head_bytes.max(WRITE_BUFFER));
         let metrics = &api.http_metrics;
         let cut = Cuts {
             capacity: metrics.cut("capacity"),
@@ -169,6 +174,7 @@ impl Server {
             surface: self.surface,
         };
         let connection = self.http.serve_connection(TokioIo::new(io), service);
+        let connection = connection.with_upgrades();
         tokio::spawn(async move {
             let _leaving = Leaving {
                 open,
@@ -219,12 +225,16 @@ impl Server {
                     Overdue::Idle => self.cut.idle.inc(),
                     Overdue::Write => self.cut.write.inc(),
                 };
+                if connection.is_stream() {
+                    self.api.stream_metrics.slow.inc();
+                }
             }
         }
     }
 
     async fn drain(&self, listener: TcpListener) -> usize {
         self.api.health.start_draining();
+        self.api.streams.drain();
         let began = Instant::now();
         let deadline = began + self.limits.drain();
         // Bounded by half of the drain, so that quiet connections are closed and not cut.

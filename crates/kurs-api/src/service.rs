@@ -21,6 +21,7 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
+use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
@@ -109,8 +110,16 @@ impl hyper::service::Service<Request<Incoming>> for ApiService {
         Answering::Working(Box::pin(async move {
             let draining = Arc::clone(&api);
             let mut response = respond(api, request, peer, surface, began).await;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return response;
+            }
             draining.say_goodbye(response.headers_mut());
-            connection.answer_made();
+            match response.body_mut() {
+                Body::Events(events) => {
+                    events.over(connection, draining.streams.write_patience());
+                }
+                Body::Empty | Body::Full(_) => connection.answer_made(),
+            }
             response
         }))
     }
@@ -220,7 +229,7 @@ async fn handle(
     api: Arc<ApiState>,
     route: &Arc<Route>,
     arguments: Arguments,
-    parts: Parts,
+    mut parts: Parts,
     body: Incoming,
     peer: IpAddr,
 ) -> Outcome {
@@ -248,6 +257,8 @@ async fn handle(
         path,
         media,
         peer,
+        is_head: parts.method == Method::HEAD,
+        upgrade: Mutex::new(parts.extensions.remove()),
         headers: parts.headers,
         body,
     };

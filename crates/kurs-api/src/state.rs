@@ -3,6 +3,7 @@
 use crate::answer::Asset;
 use crate::config::ApiConfig;
 use crate::request_id::RequestIds;
+use crate::stream::Places;
 use crate::table::Table;
 use crate::{openapi, router};
 use http::header::CONNECTION;
@@ -10,7 +11,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use kurs_bus::Bus;
 use kurs_reader::RateView;
 use kurs_store::Store;
-use kurs_telemetry::metrics::{HttpMetrics, RouteMetrics};
+use kurs_stream::Hub;
+use kurs_telemetry::metrics::{HttpMetrics, RouteMetrics, StreamMetrics};
 use kurs_telemetry::{Health, Metrics};
 use std::fmt;
 use std::sync::Arc;
@@ -36,6 +38,8 @@ pub struct ApiParts {
     pub metrics_text: MetricsText,
     /// Version of the program, shown in `/openapi.json` and `/asyncapi.json`.
     pub version: &'static str,
+    /// Who is told what changes.
+    pub streams: Arc<Hub>,
     /// Random number for the prefix of request ids.
     pub seed: u64,
 }
@@ -45,6 +49,9 @@ pub struct ApiState {
     pub(crate) view: Arc<RateView>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) streams: Arc<Hub>,
+    pub(crate) stream_places: Arc<Places>,
+    pub(crate) stream_metrics: StreamMetrics,
     pub(crate) health: Arc<Health>,
     pub(crate) http_metrics: HttpMetrics,
     pub(crate) metrics_text: MetricsText,
@@ -94,6 +101,9 @@ impl ApiState {
             history_reads: Semaphore::new(config.limits.history_reads),
             http_metrics: parts.metrics.http.clone(),
             panics: parts.metrics.process.panics("api"),
+            stream_places: Places::new(parts.streams.per_address()),
+            stream_metrics: parts.metrics.streams.clone(),
+            streams: parts.streams,
             view: parts.view,
             bus: parts.bus,
             store: parts.store,

@@ -7,6 +7,10 @@
 //! | [`asyncapi`] | the document that describes all of it for others |
 //! | [`order`] | [`Order`]: every id once, and no gap unnoticed |
 //! | [`outbox`] | [`Outbox`]: the bounded way to a broker |
+//! | [`backoff`] | [`Backoff`]: pauses between attempts to reach it |
+//! | [`monitor`], [`counters`] | [`Monitor`]: how a broker is, and what went over it |
+//! | [`examination`] | [`Examination`]: what a look at a broker shows to whoever sets one up |
+//! | [`options`], [`settings`] | [`Options`]: what a bus over a broker is made of; what is wrong with settings |
 //! | [`book`] | [`BookState`]: an order book as the Writer shows it |
 //! | [`command`] | [`Command`] and [`Reply`]: what Readers ask of the Writer |
 //! | [`memory`] | [`memory::MemoryBus`], the default: everything in one process |
@@ -18,18 +22,29 @@
 //! in one of the two. A pair that is absent from the last values was withdrawn.
 
 pub mod asyncapi;
+pub mod backoff;
 pub mod book;
 pub mod command;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod counters;
+pub mod examination;
 pub mod memory;
+pub mod monitor;
+pub mod options;
 pub mod order;
 pub mod outbox;
+pub mod settings;
 pub mod update;
 pub mod wire;
 
+pub use backoff::Backoff;
 pub use book::BookState;
 pub use command::{Command, Reply};
+pub use counters::BusCounters;
+pub use examination::Examination;
+pub use monitor::{BusState, Monitor, StateTeller};
+pub use options::Options;
 pub use order::{Order, Place};
 pub use outbox::Outbox;
 pub use update::{Body, BookCounts, Cause, Heartbeat, NoRate, SourcePrice, SourceStatus, Update};
@@ -103,9 +118,14 @@ pub trait Bus: Send + Sync {
     /// [`BusError::Unavailable`] when the bus has ended.
     fn publish(&self, update: Arc<Update>) -> Result<(), BusError>;
 
+    /// What can be seen of the broker; `None` when there is none.
+    fn broker(&self) -> Option<&Monitor> {
+        None
+    }
+
     /// False while a broker is away: what is published waits, and nothing is heard.
     fn is_reached(&self) -> bool {
-        true
+        self.broker().is_none_or(Monitor::is_connected)
     }
 
     /// Waits until everything published before is where subscribers find it.

@@ -48,7 +48,7 @@ async fn open(server: &NatsServer, prefix: &str) -> NatsBus {
     options.config.prefix = prefix.to_owned();
     options.config.buffer = 1 << 17;
     let bus = NatsBus::new(options);
-    let mut state = bus.follow_state();
+    let mut state = bus.monitor().follow_state();
     state.wait_for(|state| state.is_connected).await.unwrap();
     bus
 }

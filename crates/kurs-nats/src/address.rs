@@ -1,6 +1,7 @@
 //! Where the servers are, out of a URL.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Port of a NATS server when the address names none.
 const PORT: u16 = 4222;
@@ -43,14 +44,13 @@ pub enum AddressError {
     Different,
 }
 
-impl Address {
+impl FromStr for Address {
+    type Err = AddressError;
+
     /// Reads `nats://user:password@host:port,host:port`, or `tls://` for TLS. The port may be left
     /// out (4222), the scheme and the login from the second server on. In user and password
     /// `%40` stands for `@`, and so on.
-    ///
-    /// # Errors
-    /// [`AddressError`].
-    pub fn parse(text: &str) -> Result<Self, AddressError> {
+    fn from_str(text: &str) -> Result<Self, AddressError> {
         let (is_tls, rest) = scheme(text).ok_or(AddressError::Scheme)?;
         let mut address = Self {
             servers: Vec::new(),
@@ -165,14 +165,14 @@ mod tests {
 
     #[test]
     fn servers_and_login_are_read_and_the_password_is_never_shown() {
-        let address = Address::parse("nats://anna:p%40ss@one:1,two,[::1]:3").unwrap();
+        let address = Address::from_str("nats://anna:p%40ss@one:1,two,[::1]:3").unwrap();
         assert_eq!(address.to_string(), "nats://one:1,two:4222,[::1]:3");
         assert_eq!(address.user.as_deref(), Some("anna"));
         assert_eq!(address.password.as_deref(), Some("p@ss"));
         assert!(!format!("{address:?}").contains("p@ss"));
-        assert!(Address::parse("tls://one").unwrap().is_tls);
+        assert!(Address::from_str("tls://one").unwrap().is_tls);
         let twice = "nats://a:b@one,nats://a:b@two";
-        assert_eq!(Address::parse(twice).unwrap().servers.len(), 2);
+        assert_eq!(Address::from_str(twice).unwrap().servers.len(), 2);
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
             ("nats://a:b@one,a:c@two", AddressError::Different),
         ];
         for (text, error) in cases {
-            assert_eq!(Address::parse(text), Err(error), "{text}");
+            assert_eq!(Address::from_str(text), Err(error), "{text}");
         }
     }
 }

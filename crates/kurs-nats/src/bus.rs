@@ -3,14 +3,12 @@
 use crate::link::{Keeper, Links, Trouble};
 use crate::names::Names;
 use crate::publisher::Publisher;
-use crate::stats::{BusState, NatsCounters};
 use crate::{NatsOptions, Reader, command, last, subscription};
 use async_trait::async_trait;
-use kurs_bus::{Bus, BusError, Command, Outbox, Reply, Requests, Subscription, Update};
+use kurs_bus::{Bus, BusError, Command, Monitor, Outbox, Reply, Requests, Subscription, Update};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::debug;
@@ -21,10 +19,9 @@ const REACH: Duration = Duration::from_secs(2);
 /// The bus over NATS JetStream. Its tasks end when it is dropped.
 #[derive(Debug)]
 pub struct NatsBus {
-    outbox: Arc<Outbox>,
+    monitor: Monitor,
     links: Links,
     reader: Reader,
-    state: watch::Receiver<BusState>,
     /// Seeds of what is opened over it.
     seed: AtomicU64,
     tasks: [AbortHandle; 2],
@@ -36,18 +33,18 @@ impl NatsBus {
     #[must_use]
     pub fn new(options: NatsOptions) -> Self {
         let names = Names::new(&options.config.prefix);
-        let counters = Arc::new(NatsCounters::default());
         let outbox = Arc::new(Outbox::default());
+        let (monitor, state) = Monitor::new("nats", Arc::clone(&outbox));
+        let counters = Arc::clone(monitor.counters());
         let reader = Reader {
             names: names.clone(),
             counters: Arc::clone(&counters),
             buffer: options.config.buffer,
         };
-        let (told, state) = watch::channel(BusState::default());
         let (window, seed) = (options.config.window.max(1), options.seed);
-        let (keeper, links) = Keeper::new(options, names.clone(), Arc::clone(&counters), told);
+        let (keeper, links) = Keeper::new(options, names.clone(), Arc::clone(&counters), state);
         let publisher = Publisher {
-            outbox: Arc::clone(&outbox),
+            outbox,
             links: links.clone(),
             names,
             counters,
@@ -59,37 +56,18 @@ impl NatsBus {
             tokio::spawn(publisher.run()).abort_handle(),
         ];
         Self {
-            outbox,
+            monitor,
             links,
             reader,
-            state,
             seed: AtomicU64::new(seed.wrapping_add(2)),
             tasks,
         }
     }
 
-    /// How the connection is.
+    /// How the server is, and what went over it.
     #[must_use]
-    pub fn state(&self) -> BusState {
-        self.state.borrow().clone()
-    }
-
-    /// Follows how the connection is.
-    #[must_use]
-    pub fn follow_state(&self) -> watch::Receiver<BusState> {
-        self.state.clone()
-    }
-
-    /// Counters since the start.
-    #[must_use]
-    pub fn counters(&self) -> &Arc<NatsCounters> {
-        &self.reader.counters
-    }
-
-    /// Updates on their way to the server.
-    #[must_use]
-    pub const fn outbox(&self) -> &Arc<Outbox> {
-        &self.outbox
+    pub const fn monitor(&self) -> &Monitor {
+        &self.monitor
     }
 
     async fn link(&self) -> Result<Arc<crate::link::Link>, BusError> {
@@ -106,16 +84,16 @@ fn unavailable(Trouble(why): Trouble) -> BusError {
 #[async_trait]
 impl Bus for NatsBus {
     fn publish(&self, update: Arc<Update>) -> Result<(), BusError> {
-        self.outbox.put(update);
+        self.monitor.outbox().put(update);
         Ok(())
     }
 
-    fn is_reached(&self) -> bool {
-        self.state().is_connected
+    fn broker(&self) -> Option<&Monitor> {
+        Some(&self.monitor)
     }
 
     async fn flush(&self) -> Result<(), BusError> {
-        self.outbox.flushed().await;
+        self.monitor.outbox().flushed().await;
         Ok(())
     }
 
@@ -141,7 +119,7 @@ impl Bus for NatsBus {
 
     async fn requests(&self) -> Result<Box<dyn Requests>, BusError> {
         let link = self.link().await?;
-        let (names, counters) = (self.reader.names.clone(), Arc::clone(self.counters()));
+        let (names, counters) = (self.reader.names.clone(), Arc::clone(&self.reader.counters));
         let listening = command::listen(&link, self.links.clone(), names, counters);
         Ok(Box::new(listening.await.map_err(unavailable)?))
     }

@@ -2,14 +2,14 @@
 
 use crate::link::{Link, Links, Trouble};
 use crate::names::Names;
-use crate::stats::{NatsCounters, add};
 use crate::streams;
 use async_nats::client::{Request as NatsRequest, RequestErrorKind};
 use async_nats::{Client, HeaderMap, Message, Subject};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use kurs_bus::{BusError, Command, Reply, Request, Requests, wire};
+use kurs_bus::counters::count;
+use kurs_bus::{BusCounters, BusError, Command, Reply, Request, Requests, wire};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -88,7 +88,7 @@ pub(crate) async fn listen(
     link: &Arc<Link>,
     links: Links,
     names: Names,
-    counters: Arc<NatsCounters>,
+    counters: Arc<BusCounters>,
 ) -> Result<NatsRequests, Trouble> {
     let subscriber = subscribe(link, &names).await?;
     let (taken, waiting) = mpsc::channel(WAITING);
@@ -190,7 +190,7 @@ async fn refuse(client: &Client, inbox: Subject, why: &str) {
 struct Listener {
     links: Links,
     names: Names,
-    counters: Arc<NatsCounters>,
+    counters: Arc<BusCounters>,
     taken: mpsc::Sender<Taken>,
     stopped: oneshot::Receiver<()>,
 }
@@ -220,10 +220,10 @@ impl Listener {
 
     async fn hear(&self, link: &Link, message: Message) {
         let Some(taken) = Taken::read(link, message) else {
-            return add(&self.counters.decode_errors, 1);
+            return count(&self.counters.decode_errors, 1);
         };
         if let Err(error) = self.taken.try_send(taken) {
-            add(&self.counters.commands_dropped, 1);
+            count(&self.counters.commands_dropped, 1);
             error.into_inner().refuse(DECLINED).await;
         }
     }

@@ -1,6 +1,7 @@
 //! Settings.
 
-use crate::{Address, AddressError};
+use crate::Address;
+use kurs_bus::settings::Mistakes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -64,68 +65,28 @@ impl Default for NatsConfig {
 }
 
 impl NatsConfig {
+    pub(crate) const fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms)
+    }
+
     /// Adds a sentence per mistake, each beginning with `key` and the name of the setting.
     pub fn validate(&self, key: &str, mistakes: &mut Vec<String>) {
-        let mut wrong = |name: &str, rule: &str| mistakes.push(format!("{key}.{name}: {rule}"));
-        let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if !(1..=32).contains(&self.prefix.len()) || !self.prefix.chars().all(is_word) {
-            wrong(
-                "prefix",
-                "must be 1 to 32 lower-case letters, digits or underscores",
-            );
-        }
+        let mut mistakes = Mistakes::new(key, mistakes);
+        mistakes.prefix(&self.prefix);
         if ![1, 3, 5].contains(&self.replicas) {
-            wrong("replicas", "must be 1, 3 or 5");
+            mistakes.wrong("replicas", "must be 1, 3 or 5");
         }
-        if !(10_000..=86_400_000).contains(&self.flow_age_ms) {
-            wrong("flow_age_ms", "must be from 10000 to 86400000");
-        }
-        if !(1 << 20..=1 << 40).contains(&self.flow_bytes_max) {
-            wrong("flow_bytes_max", "must be from 1048576 to 1099511627776");
-        }
-        if !(1..=16_384).contains(&self.window) {
-            wrong("window", "must be from 1 to 16384");
-        }
-        if !(1..=1 << 20).contains(&self.buffer) {
-            wrong("buffer", "must be from 1 to 1048576");
-        }
-        if !(100..=60_000).contains(&self.connect_timeout_ms) {
-            wrong("connect_timeout_ms", "must be from 100 to 60000");
-        }
+        mistakes.flow_age_ms(self.flow_age_ms);
+        mistakes.within("flow_bytes_max", self.flow_bytes_max, 1 << 20..=1 << 40);
+        mistakes.within("window", self.window, 1..=16_384);
+        mistakes.within("buffer", self.buffer, 1..=1 << 20);
+        let timeout_ms = self.connect_timeout_ms;
+        mistakes.within("connect_timeout_ms", timeout_ms, 100..=60_000);
     }
 }
 
 /// What a [`crate::NatsBus`] is made of.
-#[derive(Debug, Clone)]
-pub struct NatsOptions {
-    /// Where the servers are.
-    pub address: Address,
-    /// Settings.
-    pub config: NatsConfig,
-    /// What the servers show as the name of this connection.
-    pub name: String,
-    /// Seed of the pauses between attempts to connect.
-    pub seed: u64,
-}
-
-impl NatsOptions {
-    /// Options with default settings.
-    ///
-    /// # Errors
-    /// [`AddressError`] when the URL is none of NATS.
-    pub fn new(url: &str) -> Result<Self, AddressError> {
-        Ok(Self {
-            address: Address::parse(url)?,
-            config: NatsConfig::default(),
-            name: "kurs".to_owned(),
-            seed: 0,
-        })
-    }
-
-    pub(crate) const fn connect_timeout(&self) -> Duration {
-        Duration::from_millis(self.config.connect_timeout_ms)
-    }
-}
+pub type NatsOptions = kurs_bus::Options<Address, NatsConfig>;
 
 #[cfg(test)]
 mod tests {

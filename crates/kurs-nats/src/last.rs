@@ -105,7 +105,7 @@ struct Values {
 impl Values {
     /// Takes a message of the flow in.
     fn take(&mut self, number: u64, message: &Message, reader: &Reader) {
-        let Some(update) = reader.decode(&message.payload) else {
+        let Some(update) = reader.counters.decode(&message.payload) else {
             return;
         };
         if let Body::Withdrawn(pair) = update.body {

@@ -4,13 +4,13 @@
 //! a lost part of the flow, so that order is lost. Here a connection that ends is never taken up
 //! again: whatever was not confirmed goes over a new one, in order.
 
-use crate::backoff::Backoff;
 use crate::names::Names;
-use crate::stats::{BusState, NatsCounters, add};
 use crate::streams::{self, Facts};
-use crate::{NatsOptions, login};
+use crate::{NatsConfig, NatsOptions, login};
 use async_nats::jetstream::{self, context::ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event};
+use kurs_bus::counters::count;
+use kurs_bus::{Backoff, BusCounters, StateTeller};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -85,17 +85,17 @@ impl Links {
 pub(crate) struct Keeper {
     options: NatsOptions,
     names: Names,
-    counters: Arc<NatsCounters>,
+    counters: Arc<BusCounters>,
     links: watch::Sender<Option<Arc<Link>>>,
-    state: watch::Sender<BusState>,
+    state: StateTeller,
 }
 
 impl Keeper {
     pub(crate) fn new(
         options: NatsOptions,
         names: Names,
-        counters: Arc<NatsCounters>,
-        state: watch::Sender<BusState>,
+        counters: Arc<BusCounters>,
+        state: StateTeller,
     ) -> (Self, Links) {
         let (links, follow) = watch::channel(None);
         let keeper = Self {
@@ -116,22 +116,18 @@ impl Keeper {
                 Ok(link) => {
                     backoff.reset();
                     if !std::mem::take(&mut is_first) {
-                        add(&self.counters.reconnects, 1);
+                        count(&self.counters.reconnects, 1);
                     }
                     told.clear();
-                    let server: Arc<str> = link.client.server_info().version.into();
-                    info!(address = %self.options.address, version = %server, "NATS is connected");
-                    self.state.send_replace(BusState {
-                        is_connected: true,
-                        server,
-                        why: "".into(),
-                    });
+                    let version = link.client.server_info().version;
+                    info!(address = %self.options.address, version, "NATS is connected");
+                    self.state.connected(&version);
                     let link = Arc::new(link);
                     self.links.send_replace(Some(Arc::clone(&link)));
                     watched(&link).await;
                     self.links.send_replace(None);
                     warn!(address = %self.options.address, "NATS is away: the connection ended");
-                    self.away("the connection ended");
+                    self.state.away("the connection ended");
                 }
                 Err(Trouble(why)) => {
                     // Once per reason, however long it lasts.
@@ -139,46 +135,19 @@ impl Keeper {
                         warn!(address = %self.options.address, %why, "NATS is away");
                         told.clone_from(&why);
                     }
-                    self.away(&why);
+                    self.state.away(&why);
                 }
             }
             tokio::time::sleep(backoff.pause()).await;
         }
     }
 
-    fn away(&self, why: &str) {
-        self.state.send_modify(|state| {
-            state.is_connected = false;
-            state.why = why.into();
-        });
-    }
-
     async fn connect(&self) -> Result<Link, Trouble> {
         let (ended, _) = watch::channel(false);
-        let is_linked = Arc::new(AtomicBool::new(false));
-        let options = self.connect_options(&ended, &is_linked)?;
-        let servers: Vec<String> = self
-            .options
-            .address
-            .servers
-            .iter()
-            .map(|server| format!("nats://{server}"))
-            .collect();
-        // The library waits so long for each server, but not for the look-up of its name.
-        let count = u32::try_from(servers.len()).unwrap_or(u32::MAX);
-        let patience = self.options.connect_timeout().saturating_mul(count) + ANSWER;
-        let client = tokio::time::timeout(patience, options.connect(servers))
-            .await
-            .map_err(|_| Trouble("no server answers".to_owned()))?
-            .map_err(|error| Trouble(error.to_string()))?;
-        is_linked.store(true, Ordering::Relaxed);
-        let jetstream = ContextBuilder::new()
-            .timeout(ANSWER)
-            // The publisher has a window of its own; this bound only has to be wider.
-            .max_ack_inflight(self.options.config.window * 4 + 64)
-            .backpressure_on_inflight(true)
-            .build(client.clone());
-        let facts = streams::ensure(&jetstream, &self.names, &self.options.config).await?;
+        let config = &self.options.config;
+        let client = client(&self.options, &ended).await?;
+        let jetstream = jetstream(client.clone(), config);
+        let facts = streams::ensure(&jetstream, &self.names, config).await?;
         Ok(Link {
             client,
             jetstream,
@@ -186,48 +155,80 @@ impl Keeper {
             ended,
         })
     }
+}
 
-    fn connect_options(
-        &self,
-        ended: &watch::Sender<bool>,
-        is_linked: &Arc<AtomicBool>,
-    ) -> Result<ConnectOptions, Trouble> {
-        let (address, config) = (&self.options.address, &self.options.config);
-        let login = login::Login::new(address, config.credentials_file.clone());
-        let is_linked = Arc::clone(is_linked);
-        let ended = ended.clone();
-        let mut options = ConnectOptions::with_auth_callback(move |challenge| {
-            // Whoever has been connected must not take up the connection again.
-            let answer = if is_linked.load(Ordering::Relaxed) {
-                Err(async_nats::AuthError::new("this connection has ended"))
-            } else {
-                login.answer(&challenge)
-            };
-            std::future::ready(answer)
-        })
-        .event_callback(move |event| {
-            match event {
-                Event::Disconnected | Event::Closed => {
-                    ended.send_replace(true);
-                }
-                Event::ServerError(error) => warn!(%error, "NATS complains"),
-                _ => {}
+/// A new connection, over which nobody connects a second time.
+pub(crate) async fn client(
+    options: &NatsOptions,
+    ended: &watch::Sender<bool>,
+) -> Result<Client, Trouble> {
+    let is_linked = Arc::new(AtomicBool::new(false));
+    let connect = connect_options(options, ended, &is_linked);
+    let servers = &options.address.servers;
+    let servers: Vec<String> = servers
+        .iter()
+        .map(|server| format!("nats://{server}"))
+        .collect();
+    // The library waits so long for each server, but not for the look-up of its name.
+    let most = u32::try_from(servers.len()).unwrap_or(u32::MAX);
+    let patience = options.config.connect_timeout().saturating_mul(most) + ANSWER;
+    let client = tokio::time::timeout(patience, connect.connect(servers))
+        .await
+        .map_err(|_| Trouble("no server answers".to_owned()))?
+        .map_err(|error| Trouble(error.to_string()))?;
+    is_linked.store(true, Ordering::Relaxed);
+    Ok(client)
+}
+
+pub(crate) fn jetstream(client: Client, config: &NatsConfig) -> jetstream::Context {
+    ContextBuilder::new()
+        .timeout(ANSWER)
+        // The publisher has a window of its own; this bound only has to be wider.
+        .max_ack_inflight(config.window * 4 + 64)
+        .backpressure_on_inflight(true)
+        .build(client)
+}
+
+fn connect_options(
+    options: &NatsOptions,
+    ended: &watch::Sender<bool>,
+    is_linked: &Arc<AtomicBool>,
+) -> ConnectOptions {
+    let (address, config) = (&options.address, &options.config);
+    let login = login::Login::new(address, config.credentials_file.clone());
+    let is_linked = Arc::clone(is_linked);
+    let ended = ended.clone();
+    let mut connect = ConnectOptions::with_auth_callback(move |challenge| {
+        // Whoever has been connected must not take up the connection again.
+        let answer = if is_linked.load(Ordering::Relaxed) {
+            Err(async_nats::AuthError::new("this connection has ended"))
+        } else {
+            login.answer(&challenge)
+        };
+        std::future::ready(answer)
+    })
+    .event_callback(move |event| {
+        match event {
+            Event::Disconnected | Event::Closed => {
+                ended.send_replace(true);
             }
-            std::future::ready(())
-        })
-        .name(&self.options.name)
-        .connection_timeout(self.options.connect_timeout())
-        .reconnect_delay_callback(|_| Duration::ZERO)
-        .max_reconnects(address.servers.len())
-        .ignore_discovered_servers()
-        .ping_interval(PING_EVERY)
-        .request_timeout(Some(ANSWER))
-        .require_tls(address.is_tls);
-        if let Some(file) = &config.ca_file {
-            options = options.add_root_certificates(file.clone());
+            Event::ServerError(error) => warn!(%error, "NATS complains"),
+            _ => {}
         }
-        Ok(options)
+        std::future::ready(())
+    })
+    .name(&options.name)
+    .connection_timeout(config.connect_timeout())
+    .reconnect_delay_callback(|_| Duration::ZERO)
+    .max_reconnects(address.servers.len())
+    .ignore_discovered_servers()
+    .ping_interval(PING_EVERY)
+    .request_timeout(Some(ANSWER))
+    .require_tls(address.is_tls);
+    if let Some(file) = &config.ca_file {
+        connect = connect.add_root_certificates(file.clone());
     }
+    connect
 }
 
 /// Waits for the end of a connection, also when the library failed to tell of it.

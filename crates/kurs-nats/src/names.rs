@@ -14,6 +14,9 @@ pub(crate) struct Names {
     pub(crate) flow: String,
     /// The stream of the last update of every subject.
     pub(crate) last: String,
+    /// A stream that is made to see whether one can be made, and its subject.
+    pub(crate) attempt: String,
+    pub(crate) attempt_subject: String,
     /// Where commands are asked.
     pub(crate) command: String,
 }
@@ -25,6 +28,8 @@ impl Names {
             prefix: prefix.to_owned(),
             flow: format!("{capitals}_FLOW"),
             last: format!("{capitals}_LAST"),
+            attempt: format!("{capitals}_ATTEMPT"),
+            attempt_subject: format!("{prefix}.v{}.attempt", wire::VERSION),
             command: format!("{prefix}.v{}.command", wire::VERSION),
         }
     }

@@ -1,9 +1,7 @@
 //! Updates from the outbox to the server: in order, many on their way at once.
 
-use crate::backoff::Backoff;
 use crate::link::{Link, Links};
 use crate::names::Names;
-use crate::stats::{NatsCounters, add};
 use crate::streams::{self, Facts, Seen};
 use async_nats::datetime::DateTime;
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
@@ -12,7 +10,8 @@ use async_nats::jetstream::publish::PublishAck;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use kurs_bus::{Outbox, Update, wire};
+use kurs_bus::counters::count;
+use kurs_bus::{Backoff, BusCounters, Outbox, Update, wire};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -49,7 +48,7 @@ pub(crate) struct Publisher {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) links: Links,
     pub(crate) names: Names,
-    pub(crate) counters: Arc<NatsCounters>,
+    pub(crate) counters: Arc<BusCounters>,
     pub(crate) window: usize,
     pub(crate) seed: u64,
 }
@@ -125,7 +124,7 @@ impl Publisher {
         }
         info!("the server has lost what it had: the last values are put there again");
         *round += 1;
-        add(&self.counters.put_again, 1);
+        count(&self.counters.put_again, 1);
         self.outbox.put_back();
         self.outbox.put_everything_again();
     }
@@ -133,7 +132,7 @@ impl Publisher {
     async fn publish(&self, link: &Link, own: &str, confirmed: &mut Confirmed) -> Stop {
         let mut flying: VecDeque<Sent> = VecDeque::with_capacity(self.window);
         let stop = self.publish_until(link, own, confirmed, &mut flying).await;
-        add(&self.counters.retried, flying.len());
+        count(&self.counters.sent_again, flying.len());
         stop
     }
 
@@ -187,7 +186,7 @@ impl Publisher {
 
     async fn send(&self, link: &Link, own: &str, update: &Update) -> Result<Sent, Stop> {
         let text = Bytes::from(wire::encode(update));
-        add(&self.counters.published, 1);
+        count(&self.counters.published, 1);
         let sent = async {
             let id = format!("{own}:{}", update.id);
             let subject = self.names.subject(update);
@@ -230,15 +229,15 @@ impl Publisher {
         flying: &mut VecDeque<Sent>,
         confirmed: &mut Confirmed,
     ) -> Result<(), Stop> {
-        let (mut count, mut next) = (0, Some(first));
+        let (mut settled, mut next) = (0, Some(first));
         let mut stop = Ok(());
-        while let Some(settled) = next {
-            match settled {
+        while let Some(result) = next {
+            match result {
                 Ok(Some(ack)) => {
                     confirmed.number = confirmed.number.max(ack.sequence);
-                    add(&self.counters.acknowledged, 1);
+                    count(&self.counters.acknowledged, 1);
                 }
-                Ok(None) => add(&self.counters.refused, 1),
+                Ok(None) => count(&self.counters.refused, 1),
                 Err(problem) => {
                     stop = Err(match problem.kind() {
                         PublishErrorKind::TimedOut
@@ -249,7 +248,7 @@ impl Publisher {
                     break;
                 }
             }
-            count += 1;
+            settled += 1;
             flying.pop_front();
             next = match flying.front_mut() {
                 Some(Sent::Open(answer)) => answer.now_or_never().map(|answer| answer.map(Some)),
@@ -257,7 +256,7 @@ impl Publisher {
                 None => None,
             };
         }
-        self.outbox.confirm(count);
+        self.outbox.confirm(settled);
         stop
     }
 }

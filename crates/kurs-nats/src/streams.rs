@@ -13,7 +13,7 @@ use tracing::warn;
 /// and the number in it.
 const SOURCE: &str = "Nats-Stream-Source";
 /// What the server says of a stream that is not there.
-const NOT_FOUND: usize = 404;
+pub(crate) const NOT_FOUND: usize = 404;
 /// How long the server knows a message by its id.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
@@ -147,7 +147,7 @@ pub(crate) fn origin(headers: Option<&async_nats::HeaderMap>) -> Option<u64> {
     source.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-fn flow_config(names: &Names, config: &NatsConfig) -> stream::Config {
+pub(crate) fn flow_config(names: &Names, config: &NatsConfig) -> stream::Config {
     let age = Duration::from_millis(config.flow_age_ms);
     stream::Config {
         name: names.flow.clone(),
@@ -160,7 +160,7 @@ fn flow_config(names: &Names, config: &NatsConfig) -> stream::Config {
     }
 }
 
-fn last_config(names: &Names, config: &NatsConfig) -> stream::Config {
+pub(crate) fn last_config(names: &Names, config: &NatsConfig) -> stream::Config {
     let source = stream::Source {
         name: names.flow.clone(),
         ..stream::Source::default()
@@ -188,4 +188,41 @@ fn common(config: &NatsConfig) -> stream::Config {
         num_replicas: usize::from(config.replicas),
         ..stream::Config::default()
     }
+}
+
+/// What an existing stream has otherwise than it would be made.
+pub(crate) fn differences(is: &stream::Config, wanted: &stream::Config) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut compare = |what: &str, is: String, wanted: String| {
+        if is != wanted {
+            differences.push(format!("has {what} {is}, not {wanted}"));
+        }
+    };
+    let replicas = |config: &stream::Config| config.num_replicas.to_string();
+    compare("replicas", replicas(is), replicas(wanted));
+    let storage = |config: &stream::Config| format!("{:?}", config.storage).to_lowercase();
+    compare("storage", storage(is), storage(wanted));
+    let age = |config: &stream::Config| format!("{:?}", config.max_age);
+    compare("max_age", age(is), age(wanted));
+    let bytes = |config: &stream::Config| config.max_bytes.to_string();
+    compare("max_bytes", bytes(is), bytes(wanted));
+    differences
+}
+
+/// Makes a stream like the flow and takes it away again.
+pub(crate) async fn try_one(
+    jetstream: &jetstream::Context,
+    names: &Names,
+    config: &NatsConfig,
+) -> Result<(), Trouble> {
+    let attempt = stream::Config {
+        name: names.attempt.clone(),
+        subjects: vec![names.attempt_subject.clone()],
+        ..flow_config(names, config)
+    };
+    let made = jetstream.create_stream(&attempt).await;
+    made.map_err(|error| Trouble(format!("no stream can be made: {error}")))?;
+    let deleted = jetstream.delete_stream(&attempt.name).await;
+    deleted.map_err(|error| Trouble(format!("stream {} stays: {error}", attempt.name)))?;
+    Ok(())
 }

@@ -1,14 +1,13 @@
 //! A place in the flow that survives the end of connections and of servers.
 
 use crate::Reader;
-use crate::backoff::Backoff;
 use crate::link::{Link, Links, Trouble};
 use crate::reading::{Heard, Reading};
-use crate::stats::{NatsCounters, add};
 use crate::streams::{self, Fact};
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_trait::async_trait;
-use kurs_bus::{BusError, BusEvent, Order, Place, Subscription, Update};
+use kurs_bus::counters::count;
+use kurs_bus::{Backoff, BusCounters, BusError, BusEvent, Order, Place, Subscription, Update};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,7 +156,7 @@ impl Pump {
     }
 
     fn hear(&mut self, number: u64, text: &[u8]) {
-        let Some(update) = self.reader.decode(text) else {
+        let Some(update) = self.reader.counters.decode(text) else {
             self.place.number = self.place.number.max(number);
             return;
         };
@@ -166,7 +165,7 @@ impl Pump {
         };
         // An error only says that nobody listens any more.
         if lost > 0 {
-            add(&self.reader.counters.gaps, 1);
+            count(&self.reader.counters.gaps, 1);
             let _ = self.events.send(BusEvent::Gap { lost });
         }
         let _ = self.events.send(BusEvent::Update(Arc::new(update)));
@@ -179,7 +178,7 @@ impl Pump {
             match self.try_resume(&link).await {
                 Ok(reading) => {
                     self.pauses.reset();
-                    add(&self.reader.counters.resumed, 1);
+                    count(&self.reader.counters.resumed, 1);
                     return Some(reading);
                 }
                 Err(Trouble(why)) => debug!(why, "the flow is not found yet"),
@@ -203,7 +202,7 @@ impl Pump {
 /// A subscriber's end of the flow.
 pub(crate) struct NatsSubscription {
     heard: broadcast::Receiver<BusEvent>,
-    counters: Arc<NatsCounters>,
+    counters: Arc<BusCounters>,
     task: AbortHandle,
 }
 
@@ -211,9 +210,14 @@ pub(crate) struct NatsSubscription {
 impl Subscription for NatsSubscription {
     async fn next(&mut self) -> Result<BusEvent, BusError> {
         match self.heard.recv().await {
-            Ok(event) => Ok(event),
+            Ok(event) => {
+                if matches!(event, BusEvent::Update(_)) {
+                    count(&self.counters.received, 1);
+                }
+                Ok(event)
+            }
             Err(broadcast::error::RecvError::Lagged(lost)) => {
-                add(&self.counters.gaps, 1);
+                count(&self.counters.gaps, 1);
                 Ok(BusEvent::Gap { lost })
             }
             Err(broadcast::error::RecvError::Closed) => Err(BusError::Unavailable),

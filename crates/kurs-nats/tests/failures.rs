@@ -5,11 +5,11 @@ mod common;
 
 use common::{HANG, Heard, connected, flushed, is_connected, last_values, next, open, options};
 use kurs_bus::conformance::{rate, untrack, update};
+use kurs_bus::counters::total;
 use kurs_bus::{Body, Bus, BusError, BusEvent, Heartbeat, Reply};
 use kurs_nats::NatsBus;
 use kurs_testkit::{NatsServer, until};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Publishes updates from `first` on, one a millisecond, until it is told to end; gives the
@@ -67,7 +67,7 @@ async fn a_server_that_is_killed_under_load_costs_no_update_and_no_order() {
     let values = last_values(&reader).await;
     let seqs: Vec<u64> = values.iter().map(|update| update.id.seq.0).collect();
     assert_eq!(seqs, [last - 2, last - 1, last]);
-    assert!(reader.counters().reconnects.load(Ordering::Relaxed) >= 3);
+    assert!(total(&reader.monitor().counters().reconnects) >= 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +87,7 @@ async fn a_server_that_comes_back_empty_has_the_last_values_again_and_subscriber
     is_connected(&writer, false).await;
     server.restart();
     until("the last values", HANG, || {
-        (writer.counters().put_again.load(Ordering::Relaxed) == 1).then_some(())
+        (total(&writer.monitor().counters().put_again) == 1).then_some(())
     })
     .await;
     flushed(&writer).await;
@@ -115,7 +115,7 @@ async fn streams_that_are_deleted_are_made_and_filled_again() {
     let client = async_nats::connect(server.url()).await.unwrap();
     let jetstream = async_nats::jetstream::new(client);
     jetstream.delete_stream("KURS_LAST").await.unwrap();
-    let again = || (bus.counters().put_again.load(Ordering::Relaxed) == 1).then_some(());
+    let again = || (total(&bus.monitor().counters().put_again) == 1).then_some(());
     until("the last values to be missed", HANG, again).await;
     flushed(&bus).await;
     assert_eq!(last_values(&bus).await, [rate("BTC-USDT", 1)]);
@@ -146,11 +146,11 @@ async fn a_server_that_is_away_at_the_start_is_waited_for_in_the_background() {
     let patience = Duration::from_millis(100);
     let asked = reader.request(untrack("BTCUSDT"), patience).await;
     assert_eq!(asked, Err(BusError::Unavailable));
-    assert!(!writer.state().is_connected && !writer.state().why.is_empty());
+    assert!(!writer.monitor().state().is_connected && !writer.monitor().state().why.is_empty());
     server.restart();
     flushed(&writer).await;
     assert_eq!(last_values(&reader).await, [rate("BTC-USDT", 1_000)]);
-    assert!(writer.state().is_connected && writer.state().why.is_empty());
+    assert!(writer.monitor().state().is_connected && writer.monitor().state().why.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,7 +166,7 @@ async fn what_waits_while_a_server_is_away_is_bounded() {
     for seq in 2..=MANY {
         writer.publish(rate("BTC-USDT", seq)).unwrap();
     }
-    assert!(writer.outbox().len() <= kurs_bus::outbox::OUTBOX_MAX);
+    assert!(writer.monitor().outbox().len() <= kurs_bus::outbox::OUTBOX_MAX);
     server.restart();
     let mut heard = Heard::default();
     heard.until(&mut subscription, MANY).await;
@@ -217,8 +217,8 @@ async fn messages_that_cannot_be_read_harm_nobody() {
     heard.until(&mut subscription, 1).await;
     assert_eq!((heard.updates, heard.gaps), (1, 0));
     assert_eq!(last_values(&bus).await, [rate("ETH-USDT", 1)]);
-    assert!(bus.counters().decode_errors.load(Ordering::Relaxed) >= 10);
-    assert!(bus.counters().unknown.load(Ordering::Relaxed) >= 2);
+    assert!(total(&bus.monitor().counters().decode_errors) >= 10);
+    assert!(total(&bus.monitor().counters().unknown) >= 2);
     let (reply, ()) = tokio::join!(bus.request(untrack("BTCUSDT"), HANG), async {
         let request = requests.next().await.unwrap();
         request
@@ -313,7 +313,7 @@ async fn a_login_is_made_and_its_password_is_never_shown() {
     flushed(&bus).await;
     let wrong = NatsBus::new(login("guessed"));
     let why = until("the refusal", HANG, || {
-        let why = wrong.state().why;
+        let why = wrong.monitor().state().why;
         (!why.is_empty()).then_some(why)
     })
     .await;

@@ -1,31 +1,31 @@
 //! [`RabbitBus`].
 
+use crate::RabbitOptions;
 use crate::commands::{CommandQueue, request};
-use crate::counters::{Counters, count};
 use crate::flow::Flow;
 use crate::fold::Fold;
-use crate::link::{Backoff, Failure, Link};
+use crate::link::{Failure, Link, backoff};
 use crate::names::{Names, is_missing};
 use crate::publisher::Publisher;
 use crate::subscription::{FlowSubscription, join};
 use crate::values::{Known, Snapshots};
-use crate::{RabbitOptions, RabbitOptionsError};
 use async_trait::async_trait;
-use kurs_bus::{Bus, BusError, Command, Outbox, Reply, Requests, Subscription, Update};
+use kurs_bus::{
+    Bus, BusCounters, BusError, Command, Monitor, Outbox, Reply, Requests, StateTeller,
+    Subscription, Update,
+};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// Updates and commands over RabbitMQ. Its tasks end with it.
 #[derive(Debug)]
 pub struct RabbitBus {
-    outbox: Arc<Outbox>,
+    monitor: Monitor,
     flow: Arc<Flow>,
-    counters: Arc<Counters>,
-    connected: watch::Receiver<bool>,
     /// The flow was there once.
     was_there: AtomicBool,
     _tasks: JoinSet<()>,
@@ -34,93 +34,77 @@ pub struct RabbitBus {
 impl RabbitBus {
     /// Opens the bus. Does not wait for the server, which may be away; must be called within a
     /// tokio runtime.
-    ///
-    /// # Errors
-    /// The first mistake in the options; [`RabbitOptions::mistakes`] has them all.
-    pub fn new(options: &RabbitOptions) -> Result<Self, RabbitOptionsError> {
-        if let Some(mistake) = options.mistakes().into_iter().next() {
-            return Err(mistake);
-        }
-        let uri = options.address()?;
-        let counters = Arc::new(Counters::default());
-        let link = |what| Link::open(what, options, uri.clone(), Arc::clone(&counters));
+    #[must_use]
+    pub fn new(options: RabbitOptions) -> Self {
+        let outbox = Arc::new(Outbox::default());
+        let (monitor, state) = Monitor::new("rabbitmq", Arc::clone(&outbox));
+        let counters = monitor.counters();
+        let (config, tuning) = (&options.config, options.config.tuning);
+        let link = |what| Link::open(what, &options, Arc::clone(counters));
         let (inward, inward_keeper) = link("to read");
         let (outward, outward_keeper) = link("to publish");
         let mut tasks = JoinSet::new();
         tasks.spawn(inward_keeper);
         tasks.spawn(outward_keeper);
         let flow = Arc::new(Flow {
-            names: Names::new(options),
+            names: Names::new(config),
             inward: inward.clone(),
             outward: outward.clone(),
-            prefetch: options.prefetch,
+            prefetch: tuning.prefetch,
             random: Mutex::new(fastrand::Rng::with_seed(marker_seed(options.seed))),
         });
         let snapshots = Arc::new(Snapshots {
             flow: Arc::clone(&flow),
-            counters: Arc::clone(&counters),
-            every: options.snapshot_every,
+            counters: Arc::clone(counters),
+            every: config.snapshot_every(),
             known: Mutex::new(Known::default()),
             wanted: Notify::new(),
         });
         tasks.spawn(Arc::clone(&snapshots).run());
-        let outbox = Arc::new(Outbox::new(options.outbox_max));
         let publisher = Publisher {
             flow: Arc::clone(&flow),
-            outbox: Arc::clone(&outbox),
-            counters: Arc::clone(&counters),
+            outbox,
+            counters: Arc::clone(counters),
             snapshots,
-            window: options.window,
-            backoff: Backoff::new(options.seed),
+            window: tuning.window,
+            backoff: backoff(options.seed),
             own: Fold::default(),
             mark: None,
         };
         tasks.spawn(publisher.run());
-        let (tell, connected) = watch::channel(false);
-        tasks.spawn(tell_connected(inward, outward, tell));
-        Ok(Self {
-            outbox,
+        tasks.spawn(tell_state(inward, outward, state));
+        Self {
+            monitor,
             flow,
-            counters,
-            connected,
             was_there: AtomicBool::new(false),
             _tasks: tasks,
-        })
+        }
     }
 
-    /// What went through.
+    /// How the server is, and what went over it.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    pub const fn monitor(&self) -> &Monitor {
+        &self.monitor
     }
 
-    /// Whether the server is connected, both ways.
-    #[must_use]
-    pub fn connected(&self) -> watch::Receiver<bool> {
-        self.connected.clone()
-    }
-
-    /// Updates that wait for the server.
-    #[must_use]
-    pub fn outbox(&self) -> &Outbox {
-        &self.outbox
+    fn means(&self) -> (Arc<Flow>, Arc<BusCounters>) {
+        (Arc::clone(&self.flow), Arc::clone(self.monitor.counters()))
     }
 }
 
 #[async_trait]
 impl Bus for RabbitBus {
     fn publish(&self, update: Arc<Update>) -> Result<(), BusError> {
-        count(&self.counters.published, 1);
-        self.outbox.put(update);
+        self.monitor.outbox().put(update);
         Ok(())
     }
 
-    fn is_reached(&self) -> bool {
-        *self.connected().borrow()
+    fn broker(&self) -> Option<&Monitor> {
+        Some(&self.monitor)
     }
 
     async fn flush(&self) -> Result<(), BusError> {
-        self.outbox.flushed().await;
+        self.monitor.outbox().flushed().await;
         Ok(())
     }
 
@@ -128,14 +112,14 @@ impl Bus for RabbitBus {
         let was_there = self.was_there.load(Ordering::Relaxed);
         let joined = join(&self.flow, was_there).await.map_err(unavailable)?;
         self.was_there.store(true, Ordering::Relaxed);
-        let (flow, counters) = (Arc::clone(&self.flow), Arc::clone(&self.counters));
+        let (flow, counters) = self.means();
         Ok(Box::new(FlowSubscription::new(flow, counters, joined)))
     }
 
     async fn last_values(&self) -> Result<Vec<Arc<Update>>, BusError> {
         let values = async || {
             let mut known = Known::newest(&self.flow).await?;
-            known.catch_up(&self.flow, &self.counters).await?;
+            known.catch_up(&self.flow, self.monitor.counters()).await?;
             Ok(known.fold.into_values())
         };
         match values().await {
@@ -150,11 +134,11 @@ impl Bus for RabbitBus {
     }
 
     async fn request(&self, command: Command, patience: Duration) -> Result<Reply, BusError> {
-        request(&self.flow, &self.counters, &command, patience).await
+        request(&self.flow, self.monitor.counters(), &command, patience).await
     }
 
     async fn requests(&self) -> Result<Box<dyn Requests>, BusError> {
-        let (flow, counters) = (Arc::clone(&self.flow), Arc::clone(&self.counters));
+        let (flow, counters) = self.means();
         let queue = CommandQueue::open(flow, counters).await;
         Ok(Box::new(queue.map_err(unavailable)?))
     }
@@ -171,12 +155,13 @@ fn marker_seed(seed: u64) -> u64 {
     seed ^ RandomState::new().build_hasher().finish()
 }
 
-async fn tell_connected(mut inward: Link, mut outward: Link, tell: watch::Sender<bool>) {
+/// Both ways, or it does not count as connected.
+async fn tell_state(mut inward: Link, mut outward: Link, state: StateTeller) {
     loop {
-        tell.send_if_modified(|connected| {
-            let now = inward.is_there() && outward.is_there();
-            std::mem::replace(connected, now) != now
-        });
+        match inward.why_away().or_else(|| outward.why_away()) {
+            None => state.connected(""),
+            Some(why) => state.away(&why),
+        }
         let goes_on = tokio::select! {
             changed = inward.changed() => changed,
             changed = outward.changed() => changed,

@@ -4,13 +4,13 @@
 //! The server sends one ahead to each listener. It would not be dropped there, so what came
 //! while a listener did not wait goes back to the server first.
 
-use crate::counters::{Counters, count};
 use crate::flow::Flow;
-use crate::link::{ANSWER, AWAY, Backoff, Failure};
+use crate::link::{ANSWER, AWAY, Failure, backoff};
 use crate::names::{channel_with_confirms, put};
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
-use kurs_bus::{BusError, Command, Reply, Request, Requests, wire};
+use kurs_bus::counters::count;
+use kurs_bus::{Backoff, BusCounters, BusError, Command, Reply, Request, Requests, wire};
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicPublishOptions, BasicQosOptions,
@@ -32,7 +32,7 @@ const GONE: &str = "gone";
 /// Asks the active Writer.
 pub(crate) async fn request(
     flow: &Flow,
-    counters: &Counters,
+    counters: &BusCounters,
     command: &Command,
     patience: Duration,
 ) -> Result<Reply, BusError> {
@@ -88,7 +88,7 @@ async fn ask(
 /// Listens for commands.
 pub(crate) struct CommandQueue {
     flow: Arc<Flow>,
-    counters: Arc<Counters>,
+    counters: Arc<BusCounters>,
     backoff: Backoff,
     open: Option<(Channel, Consumer)>,
     /// The command that is being taken.
@@ -96,13 +96,13 @@ pub(crate) struct CommandQueue {
 }
 
 impl CommandQueue {
-    pub(crate) async fn open(flow: Arc<Flow>, counters: Arc<Counters>) -> Result<Self, Failure> {
+    pub(crate) async fn open(flow: Arc<Flow>, counters: Arc<BusCounters>) -> Result<Self, Failure> {
         let open = Some(listen(&flow).await?);
         let seed = flow.random.lock().u64(..);
         Ok(Self {
             flow,
             counters,
-            backoff: Backoff::new(seed),
+            backoff: backoff(seed),
             open,
             taken: None,
         })

@@ -3,9 +3,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`bus`] | [`RabbitBus`], the [`kurs_bus::Bus`] |
-//! | [`options`] | [`RabbitOptions`]: where the server is, and what its mistakes are |
-//! | [`counters`] | [`Counters`]: what went through, was refused, was tried again |
+//! | `address`, `config` | where the server is, and settings |
+//! | `bus` | [`RabbitBus`] |
+//! | `examine` | [`examine()`]: a look at the server for whoever sets it up |
 //! | `names` | what everything on the server is called, and how it is made |
 //! | `link` | a connection that is made again whenever it is lost |
 //! | `flow` | reading a stream: from a place on, and where it ends |
@@ -31,18 +31,20 @@
 //! A snapshot is what the flow left up to a place that it names, whoever published it: any
 //! publisher may write it, an old Writer does no harm by it, and a reader starts with any.
 
-pub mod bus;
+mod address;
+mod bus;
 mod commands;
-pub mod counters;
+mod config;
+mod examine;
 mod flow;
 mod fold;
 mod link;
 mod names;
-pub mod options;
 mod publisher;
 mod subscription;
 mod values;
 
+pub use address::{Address, AddressError};
 pub use bus::RabbitBus;
-pub use counters::Counters;
-pub use options::{RabbitOptions, RabbitOptionsError};
+pub use config::{RabbitConfig, RabbitOptions, Tuning};
+pub use examine::examine;

@@ -4,9 +4,10 @@
 //! connection that is lost is therefore given up here, and a new one made.
 
 use crate::RabbitOptions;
-use crate::counters::{Counters, count};
 use async_compat::Compat;
 use futures_util::StreamExt;
+use kurs_bus::counters::count;
+use kurs_bus::{Backoff, BusCounters};
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties, Event};
@@ -29,7 +30,7 @@ pub(crate) const AWAY: Duration = Duration::from_secs(3);
 /// First bound of the pause before a next attempt; it doubles with each.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 /// Last bound. Low, so that a server that is back is found within two seconds.
-const RETRY_MAX: Duration = Duration::from_millis(1_500);
+const RETRY_MAX: Duration = Duration::from_millis(750);
 /// Time between two looks at a connection that says nothing of its end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -52,24 +53,27 @@ pub(crate) enum Failure {
 
 /// The connection of one direction. Clones see the same.
 #[derive(Debug, Clone)]
-pub(crate) struct Link(watch::Receiver<Option<Arc<Connection>>>);
+pub(crate) struct Link(watch::Receiver<State>);
+
+/// The connection, or why there is none; empty before the first attempt has ended.
+type State = Result<Arc<Connection>, Arc<str>>;
 
 impl Link {
     /// Connects, and does so again, until the future that is given back ends.
     pub(crate) fn open(
         what: &'static str,
         options: &RabbitOptions,
-        uri: AMQPUri,
-        counters: Arc<Counters>,
+        counters: Arc<BusCounters>,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
-        let (state, seen) = watch::channel(None);
+        let (state, seen) = watch::channel(Err("".into()));
         let salt = what.bytes().map(u64::from).sum::<u64>();
         let keeper = Keeper {
             what,
-            server: options.server(),
-            uri,
+            server: options.address.to_string(),
+            name: options.name.clone(),
+            uri: uri(options),
             counters,
-            backoff: Backoff::new(options.seed ^ salt),
+            backoff: backoff(options.seed ^ salt),
             state,
         };
         (Self(seen), keeper.run())
@@ -85,10 +89,10 @@ impl Link {
     /// The connection, as soon as there is one.
     pub(crate) async fn wait(&self) -> Result<Arc<Connection>, Failure> {
         let mut state = self.0.clone();
-        let there = state.wait_for(Option::is_some).await;
+        let there = state.wait_for(State::is_ok).await;
         match there.as_deref() {
-            Ok(Some(connection)) => Ok(Arc::clone(connection)),
-            Ok(None) => Err(Failure::Away),
+            Ok(Ok(connection)) => Ok(Arc::clone(connection)),
+            Ok(Err(_)) => Err(Failure::Away),
             Err(_) => Err(Failure::Ended),
         }
     }
@@ -96,21 +100,27 @@ impl Link {
     /// Returns when this connection is not the present one any more.
     pub(crate) async fn lost(&self, connection: &Arc<Connection>) {
         let mut state = self.0.clone();
-        let is_another = |now: &Option<Arc<Connection>>| {
-            now.as_ref().is_none_or(|now| !Arc::ptr_eq(now, connection))
+        let is_another = |now: &State| {
+            let now = now.as_ref();
+            !now.is_ok_and(|now| Arc::ptr_eq(now, connection))
         };
         let _ = state.wait_for(is_another).await;
     }
 
-    /// Returns when it comes or goes, with whether it is there; `None` when the bus has ended.
-    pub(crate) async fn changed(&mut self) -> Option<bool> {
-        self.0.changed().await.ok()?;
-        Some(self.is_there())
+    /// Returns when it comes or goes, or for another reason is not there; `None` when the bus has
+    /// ended.
+    pub(crate) async fn changed(&mut self) -> Option<()> {
+        self.0.changed().await.ok()
+    }
+
+    /// Why there is no connection at present; `None` when there is one.
+    pub(crate) fn why_away(&self) -> Option<Arc<str>> {
+        self.0.borrow().as_ref().err().cloned()
     }
 
     /// Whether there is a connection at present.
     pub(crate) fn is_there(&self) -> bool {
-        self.0.borrow().is_some()
+        self.0.borrow().is_ok()
     }
 }
 
@@ -118,41 +128,49 @@ impl Link {
 struct Keeper {
     what: &'static str,
     server: String,
+    /// What the server shows as the name of the connection.
+    name: String,
     uri: AMQPUri,
-    counters: Arc<Counters>,
+    counters: Arc<BusCounters>,
     backoff: Backoff,
-    state: watch::Sender<Option<Arc<Connection>>>,
+    state: watch::Sender<State>,
 }
 
 impl Keeper {
     async fn run(mut self) {
-        let mut is_told = false;
+        let (mut is_first, mut is_told) = (true, false);
         loop {
-            match dial(&self.uri).await {
+            match dial(&self.uri, &self.name).await {
                 Ok((connection, socket)) => {
                     tracing::info!(server = %self.server, "connected to RabbitMQ, {}", self.what);
                     is_told = false;
+                    let is_again = !std::mem::take(&mut is_first);
+                    count(&self.counters.reconnects, usize::from(is_again));
                     self.backoff.reset();
                     self.follow(connection, &socket).await;
-                    count(&self.counters.reconnects, 1);
                     tracing::warn!(server = %self.server, "RabbitMQ is lost, {}", self.what);
                 }
-                // Told once: it may be away for long.
-                Err(why) if !is_told => {
-                    is_told = true;
-                    tracing::warn!(server = %self.server, "cannot connect to RabbitMQ: {why}");
+                Err(why) => {
+                    // Told once: it may be away for long.
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(server = %self.server, "cannot connect to RabbitMQ: {why}");
+                    }
+                    self.show(Err(why.to_string().into()));
                 }
-                Err(_) => {}
             }
             tokio::time::sleep(self.backoff.pause()).await;
         }
+    }
+
+    fn show(&self, state: State) {
+        let _before = self.state.send_replace(state);
     }
 
     /// Shows the connection until it is lost.
     async fn follow(&self, connection: Connection, socket: &std::net::TcpStream) {
         let mut events = connection.events_listener();
         let connection = Arc::new(connection);
-        self.state.send_replace(Some(Arc::clone(&connection)));
+        self.show(Ok(Arc::clone(&connection)));
         let mut looks = tokio::time::interval(LOOK_EVERY);
         while connection.status().connected() {
             tokio::select! {
@@ -167,15 +185,25 @@ impl Keeper {
                 _ = looks.tick() => {}
             }
         }
-        self.state.send_replace(None);
+        self.show(Err("the connection was lost".into()));
         // Nothing of it lingers: neither its thread, nor half a connection at the server.
         let _ = socket.shutdown(Shutdown::Both);
     }
 }
 
+/// Where the server is, with what is agreed on with it.
+pub(crate) fn uri(options: &RabbitOptions) -> AMQPUri {
+    let mut uri = options.address.uri.clone();
+    uri.query.heartbeat = Some(options.config.tuning.heartbeat_seconds);
+    uri
+}
+
 /// Connects within the time limits. The second handle of the socket ends it from outside: the
 /// library has a thread for each connection, which would wait for a silent server for ever.
-async fn dial(uri: &AMQPUri) -> Result<(Connection, std::net::TcpStream), Failure> {
+pub(crate) async fn dial(
+    uri: &AMQPUri,
+    name: &str,
+) -> Result<(Connection, std::net::TcpStream), Failure> {
     let handle: Arc<Mutex<Option<std::net::TcpStream>>> = Arc::default();
     let keep = Arc::clone(&handle);
     let connect = async move |uri: AMQPUri, _| {
@@ -199,7 +227,7 @@ async fn dial(uri: &AMQPUri) -> Result<(Connection, std::net::TcpStream), Failur
             }
         }
     };
-    let properties = ConnectionProperties::default().with_connection_name("kurs".into());
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
     let runtime = lapin::runtime::default_runtime()?;
     let connected = Connection::connector(uri.clone(), runtime, connect, properties);
     let connected = tokio::time::timeout(HANDSHAKE, connected).await;
@@ -218,52 +246,13 @@ async fn dial(uri: &AMQPUri) -> Result<(Connection, std::net::TcpStream), Failur
     }
 }
 
-async fn plain(uri: &AMQPUri) -> io::Result<TcpStream> {
+pub(crate) async fn plain(uri: &AMQPUri) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((uri.authority.host.as_str(), uri.authority.port)).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Pauses with full jitter.
-#[derive(Debug)]
-pub(crate) struct Backoff {
-    random: fastrand::Rng,
-    bound: Duration,
-}
-
-impl Backoff {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            random: fastrand::Rng::with_seed(seed),
-            bound: RETRY_MIN,
-        }
-    }
-
-    /// The next pause.
-    pub(crate) fn pause(&mut self) -> Duration {
-        let bound_ms = u64::try_from(self.bound.as_millis()).unwrap_or(u64::MAX);
-        self.bound = (self.bound * 2).min(RETRY_MAX);
-        Duration::from_millis(self.random.u64(1..=bound_ms))
-    }
-
-    /// It worked.
-    pub(crate) fn reset(&mut self) {
-        self.bound = RETRY_MIN;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_their_bound_and_begin_again() {
-        let mut backoff = Backoff::new(7);
-        let pauses: Vec<_> = (0..100).map(|_| backoff.pause()).collect();
-        assert!(pauses[0] <= RETRY_MIN);
-        assert!(pauses.iter().all(|pause| *pause <= RETRY_MAX));
-        assert!(pauses.iter().any(|pause| *pause > RETRY_MIN));
-        backoff.reset();
-        assert!(backoff.pause() <= RETRY_MIN);
-    }
+/// Pauses between attempts.
+pub(crate) fn backoff(seed: u64) -> Backoff {
+    Backoff::new(seed, RETRY_MIN, RETRY_MAX)
 }

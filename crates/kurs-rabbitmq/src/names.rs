@@ -1,11 +1,11 @@
 //! What everything on the server is called, and how it is made.
 
-use crate::RabbitOptions;
+use crate::RabbitConfig;
 use crate::link::Failure;
 use kurs_bus::{Update, wire};
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
-    QueueDeclareOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ErrorKind, ExchangeKind};
@@ -32,16 +32,16 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub(crate) fn new(options: &RabbitOptions) -> Self {
-        let exchange = format!("{}.v{}", options.prefix, wire::VERSION);
+    pub(crate) fn new(config: &RabbitConfig) -> Self {
+        let exchange = format!("{}.v{}", config.prefix, wire::VERSION);
         Self {
             flow: format!("{exchange}.flow").into(),
             last: format!("{exchange}.last").into(),
             commands: format!("{exchange}.commands").into(),
             exchange: exchange.into(),
-            flow_age_max: format!("{}s", options.flow_age_max.as_secs()),
-            flow_bytes_max: options.flow_bytes_max,
-            segment_bytes: options.segment_bytes,
+            flow_age_max: format!("{}s", config.flow_age_ms / 1_000),
+            flow_bytes_max: config.flow_bytes_max,
+            segment_bytes: config.tuning.segment_bytes,
         }
     }
 
@@ -82,15 +82,28 @@ impl Names {
         }
         let is_new = !exists(connection, &self.flow).await?;
         if is_new {
-            let age = Some(self.flow_age_max.as_str());
-            let arguments = stream(self.flow_bytes_max, self.segment_bytes, age);
-            declare(&channel, &self.flow, arguments).await?;
+            declare(&channel, &self.flow, self.flow_arguments()).await?;
         }
         let all = ("#".into(), QueueBindOptions::default());
         channel
             .queue_bind(self.flow.clone(), name, all.0, all.1, none())
             .await?;
         Ok(is_new)
+    }
+
+    /// Makes a stream like the flow and takes it away again.
+    pub(crate) async fn try_one(&self, connection: &Connection) -> Result<(), Failure> {
+        let channel = connection.create_channel().await?;
+        let name = ShortString::from(format!("{}.attempt", self.exchange));
+        declare(&channel, &name, self.flow_arguments()).await?;
+        let options = QueueDeleteOptions::default();
+        channel.queue_delete(name, options).await?;
+        Ok(())
+    }
+
+    fn flow_arguments(&self) -> FieldTable {
+        let age = Some(self.flow_age_max.as_str());
+        stream(self.flow_bytes_max, self.segment_bytes, age)
     }
 
     /// Makes the queue of commands. Durable, though its messages are not: servers of later
@@ -139,7 +152,7 @@ async fn declare(
 }
 
 /// On a channel of its own, which the server closes when there is none.
-async fn exists(connection: &Connection, queue: &ShortString) -> Result<bool, Failure> {
+pub(crate) async fn exists(connection: &Connection, queue: &ShortString) -> Result<bool, Failure> {
     let channel = connection.create_channel().await?;
     let passive = QueueDeclareOptions {
         passive: true,

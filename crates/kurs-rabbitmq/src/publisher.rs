@@ -1,14 +1,14 @@
 //! The task that empties the outbox into the exchange.
 
-use crate::counters::{Counters, count};
 use crate::flow::{Flow, Mark};
 use crate::fold::Fold;
-use crate::link::{Backoff, Failure};
+use crate::link::Failure;
 use crate::names::channel_with_confirms;
 use crate::values::Snapshots;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use kurs_bus::{Outbox, Update, wire};
+use kurs_bus::counters::count;
+use kurs_bus::{Backoff, BusCounters, Outbox, Update, wire};
 use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ const BATCH_MAX: usize = 128;
 pub(crate) struct Publisher {
     pub(crate) flow: Arc<Flow>,
     pub(crate) outbox: Arc<Outbox>,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) counters: Arc<BusCounters>,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) window: usize,
     pub(crate) backoff: Backoff,
@@ -44,7 +44,7 @@ impl Publisher {
                 Ok(never) => match never {},
                 Err(failure) => failure,
             };
-            count(&self.counters.retried, waiting.len());
+            count(&self.counters.sent_again, waiting.len());
             self.outbox.put_back();
             if matches!(failure, Failure::Ended) {
                 return;
@@ -90,7 +90,7 @@ impl Publisher {
         let had_one = self.mark.replace(resumed.end).is_some();
         if is_new && had_one {
             tracing::warn!("RabbitMQ has lost everything, which is published again");
-            count(&self.counters.restored, 1);
+            count(&self.counters.put_again, 1);
             self.outbox.put_everything_again();
         }
         Ok(())
@@ -103,6 +103,7 @@ impl Publisher {
         waiting: &mut VecDeque<PublisherConfirm>,
     ) -> Result<(), Failure> {
         let updates = self.outbox.take(room);
+        count(&self.counters.published, updates.len());
         let texts: Vec<Vec<u8>> = updates.iter().map(|update| wire::encode(update)).collect();
         // In order: each is with the library as soon as it is polled, which happens in order.
         let mut sending = FuturesOrdered::new();
@@ -136,22 +137,22 @@ fn properties(update: &Update) -> BasicProperties {
 /// Waits until the server has the oldest one; how many it has, the oldest first.
 async fn confirmed(waiting: &mut VecDeque<PublisherConfirm>) -> Result<usize, Failure> {
     poll_fn(|context| {
-        let mut count = 0;
+        let mut confirmed = 0;
         while let Some(oldest) = waiting.front_mut() {
             match Pin::new(oldest).poll(context) {
                 Poll::Ready(Ok(Confirmation::Ack(None))) => {
                     waiting.pop_front();
-                    count += 1;
+                    confirmed += 1;
                 }
                 // Those before it count first: asked again, it says that it was asked already.
-                Poll::Ready(_) | Poll::Pending if count > 0 => break,
+                Poll::Ready(_) | Poll::Pending if confirmed > 0 => break,
                 // Refused, or there is no queue for it.
                 Poll::Ready(Ok(_)) => return Poll::Ready(Err(Failure::Refused)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                 Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Ready(Ok(count))
+        Poll::Ready(Ok(confirmed))
     })
     .await
 }

@@ -1,12 +1,12 @@
 //! A subscriber: follows the flow, over whatever happens to the server.
 
-use crate::counters::{Counters, count};
 use crate::flow::{Entry, Flow, Mark, Stream};
-use crate::link::{AWAY, Backoff, Failure};
+use crate::link::{AWAY, Failure, backoff};
 use crate::names::is_missing;
 use crate::values::Known;
 use async_trait::async_trait;
-use kurs_bus::{BusError, BusEvent, Order, Place, Subscription, Update, wire};
+use kurs_bus::counters::count;
+use kurs_bus::{Backoff, BusCounters, BusError, BusEvent, Order, Place, Subscription, Update};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -15,6 +15,8 @@ use tokio::time::Instant;
 /// be the server that has forgotten the reader. Doubles while it goes on.
 const SILENCE_MIN: Duration = Duration::from_secs(5);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long a connection that has failed may take to be seen as lost.
+const LOST: Duration = Duration::from_millis(500);
 /// Time between two looks for a flow that a Writer should make again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -23,24 +25,40 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(crate) async fn join(flow: &Flow, was_there: bool) -> Result<(Stream, Mark), Failure> {
     let end = Instant::now() + AWAY;
     loop {
-        match flow.join().await {
-            Err(Failure::Client(error)) if is_missing(&error) => {}
-            joined => return joined,
-        }
-        if !was_there || Instant::now() > end {
-            let outward = flow.outward.within(AWAY).await?;
+        let (mut failure, connection) = match flow.join().await {
+            Ok(joined) => return Ok(joined),
+            Err(failure) => (failure, flow.outward.within(AWAY).await?),
+        };
+        let is_late = Instant::now() > end;
+        if is_unmade(&failure) && (!was_there || is_late) {
             let nothing = || Known::default().fold.write(None).unwrap_or_default();
-            flow.names.make(&outward, nothing).await?;
-        } else {
+            match flow.names.make(&connection, nothing).await {
+                Ok(_) => continue,
+                Err(why) => failure = why,
+            }
+        } else if is_unmade(&failure) {
             tokio::time::sleep(LOOK_EVERY).await;
+            continue;
         }
+        // Two who make the same at once make the server fail, which ends connections; over the
+        // next ones it is there.
+        if is_late || !matches!(failure, Failure::Client(_)) {
+            return Err(failure);
+        }
+        let lost = flow.outward.lost(&connection);
+        let _ = tokio::time::timeout(LOST, lost).await;
     }
+}
+
+/// There is no flow.
+fn is_unmade(failure: &Failure) -> bool {
+    matches!(failure, Failure::Client(error) if is_missing(error))
 }
 
 /// How far the flow was heard.
 pub(crate) struct FlowSubscription {
     flow: Arc<Flow>,
-    counters: Arc<Counters>,
+    counters: Arc<BusCounters>,
     backoff: Backoff,
     stream: Option<Stream>,
     /// The last message that was read.
@@ -57,14 +75,14 @@ pub(crate) struct FlowSubscription {
 impl FlowSubscription {
     pub(crate) fn new(
         flow: Arc<Flow>,
-        counters: Arc<Counters>,
+        counters: Arc<BusCounters>,
         (stream, last): (Stream, Mark),
     ) -> Self {
         let seed = flow.random.lock().u64(..);
         Self {
             flow,
             counters,
-            backoff: Backoff::new(seed),
+            backoff: backoff(seed),
             stream: Some(stream),
             last,
             last_at: Instant::now(),
@@ -97,6 +115,7 @@ impl FlowSubscription {
                 }
                 None => match self.resume().await {
                     Ok(stream) => {
+                        count(&self.counters.resumed, 1);
                         self.backoff.reset();
                         self.last_at = Instant::now();
                         self.stream = Some(stream);
@@ -119,7 +138,7 @@ impl FlowSubscription {
         self.flow.inward.wait().await?;
         match self.flow.resume(Some(self.last)).await {
             Ok(resumed) => Ok(resumed.stream),
-            Err(Failure::Client(error)) if is_missing(&error) => {
+            Err(failure) if is_unmade(&failure) => {
                 join(&self.flow, true).await?;
                 // Made meanwhile: all of it is news.
                 Ok(self.flow.resume(Some(self.last)).await?.stream)
@@ -133,6 +152,7 @@ impl FlowSubscription {
 impl Subscription for FlowSubscription {
     async fn next(&mut self) -> Result<BusEvent, BusError> {
         if let Some(update) = self.after.take() {
+            count(&self.counters.received, 1);
             return Ok(BusEvent::Update(update));
         }
         loop {
@@ -144,8 +164,7 @@ impl Subscription for FlowSubscription {
             if entry.is_marker() {
                 continue;
             }
-            let Ok(update) = wire::decode(&entry.text) else {
-                count(&self.counters.decode_errors, 1);
+            let Some(update) = self.counters.decode(&entry.text) else {
                 continue;
             };
             let is_first = self.order.last(update.id.shard).is_none();
@@ -158,9 +177,11 @@ impl Subscription for FlowSubscription {
             };
             let update = Arc::new(update);
             if lost == 0 {
+                count(&self.counters.received, 1);
                 return Ok(BusEvent::Update(update));
             }
             self.after = Some(update);
+            count(&self.counters.gaps, 1);
             return Ok(BusEvent::Gap { lost });
         }
     }

@@ -3,12 +3,12 @@
 //! A snapshot names the place in the flow up to which it goes, so any of them is as good as the
 //! newest as long as the flow still holds what came after it, whoever wrote it.
 
-use crate::counters::{Counters, count};
 use crate::flow::{Flow, Mark, Start, Stream};
 use crate::fold::Fold;
 use crate::link::{ANSWER, AWAY, Failure};
 use crate::names::{channel_with_confirms, is_missing, put};
-use kurs_bus::{Update, wire};
+use kurs_bus::counters::count;
+use kurs_bus::{BusCounters, Update};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -54,16 +54,15 @@ impl Known {
     pub(crate) async fn catch_up(
         &mut self,
         flow: &Flow,
-        counters: &Counters,
+        counters: &BusCounters,
     ) -> Result<bool, Failure> {
         let mut resumed = flow.resume(self.after).await?;
         loop {
             let entry = resumed.stream.next_there(ANSWER).await?;
-            if !entry.is_marker() {
-                match wire::decode(&entry.text) {
-                    Ok(update) => self.fold.apply(Arc::new(update)),
-                    Err(_) => count(&counters.decode_errors, 1),
-                }
+            if !entry.is_marker()
+                && let Some(update) = counters.decode(&entry.text)
+            {
+                self.fold.apply(Arc::new(update));
             }
             if entry.mark.offset >= resumed.end.offset {
                 break;
@@ -79,7 +78,7 @@ impl Known {
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     pub(crate) flow: Arc<Flow>,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) counters: Arc<BusCounters>,
     pub(crate) every: Duration,
     /// What the last snapshot had.
     pub(crate) known: parking_lot::Mutex<Known>,

@@ -2,8 +2,8 @@
 //! values again after every gap. While the bus is silent the store is asked instead.
 
 use crate::view::RateView;
-use kurs_bus::{Body, Bus, BusError, BusEvent};
-use kurs_core::{Mono, Wall};
+use kurs_bus::{Body, Bus, BusError, BusEvent, Update};
+use kurs_core::{Mono, Pair, Wall};
 use kurs_store::Store;
 use kurs_telemetry::health::{Health, Status};
 use kurs_telemetry::metrics::ReaderMetrics;
@@ -25,6 +25,21 @@ const POLL_PATIENCE: Duration = Duration::from_secs(5);
 /// Name of the check that tells whether the bus is heard.
 const CHECK: &str = "bus";
 
+/// Hears what the view takes in, in the same order.
+pub trait Told: Send + Sync {
+    /// The view takes this update in by `take`, which says whether it did.
+    fn around(&self, update: &Arc<Update>, take: &mut dyn FnMut() -> bool) -> bool;
+
+    /// Updates went past: the view was taken anew.
+    fn lost(&self, why: &str);
+
+    /// Updates may be late or missing from now on; not any more when `why` is empty.
+    fn degraded(&self, why: &str);
+
+    /// The rates of these pairs were taken out of the store.
+    fn restored(&self, pairs: &[Pair]);
+}
+
 /// What a Reader follows with.
 pub struct Means {
     /// The picture.
@@ -37,6 +52,8 @@ pub struct Means {
     pub metrics: ReaderMetrics,
     /// Where it says how the bus is.
     pub health: Arc<Health>,
+    /// Who hears what the view takes in.
+    pub told: Arc<dyn Told>,
 }
 
 /// Runs until `shutdown` turns true.
@@ -97,9 +114,15 @@ impl Follower {
         let asked = self.means.store.changed_current(since);
         match tokio::time::timeout(POLL_PATIENCE, asked).await {
             Ok(Ok(changed)) => {
+                let pairs: Vec<Pair> = changed
+                    .rates
+                    .iter()
+                    .map(|current| current.stored.rate.pair)
+                    .collect();
                 for current in changed.rates {
                     self.means.view.restore_current(current);
                 }
+                self.means.told.restored(&pairs);
                 *self.polled_until.lock() = changed.until;
                 true
             }
@@ -129,23 +152,31 @@ impl Follower {
         self.warm_up().await;
         self.take_last_values().await?;
         view.set_loaded();
+        self.means
+            .told
+            .lost("this instance has joined the bus anew");
         loop {
-            let event = subscription.next().await?;
-            *self.heard_at.lock() = view.mono();
-            match event {
+            match subscription.next().await? {
                 BusEvent::Update(update) => {
-                    if !view.apply(&update) {
+                    let mut take = || view.apply(&update);
+                    if !self.means.told.around(&update, &mut take) {
                         metrics.updates_refused.inc();
                     } else if let Body::Rate(rate) = &update.body {
                         // The difference of two clocks where Writer and Reader are two machines.
                         let taken = view.now().wall.since(rate.published_at);
                         metrics.publish_to_reader.observe(taken);
                     }
+                    // What waited while the broker was away says nothing of the present: until
+                    // all of it went by, rates come from the store.
+                    if view.is_timely(&update, SILENCE) {
+                        *self.heard_at.lock() = view.mono();
+                    }
                 }
                 BusEvent::Gap { lost } => {
                     metrics.broker_gaps.inc();
                     tracing::warn!(lost, "fell behind the bus, taking the last values again");
                     self.take_last_values().await?;
+                    self.means.told.lost("this instance fell behind the bus");
                 }
             }
         }
@@ -176,6 +207,9 @@ impl Follower {
             let is_silent = view.mono().since(heard_at) > patience;
             let health = &self.means.health;
             if is_silent {
+                self.means
+                    .told
+                    .degraded("the bus is silent or late: rates come from the store each second");
                 view.give_up_undated();
                 if !was_silent {
                     tracing::warn!("the bus is silent: asks the store each second instead");
@@ -194,6 +228,7 @@ impl Follower {
                 if was_silent {
                     tracing::info!("the bus is heard again");
                 }
+                self.means.told.degraded("");
                 health.set(CHECK, Status::Ok, "");
             }
             was_silent = is_silent;

@@ -30,6 +30,7 @@ mod transit;
 pub mod view;
 
 pub use document::{ConstituentDocument, ExplainDocument, LegDocument, ListDocument, RateDocument};
+pub use follow::Told;
 pub use past::{Past, PastError};
 pub use rendered::Rendered;
 pub use view::{Answer, Missing, RateView, ViewConfig};

@@ -9,6 +9,12 @@ use std::time::Duration;
 /// For how long the quickest update counts: two clocks drift apart.
 const WINDOW: Duration = Duration::from_secs(30);
 
+/// What two clocks cannot drift apart within a window. Where all of a window took longer than the
+/// one before by more than this, they came out of a queue.
+const DRIFT_MAX: i128 = 1_000_000_000;
+/// How long a queue may be, at most: then the Writer's clock is taken to have stood still.
+const QUEUE_MAX: Duration = Duration::from_secs(300);
+
 /// What is known of the updates of one shard.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Transit {
@@ -17,6 +23,8 @@ pub(crate) struct Transit {
     former: Option<i128>,
     present: Option<i128>,
     began: Mono,
+    /// When the window before this one began.
+    former_began: Mono,
 }
 
 impl Transit {
@@ -27,6 +35,7 @@ impl Transit {
             former: None,
             present: None,
             began: Mono(0),
+            former_began: Mono(0),
         }
     }
 
@@ -39,7 +48,15 @@ impl Transit {
     pub(crate) fn hear(&mut self, at: Mono, now: Mono) {
         let difference = difference(at, now);
         if self.present.is_none() || now.since(self.began) >= WINDOW {
-            self.former = self.present;
+            let is_queue = self
+                .former
+                .zip(self.present)
+                .is_some_and(|(former, present)| present - former > DRIFT_MAX)
+                && now.since(self.former_began) < QUEUE_MAX;
+            if !is_queue {
+                self.former = self.present;
+                self.former_began = self.began;
+            }
             self.present = Some(difference);
             self.began = now;
         } else {
@@ -81,6 +98,33 @@ mod tests {
         assert_eq!(transit.lateness(ms(62_000), ms(12_005)), Duration::ZERO);
         let waited = transit.lateness(ms(62_000), ms(15_005));
         assert_eq!(waited, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_long_queue_stays_late_until_it_is_through_or_too_long_to_be_one() {
+        let mut transit = Transit::new(Epoch(1));
+        for second in 0..60 {
+            transit.hear(ms(second * 1_000), ms(second * 1_000 + 5));
+        }
+        // The broker was away for 100 s; what waited then comes at its own pace.
+        for second in 60..180_u64 {
+            let (at, now) = (ms(second * 1_000), ms(second * 1_000 + 100_000));
+            transit.hear(at, now);
+            let late = transit.lateness(at, now);
+            assert!(late > Duration::from_secs(99), "{late:?} at {second} s");
+        }
+        transit.hear(ms(280_000), ms(280_005));
+        assert_eq!(transit.lateness(ms(281_000), ms(281_005)), Duration::ZERO);
+        // The Writer's machine slept for an hour: its clock is another one from then on.
+        let mut now = 0;
+        for second in 282..900_u64 {
+            now = second * 1_000 + 3_600_000;
+            transit.hear(ms(second * 1_000), ms(now));
+        }
+        assert_eq!(
+            transit.lateness(ms(900_000), ms(now + 1_000)),
+            Duration::ZERO
+        );
     }
 
     #[test]

@@ -293,6 +293,14 @@ impl RateView {
             .collect()
     }
 
+    /// True when the pair is published under this very name, or said to have no rate: it is not
+    /// made of others.
+    #[must_use]
+    pub fn publishes(&self, pair: Pair) -> bool {
+        let slot = self.slot(pair);
+        slot.is_some_and(|slot| slot.load().is_some() || slot.unpriced().is_some())
+    }
+
     /// Grows with every change; equal values mean that nothing changed in between.
     #[must_use]
     pub fn revision(&self) -> u64 {

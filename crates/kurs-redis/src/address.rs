@@ -2,6 +2,7 @@
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use std::fmt;
+use std::str::FromStr;
 use thiserror::Error;
 
 /// A server, and how to log in. Shown without the password.
@@ -30,14 +31,13 @@ pub enum AddressError {
     Shape,
 }
 
-impl Address {
+impl FromStr for Address {
+    type Err = AddressError;
+
     /// Reads `redis://user:password@host:port/database`, or `rediss://` for TLS. All but the host
     /// may be left out: the port is 6379 then, the database 0. In user and password `%40` stands
     /// for `@`, and so on.
-    ///
-    /// # Errors
-    /// [`AddressError`].
-    pub fn parse(text: &str) -> Result<Self, AddressError> {
+    fn from_str(text: &str) -> Result<Self, AddressError> {
         let rest = text
             .strip_prefix("redis://")
             .or_else(|| text.strip_prefix("rediss://"))
@@ -88,14 +88,14 @@ mod tests {
 
     #[test]
     fn server_login_and_database_are_read_and_the_password_is_never_shown() {
-        let address = Address::parse("rediss://anna:geheim%23@redis.example:7000/3").unwrap();
+        let address = Address::from_str("rediss://anna:geheim%23@redis.example:7000/3").unwrap();
         let settings = address.info.redis_settings();
         assert_eq!(settings.username(), Some("anna"));
         assert_eq!(settings.password(), Some("geheim#"));
         assert_eq!(settings.db(), 3);
         assert_eq!(address.to_string(), "rediss://redis.example:7000/3");
         assert!(!format!("{address:?}").contains("geheim"));
-        let short = Address::parse("redis://:geheim@[::1]").unwrap();
+        let short = Address::from_str("redis://:geheim@[::1]").unwrap();
         assert_eq!(short.to_string(), "redis://::1:6379/0");
     }
 
@@ -119,7 +119,7 @@ mod tests {
             ("rediss://one/#insecure", AddressError::Query),
         ];
         for (text, error) in cases {
-            assert_eq!(Address::parse(text).err(), Some(error), "{text}");
+            assert_eq!(Address::from_str(text).err(), Some(error), "{text}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The asking end of a command.
 
 use crate::link::{self, ANSWER, Link};
-use crate::stats::add;
 use crate::value;
+use kurs_bus::counters::count;
 use kurs_bus::{BusError, Command, Reply, wire};
 use redis::{RedisError, Value};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) async fn ask(link: &Link, command: &Command, end: Instant) -> Result<
         return Err(BusError::Unavailable);
     }
     wire::decode_reply(&answer).map_err(|_| {
-        add(&link.counters.decode_errors, 1);
+        count(&link.counters.decode_errors, 1);
         BusError::Unavailable
     })
 }

@@ -3,9 +3,9 @@
 use crate::batch::Bounds;
 use crate::link::{self, Link};
 use crate::publisher::Publisher;
-use crate::{BusState, RedisCounters, RedisOptions, ask, listen, subscription};
+use crate::{RedisOptions, ask, listen, subscription};
 use async_trait::async_trait;
-use kurs_bus::{Bus, BusError, Command, Outbox, Reply, Requests, Subscription, Update};
+use kurs_bus::{Bus, BusError, Command, Monitor, Outbox, Reply, Requests, Subscription, Update};
 use redis::{RedisError, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,7 @@ const ASKING: usize = 64;
 #[derive(Debug)]
 pub struct RedisBus {
     link: Arc<Link>,
-    outbox: Arc<Outbox>,
-    state: watch::Receiver<BusState>,
+    monitor: Monitor,
     asking: Semaphore,
     /// Dropped with the bus, which ends its tasks.
     _running: watch::Sender<()>,
@@ -34,54 +33,34 @@ impl RedisBus {
     /// for. Must be called within a tokio runtime.
     #[must_use]
     pub fn new(options: RedisOptions) -> Self {
-        // A program that has chosen one already keeps it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        choose_crypto();
         let bounds = Bounds {
             length_max: options.config.flow_length_max,
             age_ms_max: options.config.flow_age_ms,
         };
         let (running, ended) = watch::channel(());
-        let (told, state) = watch::channel(BusState::default());
-        let link = Arc::new(Link::new(options, ended));
         let outbox = Arc::new(Outbox::default());
+        let (monitor, state) = Monitor::new("redis", Arc::clone(&outbox));
+        let link = Arc::new(Link::new(options, Arc::clone(monitor.counters()), ended));
         let publisher = Publisher {
             link: Arc::clone(&link),
-            outbox: Arc::clone(&outbox),
+            outbox,
             bounds,
-            state: told,
+            state,
         };
         tokio::spawn(Arc::clone(&link).until_ended(publisher.run()));
         Self {
             link,
-            outbox,
-            state,
+            monitor,
             asking: Semaphore::new(ASKING),
             _running: running,
         }
     }
 
-    /// How the connection is.
+    /// How the server is, and what went over it.
     #[must_use]
-    pub fn state(&self) -> BusState {
-        self.state.borrow().clone()
-    }
-
-    /// Follows how the connection is.
-    #[must_use]
-    pub fn follow_state(&self) -> watch::Receiver<BusState> {
-        self.state.clone()
-    }
-
-    /// Counters since the start.
-    #[must_use]
-    pub fn counters(&self) -> &Arc<RedisCounters> {
-        &self.link.counters
-    }
-
-    /// Updates on their way to the server.
-    #[must_use]
-    pub const fn outbox(&self) -> &Arc<Outbox> {
-        &self.outbox
+    pub const fn monitor(&self) -> &Monitor {
+        &self.monitor
     }
 
     fn unavailable(&self, error: &RedisError) -> BusError {
@@ -108,19 +87,24 @@ impl RedisBus {
     }
 }
 
+/// For connections over TLS. A program that has chosen already keeps its choice.
+pub(crate) fn choose_crypto() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 #[async_trait]
 impl Bus for RedisBus {
     fn publish(&self, update: Arc<Update>) -> Result<(), BusError> {
-        self.outbox.put(update);
+        self.monitor.outbox().put(update);
         Ok(())
     }
 
-    fn is_reached(&self) -> bool {
-        self.state().is_connected
+    fn broker(&self) -> Option<&Monitor> {
+        Some(&self.monitor)
     }
 
     async fn flush(&self) -> Result<(), BusError> {
-        self.outbox.flushed().await;
+        self.monitor.outbox().flushed().await;
         Ok(())
     }
 
@@ -139,8 +123,8 @@ impl Bus for RedisBus {
         let link = Arc::clone(&self.link);
         // Some ten thousands of texts take longer than other tasks of this thread should wait.
         let decoded = tokio::task::spawn_blocking(move || {
-            let updates = texts.iter().filter_map(|text| link.decode(text));
-            updates.collect::<Vec<_>>()
+            let updates = texts.iter().filter_map(|text| link.counters.decode(text));
+            updates.map(Arc::new).collect::<Vec<_>>()
         });
         decoded.await.map_err(|_| BusError::Unavailable)
     }

@@ -8,6 +8,8 @@ pub(crate) struct Keys {
     pub(crate) order: String,
     pub(crate) sources: String,
     pub(crate) commands: String,
+    /// Written for a moment, to see whether that can be done.
+    pub(crate) attempt: String,
     reply: String,
 }
 
@@ -20,6 +22,7 @@ impl Keys {
             order: named("order"),
             sources: named("sources"),
             commands: named("commands"),
+            attempt: named("attempt"),
             reply: named("reply"),
         }
     }

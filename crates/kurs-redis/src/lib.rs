@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `address`, `config` | where the server is, and settings |
 //! | `bus` | [`RedisBus`] |
-//! | `stats` | [`RedisCounters`], [`BusState`] |
+//! | `examine` | [`examine()`]: a look at the server for whoever sets it up |
 //! | `keys` | the names of everything kept on the server |
-//! | `link` | connections, their time limits, and when to try again |
+//! | `link` | connections and their time limits |
 //! | `batch` | updates on their way to the server, and what it must have before them |
 //! | `publisher` | the task that empties the outbox |
 //! | `position` | how far a subscriber has read, and whether something was lost |
@@ -39,16 +39,16 @@ mod ask;
 mod batch;
 mod bus;
 mod config;
+mod examine;
 mod keys;
 mod link;
 mod listen;
 mod position;
 mod publisher;
-mod stats;
 mod subscription;
 mod value;
 
 pub use address::{Address, AddressError};
 pub use bus::RedisBus;
 pub use config::{RedisConfig, RedisOptions};
-pub use stats::{BusState, RedisCounters};
+pub use examine::examine;

@@ -1,10 +1,8 @@
-//! Connections to the server, their time limits, and when to try again.
+//! Connections to the server and their time limits.
 
 use crate::keys::Keys;
-use crate::stats::{RedisCounters, add};
 use crate::{RedisOptions, value};
-use kurs_bus::Update;
-use kurs_bus::wire::{self, WireError};
+use kurs_bus::{Backoff, BusCounters};
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind};
@@ -31,7 +29,7 @@ pub(crate) struct Link {
     pub(crate) keys: Keys,
     /// For logs, without the log-in.
     pub(crate) server: String,
-    pub(crate) counters: Arc<RedisCounters>,
+    pub(crate) counters: Arc<BusCounters>,
     /// Its sender is gone when the bus has ended.
     ended: watch::Receiver<()>,
 }
@@ -44,11 +42,15 @@ pub(crate) struct Connected {
 }
 
 impl Link {
-    pub(crate) fn new(options: RedisOptions, ended: watch::Receiver<()>) -> Self {
+    pub(crate) fn new(
+        options: RedisOptions,
+        counters: Arc<BusCounters>,
+        ended: watch::Receiver<()>,
+    ) -> Self {
         Self {
             keys: Keys::new(&options.config.prefix),
             server: options.address.to_string(),
-            counters: Arc::default(),
+            counters,
             options,
             ended,
         }
@@ -56,7 +58,7 @@ impl Link {
 
     /// A new connection.
     pub(crate) async fn connect(&self) -> Result<Connected, RedisError> {
-        let patience = self.options.connect_timeout();
+        let patience = self.options.config.connect_timeout();
         match tokio::time::timeout(patience, self.open(patience)).await {
             Ok(opened) => opened,
             Err(_) => Err(RedisError::from((ErrorKind::Io, "no answer in time"))),
@@ -115,24 +117,10 @@ impl Link {
         self.options.config.buffer.max(1)
     }
 
-    /// An update out of its text; counts what is none.
-    pub(crate) fn decode(&self, text: &[u8]) -> Option<Arc<Update>> {
-        match wire::decode(text) {
-            Ok(update) => return Some(Arc::new(update)),
-            Err(WireError::Unknown(_)) => add(&self.counters.unknown, 1),
-            Err(WireError::Broken(_) | WireError::TooLong(_)) => {
-                add(&self.counters.decode_errors, 1);
-            }
-        }
-        None
-    }
-
     /// Pauses between attempts. `salt` keeps the tasks of a process apart.
     pub(crate) fn backoff(&self, salt: u64) -> Backoff {
-        Backoff {
-            random: fastrand::Rng::with_seed(self.options.seed.wrapping_add(salt)),
-            bound: RETRY_MIN,
-        }
+        let seed = self.options.seed.wrapping_add(salt);
+        Backoff::new(seed, RETRY_MIN, RETRY_MAX)
     }
 
     /// Runs a task's work until the bus ends.
@@ -143,27 +131,6 @@ impl Link {
             // Nothing is ever sent: it only returns when the sender is gone.
             _ = ended.changed() => {}
         }
-    }
-}
-
-/// Pauses with full jitter.
-#[derive(Debug)]
-pub(crate) struct Backoff {
-    random: fastrand::Rng,
-    bound: Duration,
-}
-
-impl Backoff {
-    /// The next pause.
-    pub(crate) fn pause(&mut self) -> Duration {
-        let bound_ms = u64::try_from(self.bound.as_millis()).unwrap_or(u64::MAX);
-        self.bound = (self.bound * 2).min(RETRY_MAX);
-        Duration::from_millis(self.random.u64(1..=bound_ms))
-    }
-
-    /// It worked.
-    pub(crate) fn reset(&mut self) {
-        self.bound = RETRY_MIN;
     }
 }
 
@@ -190,23 +157,4 @@ pub(crate) async fn ask(
         .send_packed_command(command)
         .await?
         .extract_error()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_their_bound_and_begin_again() {
-        let mut backoff = Backoff {
-            random: fastrand::Rng::with_seed(7),
-            bound: RETRY_MIN,
-        };
-        let pauses: Vec<_> = (0..100).map(|_| backoff.pause()).collect();
-        assert!(pauses[0] <= RETRY_MIN);
-        assert!(pauses.iter().all(|pause| *pause <= RETRY_MAX));
-        assert!(pauses.iter().any(|pause| *pause > RETRY_MAX / 2));
-        backoff.reset();
-        assert!(backoff.pause() <= RETRY_MIN);
-    }
 }

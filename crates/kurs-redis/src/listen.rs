@@ -1,9 +1,9 @@
 //! The listening end of commands.
 
 use crate::link::{self, ANSWER, BLOCK, Link};
-use crate::stats::add;
 use crate::value;
 use async_trait::async_trait;
+use kurs_bus::counters::count;
 use kurs_bus::{Reply, Request, Requests, wire};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
@@ -115,7 +115,7 @@ fn take(desk: Arc<Desk>) -> oneshot::Receiver<Option<Taken>> {
 /// Rings whenever commands came, and now and then.
 async fn ring_for(link: Arc<Link>, first: MultiplexedConnection, ring: watch::Sender<()>) {
     let mut backoff = link.backoff(3);
-    let mut connection = Some(first);
+    let (mut connection, mut is_again) = (Some(first), false);
     while !ring.is_closed() {
         let opened = match connection.take() {
             Some(connection) => Ok(connection),
@@ -123,8 +123,9 @@ async fn ring_for(link: Arc<Link>, first: MultiplexedConnection, ring: watch::Se
         };
         if let Ok(connection) = opened {
             backoff.reset();
+            count(&link.counters.reconnects, usize::from(is_again));
+            is_again = true;
             if let Err(error) = ring_over(&link, connection, &ring).await {
-                add(&link.counters.reconnects, 1);
                 let (server, why) = (&link.server, link::complaint(&error));
                 debug!(server, why, "a listener lost its connection");
             }
@@ -233,13 +234,13 @@ impl Taken {
     fn open(mut self) -> Option<Request> {
         let letter = self.letter.take()?;
         if Instant::now() >= letter.until {
-            add(&self.desk.link.counters.commands_dropped, 1);
+            count(&self.desk.link.counters.commands_dropped, 1);
             return None;
         }
         let (reply, answer) = oneshot::channel();
         let command = wire::decode_command(&letter.text).ok();
         if command.is_none() {
-            add(&self.desk.link.counters.decode_errors, 1);
+            count(&self.desk.link.counters.decode_errors, 1);
         }
         // Without a command the sender is dropped here, and whoever asked is told at once.
         let request = command.map(|command| Request { command, reply });

@@ -1,19 +1,17 @@
 //! The task that empties the outbox.
 
-use crate::BusState;
 use crate::batch::{self, Bounds, Ledger, Newest};
 use crate::link::{self, Connected, Link};
-use crate::stats::add;
 use crate::value;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use kurs_bus::{Outbox, Update};
+use kurs_bus::counters::count;
+use kurs_bus::{Outbox, StateTeller, Update};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 const SCRIPT: &str = include_str!("scripts/publish.lua");
@@ -32,7 +30,7 @@ pub(crate) struct Publisher {
     pub(crate) link: Arc<Link>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) bounds: Bounds,
-    pub(crate) state: watch::Sender<BusState>,
+    pub(crate) state: StateTeller,
 }
 
 /// A batch that was answered.
@@ -58,12 +56,8 @@ impl Publisher {
         loop {
             let Err(error) = self.serve(&mut ledger, &mut is_refused).await;
             let (server, why) = (&self.link.server, link::complaint(&error));
-            let before = self.state.borrow().clone();
-            self.state.send_replace(BusState {
-                is_connected: false,
-                server: Arc::clone(&before.server),
-                why: why.as_str().into(),
-            });
+            let before = self.state.state();
+            self.state.away(&why);
             if before.is_connected {
                 backoff.reset();
             }
@@ -118,13 +112,13 @@ impl Publisher {
                         Ok(Verdict::Lost) => {
                             // Those behind it are refused for the same reason.
                             in_flight.clear();
-                            add(&self.link.counters.retried, updates_in_flight);
+                            count(&self.link.counters.sent_again, updates_in_flight);
                             updates_in_flight = 0;
                             self.restore(ledger, &mut connection, &script).await?;
                         }
                         Err(error) => {
                             *is_refused = error.code().is_some();
-                            add(&self.link.counters.retried, updates_in_flight);
+                            count(&self.link.counters.sent_again, updates_in_flight);
                             return Err(error);
                         }
                     }
@@ -145,14 +139,10 @@ impl Publisher {
 
     fn announce(&self, version: &str) {
         info!(server = self.link.server, version, "connected to Redis");
-        let before = self.state.send_replace(BusState {
-            is_connected: true,
-            server: version.into(),
-            why: "".into(),
-        });
         // The version of an earlier server, if there was one.
-        let is_again = !before.server.is_empty();
-        add(&self.link.counters.reconnects, usize::from(is_again));
+        let is_again = !self.state.state().server.is_empty();
+        self.state.connected(version);
+        count(&self.link.counters.reconnects, usize::from(is_again));
     }
 
     fn send(
@@ -165,12 +155,12 @@ impl Publisher {
         let (marks, newest) = ledger.hand(updates);
         let keys = &self.link.keys;
         let command = batch::command(script, keys, self.bounds, false, &marks, updates);
-        let (mut connection, count) = (connection.clone(), updates.len());
-        add(&self.link.counters.published, count);
+        let (mut connection, sent) = (connection.clone(), updates.len());
+        count(&self.link.counters.published, sent);
         async move {
             let answer = link::ask(&mut connection, &command).await;
             Answered {
-                count,
+                count: sent,
                 newest,
                 verdict: answer.and_then(|answer| verdict(&answer)),
             }
@@ -180,10 +170,11 @@ impl Publisher {
     /// Notes that a batch was taken.
     fn taken(&self, ledger: &mut Ledger, newest: &Newest, sent: usize, taken: usize) {
         ledger.acknowledge(newest);
-        self.outbox.confirm(sent);
+        // Counted first: whoever waits for the outbox to be empty sees it.
         let counters = &self.link.counters;
-        add(&counters.acknowledged, sent);
-        add(&counters.refused, sent.saturating_sub(taken));
+        count(&counters.acknowledged, sent);
+        count(&counters.refused, sent.saturating_sub(taken));
+        self.outbox.confirm(sent);
     }
 
     /// Puts everything on the server again, in one piece: whoever asks for the last values
@@ -210,7 +201,7 @@ impl Publisher {
             updates = updates.len(),
             "Redis has lost what it had; it gets the last values again"
         );
-        add(&self.link.counters.published, updates.len());
+        count(&self.link.counters.published, updates.len());
         let mut patient = connection.clone();
         patient.set_response_timeout(RESTORE);
         let answer = link::ask(&mut patient, &command).await?;
@@ -218,8 +209,8 @@ impl Publisher {
             return Err(link::unexpected("publish"));
         };
         ledger.restored(&newest);
+        count(&self.link.counters.put_again, 1);
         self.taken(ledger, &newest, updates.len(), taken);
-        add(&self.link.counters.put_again, 1);
         Ok(())
     }
 }

@@ -2,11 +2,10 @@
 
 use crate::link::{self, ANSWER, BLOCK, Link};
 use crate::position::{EntryId, Flow, Position};
-use crate::stats::RedisCounters;
-use crate::stats::add;
 use crate::value;
 use async_trait::async_trait;
-use kurs_bus::{BusError, BusEvent, Order, Place, Subscription, Update};
+use kurs_bus::counters::count;
+use kurs_bus::{BusCounters, BusError, BusEvent, Order, Place, Subscription, Update};
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use std::sync::Arc;
@@ -26,7 +25,7 @@ enum Heard {
 
 /// A place in the flow.
 pub(crate) struct RedisSubscription {
-    counters: Arc<RedisCounters>,
+    counters: Arc<BusCounters>,
     heard: mpsc::Receiver<Heard>,
     order: Order,
     /// What was heard after a gap that is told first.
@@ -56,6 +55,7 @@ pub(crate) async fn subscribe(link: &Arc<Link>) -> Result<RedisSubscription, Red
 impl Subscription for RedisSubscription {
     async fn next(&mut self) -> Result<BusEvent, BusError> {
         if let Some(update) = self.after.take() {
+            count(&self.counters.received, 1);
             return Ok(BusEvent::Update(update));
         }
         loop {
@@ -63,16 +63,19 @@ impl Subscription for RedisSubscription {
             let update = match self.heard.recv().await {
                 Some(Heard::Update(update)) => update,
                 Some(Heard::Lost(lost)) => {
-                    add(&self.counters.gaps, 1);
+                    count(&self.counters.gaps, 1);
                     return Ok(BusEvent::Gap { lost });
                 }
                 None => return Err(BusError::Unavailable),
             };
             match self.order.place(&update) {
-                Place::Next => return Ok(BusEvent::Update(update)),
+                Place::Next => {
+                    count(&self.counters.received, 1);
+                    return Ok(BusEvent::Update(update));
+                }
                 Place::Again | Place::Outdated => {}
                 Place::After { lost } => {
-                    add(&self.counters.gaps, 1);
+                    count(&self.counters.gaps, 1);
                     self.after = Some(update);
                     return Ok(BusEvent::Gap { lost });
                 }
@@ -109,13 +112,13 @@ impl Follower {
             match opened {
                 Ok(connection) => {
                     backoff.reset();
-                    add(&self.link.counters.resumed, usize::from(is_again));
+                    count(&self.link.counters.reconnects, usize::from(is_again));
+                    count(&self.link.counters.resumed, usize::from(is_again));
                     is_again = true;
                     let error = match self.read(connection).await {
                         Ok(()) => return,
                         Err(error) => error,
                     };
-                    add(&self.link.counters.reconnects, 1);
                     let (server, why) = (&self.link.server, link::complaint(&error));
                     debug!(server, why, "a subscription lost its connection");
                 }
@@ -160,10 +163,15 @@ impl Follower {
                 let id = EntryId::parse(&entry.id).ok_or_else(|| link::unexpected("XREAD"))?;
                 self.position.read(id);
                 let text = entry.data.unwrap_or_default();
-                let Some(update) = self.link.decode(&text) else {
+                let Some(update) = self.link.counters.decode(&text) else {
                     continue;
                 };
-                if self.sender.send(Heard::Update(update)).await.is_err() {
+                if self
+                    .sender
+                    .send(Heard::Update(Arc::new(update)))
+                    .await
+                    .is_err()
+                {
                     return Ok(());
                 }
             }

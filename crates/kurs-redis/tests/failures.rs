@@ -5,12 +5,12 @@ mod common;
 
 use common::{GUARD, bus, flushed, hear_until, in_time, last_seqs, patient, two};
 use kurs_bus::conformance::{rate, untrack, update_of};
+use kurs_bus::counters::total;
 use kurs_bus::{Body, Bus, BusError, BusEvent, Heartbeat, Reply};
 use kurs_core::Pair;
 use kurs_testkit::proxy::Weather;
 use kurs_testkit::{Proxy, RedisServer, until};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +63,8 @@ async fn a_server_that_comes_back_empty_gets_the_last_values_again_and_subscribe
     writer.publish(rate("BTC-USDT", 24)).unwrap();
     flushed(&*writer).await;
     assert_eq!(last_seqs(&*reader).await, [21, 24]);
-    assert_eq!(writer.counters().put_again.load(Ordering::Relaxed), 1);
+    let counters = writer.monitor().counters();
+    assert_eq!(total(&counters.put_again), 1);
     // And it goes on as before, without being restored again and again.
     for seq in 25..=30 {
         writer.publish(rate("BTC-USDT", seq)).unwrap();
@@ -71,7 +72,7 @@ async fn a_server_that_comes_back_empty_gets_the_last_values_again_and_subscribe
     }
     let heard = hear_until(&mut subscription, 30).await;
     assert!(heard.seqs().ends_with(&[25, 26, 27, 28, 29, 30]));
-    assert_eq!(writer.counters().put_again.load(Ordering::Relaxed), 1);
+    assert_eq!(total(&counters.put_again), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +144,7 @@ async fn a_writer_of_an_ended_epoch_leaves_nothing_on_the_server() {
         old.publish(rate("BTC-USDT", seq)).unwrap();
     }
     flushed(&*old).await;
-    assert_eq!(old.counters().refused.load(Ordering::Relaxed), 49);
+    assert_eq!(total(&old.monitor().counters().refused), 49);
     assert_eq!(server.ask("XLEN {kurs}.v1.flow").unwrap(), ":2");
     assert_eq!(last_seqs(&*old).await, [1, 1]);
     let body = rate("BTC-USDT", 100).body.clone();
@@ -186,10 +187,10 @@ async fn rubbish_on_the_server_harms_nobody() {
             .unwrap();
     });
     assert_eq!(reply, Ok(Reply::Untracked { existed: true }));
-    let counters = bus.counters();
+    let counters = bus.monitor().counters();
     // Three entries, a last value, a command; and one of a later version.
-    assert_eq!(counters.decode_errors.load(Ordering::Relaxed), 5);
-    assert_eq!(counters.unknown.load(Ordering::Relaxed), 1);
+    assert_eq!(total(&counters.decode_errors), 5);
+    assert_eq!(total(&counters.unknown), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,7 +225,7 @@ async fn latency_cuts_and_silence_on_the_way_lose_and_double_nothing() {
         ..Weather::default()
     });
     publish(1 + 3 * EACH);
-    let mut state = writer.follow_state();
+    let mut state = writer.monitor().follow_state();
     in_time(
         "notice of the silence",
         state.wait_for(|now| !now.is_connected),
@@ -242,7 +243,8 @@ async fn latency_cuts_and_silence_on_the_way_lose_and_double_nothing() {
         format!(":{}", 4 * EACH),
         "what was sent twice is there once"
     );
-    assert!(writer.counters().retried.load(Ordering::Relaxed) > 0);
+    let counters = writer.monitor().counters();
+    assert!(total(&counters.sent_again) > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,7 +292,7 @@ async fn a_server_that_takes_nothing_counts_as_out_of_reach_until_it_does() {
     // Nothing fits any more.
     assert_eq!(server.ask("CONFIG SET maxmemory 1").unwrap(), "+OK");
     bus.publish(rate("BTC-USDT", 2)).unwrap();
-    let mut state = bus.follow_state();
+    let mut state = bus.monitor().follow_state();
     let refused = in_time("the refusal", state.wait_for(|now| !now.is_connected)).await;
     assert!(refused.unwrap().why.contains("OOM"));
     assert_eq!(server.ask("CONFIG SET maxmemory 0").unwrap(), "+OK");

@@ -4,14 +4,17 @@
 //! Handles are plain counters and gauges that are cheap to clone and to update: resolve them
 //! once (`metrics.http.route(..)`, `metrics.sources.source(..)`), keep them, update them.
 
+pub mod bus;
 pub mod histogram;
 pub mod http;
 pub mod process;
 pub mod reader;
 pub mod sink;
 pub mod source;
+pub mod stream;
 pub mod writer;
 
+pub use bus::{BusFamilies, BusReading};
 pub use histogram::DurationHistogram;
 pub use http::{HttpMetrics, RouteMetrics};
 pub use process::{Build, ProcessMetrics};
@@ -20,6 +23,7 @@ pub use prometheus_client::metrics::gauge::Gauge;
 pub use reader::{RateReading, ReaderMetrics};
 pub use sink::{SinkFamilies, SinkMetrics};
 pub use source::{SourceFamilies, SourceMetrics, SourceReading};
+pub use stream::StreamMetrics;
 pub use writer::WriterMetrics;
 
 use crate::config::MetricsConfig;
@@ -39,10 +43,14 @@ pub struct Metrics {
     pub sources: SourceFamilies,
     /// Pricing, publishing, storing.
     pub writer: WriterMetrics,
+    /// What goes over a broker.
+    pub bus: BusFamilies,
     /// Copies in other databases.
     pub sinks: SinkFamilies,
     /// The picture of all rates.
     pub reader: ReaderMetrics,
+    /// Streams to clients.
+    pub streams: StreamMetrics,
     /// The process itself.
     pub process: ProcessMetrics,
 }
@@ -57,8 +65,10 @@ impl Metrics {
             http: HttpMetrics::register(&mut registry),
             sources: SourceFamilies::register(&mut registry),
             writer: WriterMetrics::register(&mut registry),
+            bus: BusFamilies::register(&mut registry),
             sinks: SinkFamilies::register(&mut registry),
             reader: ReaderMetrics::register(&mut registry, pairs_max),
+            streams: StreamMetrics::register(&mut registry),
             process: ProcessMetrics::register(&mut registry, build),
             registry,
         }
@@ -84,6 +94,11 @@ impl Metrics {
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
     }
+}
+
+/// Moves a counter up to a total; a total below it (of a part that started anew) changes nothing.
+fn raise(counter: &Counter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 #[cfg(test)]
@@ -156,6 +171,35 @@ mod tests {
             text.contains("kurs_source_last_message_timestamp_seconds{source=\"cbr\"} 1.5"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_a_bus_counted_is_shown_with_its_broker_and_never_goes_down() {
+        let metrics = Metrics::for_tests();
+        assert!(!metrics.encode().contains("broker="), "there is none");
+        let reading = BusReading {
+            connected: true,
+            waiting: 3,
+            published: 7,
+            ..BusReading::default()
+        };
+        metrics.bus.observe("nats", &reading);
+        metrics.bus.observe(
+            "nats",
+            &BusReading {
+                published: 2,
+                ..reading
+            },
+        );
+        let text = metrics.encode();
+        for line in [
+            "kurs_bus_connected{broker=\"nats\"} 1",
+            "kurs_bus_waiting{broker=\"nats\"} 3",
+            "kurs_bus_published_total{broker=\"nats\"} 7",
+            "kurs_bus_gaps_total{broker=\"nats\"} 0",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
     }
 
     #[test]

@@ -6,20 +6,18 @@
 //! println!("{}", server.query(&database, "SELECT * FROM rate"));
 //! ```
 
+use crate::held::{Held, bring_up, command, find, new_folder};
 use crate::process::{Output, free_port};
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a start, recovery included, or an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 const ADVICE: &str = "InfluxDB is not installed: `cargo xtask test` installs the Debian package \
                       `influxdb`";
 
@@ -30,14 +28,7 @@ pub struct InfluxDb {
     port: u16,
     account: Option<(String, String)>,
     output: Output,
-    running: Mutex<Option<Running>>,
-}
-
-#[derive(Debug)]
-struct Running {
-    child: Child,
-    /// The thread that started the server stays as long as this is held.
-    _hold: mpsc::Sender<()>,
+    running: Mutex<Option<Held>>,
 }
 
 impl InfluxDb {
@@ -65,13 +56,8 @@ impl InfluxDb {
     }
 
     fn make(account: Option<(String, String)>) -> Self {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let is_there = std::env::split_paths(&path).any(|folder| folder.join("influxd").is_file());
-        assert!(is_there, "{ADVICE}");
-        let folder = tempfile::Builder::new()
-            .prefix("kurs-influx-")
-            .tempdir()
-            .expect("a temporary folder can be made");
+        assert!(find("influxd", &[]).is_some(), "{ADVICE}");
+        let folder = new_folder("kurs-influx-");
         let server = Self {
             folder,
             port: free_port(),
@@ -203,10 +189,8 @@ impl InfluxDb {
     /// # Panics
     /// When it cannot be waited for.
     pub fn kill(&self) {
-        if let Some(mut running) = self.running.lock().take() {
-            // It may have ended by itself.
-            let _ = running.child.kill();
-            running.child.wait().expect("a child can be waited for");
+        if let Some(server) = self.running.lock().take() {
+            server.kill();
         }
     }
 
@@ -216,26 +200,15 @@ impl InfluxDb {
     /// When it does not come up.
     pub fn restart(&self) {
         self.kill();
-        let end = Instant::now() + PATIENCE;
-        *self.running.lock() = Some(self.launch());
-        // An error that it says itself is an answer.
-        while self.ask("q=SHOW%20DATABASES").is_err() {
-            let mut running = self.running.lock();
-            let ended = running
-                .as_mut()
-                .and_then(|now| now.child.try_wait().ok().flatten());
-            if ended.is_some() {
-                // The port of a killed server may be free only after a moment.
-                *running = Some(self.launch());
-            }
-            drop(running);
-            assert!(
-                Instant::now() < end,
-                "InfluxDB does not come up; it printed:\n{}",
-                self.output.lines().join("\n")
-            );
-            std::thread::sleep(LOOK_EVERY);
-        }
+        bring_up(
+            "InfluxDB",
+            PATIENCE,
+            &self.output,
+            &self.running,
+            || self.launch(),
+            // An error that it says itself is an answer.
+            || self.ask("q=SHOW%20DATABASES").is_ok(),
+        );
     }
 
     fn settings(&self) -> String {
@@ -265,29 +238,14 @@ enabled = false
         )
     }
 
-    /// The server is told to end with the thread that started it, which therefore stays: so it is
-    /// gone even when the test program is killed.
-    fn launch(&self) -> Running {
-        let mut command = Command::new("setpriv");
+    fn launch(&self) -> Held {
+        let mut command = command("KILL", "influxd");
         command
-            .args(["--pdeathsig=KILL", "--", "influxd", "run", "-config"])
+            .args(["run", "-config"])
             .arg(self.folder.path().join("influxdb.conf"))
             .current_dir(self.folder.path())
-            .env("HOME", self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let (tell, told) = mpsc::channel();
-        let (hold, held) = mpsc::channel::<()>();
-        std::thread::spawn(move || {
-            let _ = tell.send(command.spawn());
-            // Nothing is ever sent: this ends when the other end is gone.
-            let _ = held.recv();
-        });
-        let spawned = told.recv().expect("the thread tells how it went");
-        let mut child = spawned.expect("setpriv of Debian's util-linux can be started");
-        self.output.follow_child(&mut child);
-        Running { child, _hold: hold }
+            .env("HOME", self.folder.path());
+        Held::start(command, &self.output)
     }
 }
 

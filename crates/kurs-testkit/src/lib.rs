@@ -3,7 +3,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`consumer`] | a consumer in Python that is no part of kurs |
 //! | [`fixtures`] | the recorded captures named by `KURS_FIXTURES` |
+//! | `held` | a server that ends with the test program, also when that is killed |
 //! | [`influxdb`] | a private InfluxDB server, [`InfluxDb`] |
 //! | [`nginx`] | a private nginx that balances between servers, [`Nginx`] |
 //! | [`wait`] | [`until`]: wait for a condition with a deadline instead of sleeping |
@@ -20,7 +22,10 @@
     reason = "a test that cannot be set up fails, and this crate is in no program"
 )]
 
+pub mod consumer;
 pub mod fixtures;
+#[cfg(unix)]
+mod held;
 #[cfg(unix)]
 pub mod influxdb;
 #[cfg(unix)]

@@ -6,12 +6,11 @@
 //! println!("{}", server.url());
 //! ```
 
+use crate::held::{Held, command, find, new_folder};
 use crate::process::{Output, free_port};
 use parking_lot::Mutex;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -30,14 +29,7 @@ pub struct NatsServer {
     port: u16,
     arguments: Vec<String>,
     output: Output,
-    running: Mutex<Option<Running>>,
-}
-
-#[derive(Debug)]
-struct Running {
-    child: Child,
-    /// The thread that started the server stays as long as this is held.
-    _hold: mpsc::Sender<()>,
+    running: Mutex<Option<Held>>,
 }
 
 impl NatsServer {
@@ -56,14 +48,8 @@ impl NatsServer {
     /// When it cannot be started.
     #[must_use]
     pub fn start_with(arguments: &[&str]) -> Self {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let is_there =
-            std::env::split_paths(&path).any(|folder| folder.join("nats-server").is_file());
-        assert!(is_there, "{ADVICE}");
-        let folder = tempfile::Builder::new()
-            .prefix("kurs-nats-")
-            .tempdir()
-            .expect("a temporary folder can be made");
+        assert!(find("nats-server", &[]).is_some(), "{ADVICE}");
+        let folder = new_folder("kurs-nats-");
         let mut server = Self {
             folder,
             port: 0,
@@ -104,13 +90,10 @@ impl NatsServer {
     /// # Panics
     /// When it does not end.
     pub fn stop(&self) {
-        self.signal("TERM");
-        let end = Instant::now() + PATIENCE;
-        while self.is_running() {
-            assert!(Instant::now() < end, "the NATS server does not end");
-            std::thread::sleep(LOOK_EVERY);
+        if let Some(mut server) = self.running.lock().take() {
+            server.signal("TERM");
+            assert!(server.ends_within(PATIENCE), "the NATS server does not end");
         }
-        self.kill();
     }
 
     /// Kills it at once (SIGKILL), as a crash does. Does nothing when it does not run.
@@ -118,17 +101,15 @@ impl NatsServer {
     /// # Panics
     /// When it cannot be waited for.
     pub fn kill(&self) {
-        if let Some(mut running) = self.running.lock().take() {
-            // It may have ended by itself.
-            let _ = running.child.kill();
-            running.child.wait().expect("a child can be waited for");
+        if let Some(server) = self.running.lock().take() {
+            server.kill();
         }
     }
 
     /// Stops it where it is (SIGSTOP): its connections stay open and silent.
     ///
     /// # Panics
-    /// When `kill` cannot be started.
+    /// When the signal cannot be sent.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
@@ -136,7 +117,7 @@ impl NatsServer {
     /// Lets a stopped one go on (SIGCONT).
     ///
     /// # Panics
-    /// When `kill` cannot be started.
+    /// When the signal cannot be sent.
     pub fn thaw(&self) {
         self.signal("CONT");
     }
@@ -177,17 +158,14 @@ impl NatsServer {
     }
 
     fn signal(&self, name: &str) {
-        if let Some(running) = &*self.running.lock() {
-            let id = running.child.id().to_string();
-            let sent = Command::new("kill").args(["-s", name, &id]).status();
-            sent.expect("kill can be started");
+        if let Some(server) = &*self.running.lock() {
+            server.signal(name);
         }
     }
 
     fn is_running(&self) -> bool {
         let mut running = self.running.lock();
-        let status = running.as_mut().map(|running| running.child.try_wait());
-        matches!(status, Some(Ok(None)))
+        running.as_mut().is_some_and(|server| !server.has_ended())
     }
 
     /// Waits until it answers; false when it ended instead.
@@ -220,31 +198,21 @@ impl NatsServer {
         self.output.lines().join("\n")
     }
 
-    /// The server is told to end with the thread that started it, which therefore stays: so it is
-    /// gone even when the test program is killed.
-    fn launch(&self) -> Running {
-        let mut command = Command::new("setpriv");
+    fn launch(&self) -> Held {
+        let mut command = command("KILL", "nats-server");
         command
-            .args(["--pdeathsig=KILL", "--", "nats-server", "--jetstream"])
-            .args(["--addr", "127.0.0.1", "--port", &self.port.to_string()])
+            .args([
+                "--jetstream",
+                "--addr",
+                "127.0.0.1",
+                "--port",
+                &self.port.to_string(),
+            ])
             .arg("--store_dir")
             .arg(self.folder.path())
             .args(&self.arguments)
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let (tell, told) = mpsc::channel();
-        let (hold, held) = mpsc::channel::<()>();
-        std::thread::spawn(move || {
-            let _ = tell.send(command.spawn());
-            // Nothing is ever sent: this ends when the other end is gone.
-            let _ = held.recv();
-        });
-        let spawned = told.recv().expect("the thread tells how it went");
-        let mut child = spawned.expect("setpriv of Debian's util-linux can be started");
-        self.output.follow_child(&mut child);
-        Running { child, _hold: hold }
+            .current_dir(self.folder.path());
+        Held::start(command, &self.output)
     }
 }
 

@@ -10,13 +10,13 @@
 //! It keeps connections to the servers open, asks another one when the one it asked is away or
 //! answers 503 (never twice for a POST), and leaves out for a second one that failed.
 
+use crate::held::{Held, command, find, new_folder};
 use crate::process::{Output, free_port};
 use parking_lot::Mutex;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -40,9 +40,7 @@ pub struct Nginx {
 
 #[derive(Debug)]
 struct Running {
-    child: Child,
-    /// The thread that started the server stays as long as this is held.
-    hold: mpsc::Sender<()>,
+    server: Held,
     /// Each configuration listens on another port besides: it tells which one is at work.
     sign_port: u16,
 }
@@ -54,16 +52,8 @@ impl Nginx {
     /// When it cannot be started.
     #[must_use]
     pub fn start(upstreams: &[SocketAddr]) -> Self {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let program = std::env::split_paths(&path)
-            .chain([PathBuf::from(SERVERS_FOLDER)])
-            .map(|folder| folder.join("nginx"))
-            .find(|program| program.is_file())
-            .expect(ADVICE);
-        let folder = tempfile::Builder::new()
-            .prefix("kurs-nginx-")
-            .tempdir()
-            .expect("a temporary folder can be made");
+        let program = find("nginx", &[SERVERS_FOLDER]).expect(ADVICE);
+        let folder = new_folder("kurs-nginx-");
         let nginx = Self {
             folder,
             program,
@@ -125,11 +115,9 @@ impl Nginx {
         let end = Instant::now() + PATIENCE;
         while !condition() {
             let mut running = self.running.lock();
-            let ended = running
-                .as_mut()
-                .and_then(|now| now.child.try_wait().ok().flatten());
+            let has_ended = running.as_mut().is_some_and(|now| now.server.has_ended());
             assert!(
-                ended.is_none() && Instant::now() < end,
+                !has_ended && Instant::now() < end,
                 "nginx does not come up; it printed:\n{}",
                 self.output.lines().join("\n")
             );
@@ -162,31 +150,14 @@ impl Nginx {
         sign_port
     }
 
-    /// The server is told to end in good order, its workers with it, when the thread that started
-    /// it ends, which therefore stays: so all are gone even when the test program is killed.
+    /// Its signal ends it in good order, its workers with it.
     fn launch(&self, sign_port: u16) -> Running {
-        let mut command = Command::new("setpriv");
+        let mut command = command("TERM", &self.program);
         command
-            .args(["--pdeathsig=TERM", "--"])
-            .arg(&self.program)
             .args(self.arguments())
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let (tell, told) = mpsc::channel();
-        let (hold, held) = mpsc::channel::<()>();
-        std::thread::spawn(move || {
-            let _ = tell.send(command.spawn());
-            // Nothing is ever sent: this ends when the other end is gone.
-            let _ = held.recv();
-        });
-        let spawned = told.recv().expect("the thread tells how it went");
-        let mut child = spawned.expect("setpriv of Debian's util-linux can be started");
-        self.output.follow_child(&mut child);
+            .current_dir(self.folder.path());
         Running {
-            child,
-            hold,
+            server: Held::start(command, &self.output),
             sign_port,
         }
     }
@@ -194,20 +165,9 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        let Some(Running {
-            mut child, hold, ..
-        }) = self.running.lock().take()
-        else {
-            return;
-        };
-        drop(hold);
-        let end = Instant::now() + PATIENCE;
-        while matches!(child.try_wait(), Ok(None)) {
-            if Instant::now() >= end {
-                // Its workers stay, which is better than a test that hangs.
-                let _ = child.kill();
-            }
-            std::thread::sleep(LOOK_EVERY);
+        if let Some(running) = self.running.lock().take() {
+            // Killed after that, its workers stay, which is better than a test that hangs.
+            running.server.end(PATIENCE);
         }
     }
 }

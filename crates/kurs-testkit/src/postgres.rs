@@ -12,6 +12,7 @@ mod cluster;
 mod programs;
 mod running;
 
+use crate::held::{new_folder, share};
 use crate::process::{Output, free_port};
 use parking_lot::Mutex;
 use programs::{Programs, RunAs};
@@ -71,10 +72,7 @@ impl Postgres {
     /// When it cannot be started.
     #[must_use]
     pub fn start_with(options: &PostgresOptions) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("kurs-pg-")
-            .tempdir()
-            .expect("a temporary folder can be made");
+        let folder = new_folder("kurs-pg-");
         let run_as = RunAs::find();
         run_as.give(folder.path());
         let server = Self {
@@ -99,13 +97,7 @@ impl Postgres {
     #[must_use]
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock();
-        if let Some(server) = shared.upgrade() {
-            return server;
-        }
-        let server = Arc::new(Self::start());
-        *shared = Arc::downgrade(&server);
-        server
+        share(&SHARED, Self::start)
     }
 
     /// A new empty database.

@@ -8,20 +8,19 @@
 //! It takes some seconds to start, so tests share one where they can. No plugins are on, and the
 //! node has a port mapper (`epmd`) of its own, so that it knows nothing of others.
 
+use crate::held::{Held, bring_up, command, new_folder, share};
 use crate::process::{Output, free_port};
 use parking_lot::Mutex;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Weak, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a start, recovery included, or an end may take.
 const PATIENCE: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long an answer of a server that listens may take.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Where the Debian package lays its versions.
@@ -38,15 +37,8 @@ pub struct RabbitServer {
     name: String,
     output: Output,
     /// Runs as long as this exists, so that the node can be started again under its name.
-    mapper: Mutex<Running>,
-    node: Mutex<Option<Running>>,
-}
-
-#[derive(Debug)]
-struct Running {
-    child: Child,
-    /// The thread that started the program stays as long as this is held.
-    _hold: mpsc::Sender<()>,
+    mapper: Mutex<Option<Held>>,
+    node: Mutex<Option<Held>>,
 }
 
 impl RabbitServer {
@@ -56,16 +48,14 @@ impl RabbitServer {
     /// When it cannot be started.
     #[must_use]
     pub fn start() -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("kurs-rabbit-")
-            .tempdir()
-            .expect("a temporary folder can be made");
+        let folder = new_folder("kurs-rabbit-");
         let output = Output::default();
         let mapper_port = free_port();
-        let mut command = with_this_thread("epmd");
+        let mut mapper = command("KILL", "epmd");
         let port = mapper_port.to_string();
-        command.args(["-port", &port, "-address", "127.0.0.1"]);
-        let mapper = launch(command.current_dir(folder.path()), &output);
+        mapper.args(["-port", &port, "-address", "127.0.0.1"]);
+        mapper.current_dir(folder.path());
+        let mapper = Held::start(mapper, &output);
         let server = Self {
             port: free_port(),
             mapper_port,
@@ -74,7 +64,7 @@ impl RabbitServer {
                 RandomState::new().build_hasher().finish()
             ),
             output,
-            mapper: Mutex::new(mapper),
+            mapper: Mutex::new(Some(mapper)),
             node: Mutex::new(None),
             folder,
         };
@@ -95,13 +85,7 @@ impl RabbitServer {
     #[must_use]
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<RabbitServer>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock();
-        if let Some(server) = shared.upgrade() {
-            return server;
-        }
-        let server = Arc::new(Self::start());
-        *shared = Arc::downgrade(&server);
-        server
+        share(&SHARED, Self::start)
     }
 
     /// Its address for clients.
@@ -139,17 +123,9 @@ impl RabbitServer {
     /// # Panics
     /// When it goes on running.
     pub fn stop(&self) {
-        let Some(mut running) = self.node.lock().take() else {
-            return;
-        };
-        let end = Instant::now() + PATIENCE;
-        // The shell's own `kill`: a program of that name may be missing.
-        let _ = Command::new("sh")
-            .args(["-c", &format!("kill -TERM {}", running.child.id())])
-            .status();
-        while !matches!(running.child.try_wait(), Ok(Some(_))) {
-            assert!(Instant::now() < end, "RabbitMQ does not stop");
-            std::thread::sleep(LOOK_EVERY);
+        if let Some(mut node) = self.node.lock().take() {
+            node.signal("TERM");
+            assert!(node.ends_within(PATIENCE), "RabbitMQ does not stop");
         }
     }
 
@@ -158,10 +134,8 @@ impl RabbitServer {
     /// # Panics
     /// When it cannot be waited for.
     pub fn kill(&self) {
-        if let Some(mut running) = self.node.lock().take() {
-            // It may have ended by itself.
-            let _ = running.child.kill();
-            running.child.wait().expect("a child can be waited for");
+        if let Some(node) = self.node.lock().take() {
+            node.kill();
         }
     }
 
@@ -171,25 +145,14 @@ impl RabbitServer {
     /// When it does not come up.
     pub fn restart(&self) {
         self.kill();
-        let end = Instant::now() + PATIENCE;
-        *self.node.lock() = Some(self.launch());
-        while !self.answers() {
-            let mut running = self.node.lock();
-            let ended = running
-                .as_mut()
-                .and_then(|now| now.child.try_wait().ok().flatten());
-            if ended.is_some() {
-                // The port and the name of a killed node may be free only after a moment.
-                *running = Some(self.launch());
-            }
-            drop(running);
-            assert!(
-                Instant::now() < end,
-                "RabbitMQ does not come up; it printed:\n{}",
-                self.output.lines().join("\n")
-            );
-            std::thread::sleep(LOOK_EVERY);
-        }
+        bring_up(
+            "RabbitMQ",
+            PATIENCE,
+            &self.output,
+            &self.node,
+            || self.launch(),
+            || self.answers(),
+        );
     }
 
     /// Kills it, deletes everything it has written, and starts it again, empty.
@@ -230,9 +193,9 @@ impl RabbitServer {
 
     /// The script of Debian's own folder: the one in the path changes to another user. Told to
     /// take input, it becomes the node instead of starting it as a further process.
-    fn launch(&self) -> Running {
+    fn launch(&self) -> Held {
         let folder = self.folder.path();
-        let mut command = with_this_thread(&script());
+        let mut command = command("KILL", script());
         command
             .current_dir(folder)
             .env("HOME", folder)
@@ -255,17 +218,16 @@ impl RabbitServer {
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
                 "-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
             );
-        launch(&mut command, &self.output)
+        Held::start(command, &self.output)
     }
 }
 
 impl Drop for RabbitServer {
     fn drop(&mut self) {
         self.kill();
-        let mapper = self.mapper.get_mut();
-        // It may have ended by itself.
-        let _ = mapper.child.kill();
-        let _ = mapper.child.wait();
+        if let Some(mapper) = self.mapper.lock().take() {
+            mapper.kill();
+        }
     }
 }
 
@@ -276,33 +238,6 @@ fn script() -> String {
     let script = scripts.filter(|script| script.is_file()).max();
     assert!(script.is_some(), "{ADVICE}");
     script.unwrap_or_default().display().to_string()
-}
-
-/// A program that is killed by the system when the thread that starts it ends.
-fn with_this_thread(program: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--pdeathsig=KILL", "--", program])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// Starts it from a thread that stays: so it is gone even when the test program is killed.
-fn launch(command: &mut Command, output: &Output) -> Running {
-    let mut command = std::mem::replace(command, Command::new("setpriv"));
-    let (tell, told) = mpsc::channel();
-    let (hold, held) = mpsc::channel::<()>();
-    std::thread::spawn(move || {
-        let _ = tell.send(command.spawn());
-        // Nothing is ever sent: this ends when the other end is gone.
-        let _ = held.recv();
-    });
-    let spawned = told.recv().expect("the thread tells how it went");
-    let mut child = spawned.expect("setpriv of Debian's util-linux can be started");
-    output.follow_child(&mut child);
-    Running { child, _hold: hold }
 }
 
 #[cfg(test)]

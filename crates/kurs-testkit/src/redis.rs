@@ -7,18 +7,17 @@
 //! server.restart();
 //! ```
 
+use crate::held::{Held, bring_up, command, find, new_folder};
 use crate::process::{Output, free_port};
 use parking_lot::Mutex;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a start, loading included, or an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 const ADVICE: &str = "Redis is not installed: `cargo xtask test` installs the Debian package \
                       `redis-server`";
 
@@ -44,14 +43,7 @@ pub struct RedisServer {
     tls_port: Option<u16>,
     password: Option<String>,
     output: Output,
-    running: Mutex<Option<Running>>,
-}
-
-#[derive(Debug)]
-struct Running {
-    child: Child,
-    /// The thread that started the server stays as long as this is held.
-    _hold: mpsc::Sender<()>,
+    running: Mutex<Option<Held>>,
 }
 
 impl RedisServer {
@@ -70,14 +62,8 @@ impl RedisServer {
     /// When it cannot be started.
     #[must_use]
     pub fn start_with(options: &RedisServerOptions) -> Self {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let is_there =
-            std::env::split_paths(&path).any(|folder| folder.join("redis-server").is_file());
-        assert!(is_there, "{ADVICE}");
-        let folder = tempfile::Builder::new()
-            .prefix("kurs-redis-")
-            .tempdir()
-            .expect("a temporary folder can be made");
+        assert!(find("redis-server", &[]).is_some(), "{ADVICE}");
+        let folder = new_folder("kurs-redis-");
         let server = Self {
             folder,
             port: free_port(),
@@ -178,16 +164,12 @@ impl RedisServer {
     /// # Panics
     /// When it goes on running.
     pub fn stop(&self) {
-        let Some(mut running) = self.running.lock().take() else {
+        let Some(mut server) = self.running.lock().take() else {
             return;
         };
         // It closes the connection instead of answering.
         let _ = self.ask("SHUTDOWN");
-        let end = Instant::now() + PATIENCE;
-        while !matches!(running.child.try_wait(), Ok(Some(_))) {
-            assert!(Instant::now() < end, "Redis does not stop");
-            std::thread::sleep(LOOK_EVERY);
-        }
+        assert!(server.ends_within(PATIENCE), "Redis does not stop");
     }
 
     /// Kills it at once (SIGKILL), as a crash does. Does nothing when it does not run.
@@ -195,10 +177,8 @@ impl RedisServer {
     /// # Panics
     /// When it cannot be waited for.
     pub fn kill(&self) {
-        if let Some(mut running) = self.running.lock().take() {
-            // It may have ended by itself.
-            let _ = running.child.kill();
-            running.child.wait().expect("a child can be waited for");
+        if let Some(server) = self.running.lock().take() {
+            server.kill();
         }
     }
 
@@ -208,26 +188,15 @@ impl RedisServer {
     /// When it does not come up.
     pub fn restart(&self) {
         self.kill();
-        let end = Instant::now() + PATIENCE;
-        *self.running.lock() = Some(self.launch());
-        // Until then it refuses connections, or says that it is loading.
-        while !self.ask("PING").is_ok_and(|answer| answer == "+PONG") {
-            let mut running = self.running.lock();
-            let ended = running
-                .as_mut()
-                .and_then(|now| now.child.try_wait().ok().flatten());
-            if ended.is_some() {
-                // The port of a killed server may be free only after a moment.
-                *running = Some(self.launch());
-            }
-            drop(running);
-            assert!(
-                Instant::now() < end,
-                "Redis does not come up; it printed:\n{}",
-                self.output.lines().join("\n")
-            );
-            std::thread::sleep(LOOK_EVERY);
-        }
+        bring_up(
+            "Redis",
+            PATIENCE,
+            &self.output,
+            &self.running,
+            || self.launch(),
+            // Until then it refuses connections, or says that it is loading.
+            || self.ask("PING").is_ok_and(|answer| answer == "+PONG"),
+        );
     }
 
     /// Kills it, deletes everything it has written, and starts it again, empty.
@@ -290,28 +259,12 @@ impl RedisServer {
         );
     }
 
-    /// The server is told to end with the thread that started it, which therefore stays: so it is
-    /// gone even when the test program is killed.
-    fn launch(&self) -> Running {
-        let mut command = Command::new("setpriv");
+    fn launch(&self) -> Held {
+        let mut command = command("KILL", "redis-server");
         command
-            .args(["--pdeathsig=KILL", "--", "redis-server"])
             .arg(self.folder.path().join("redis.conf"))
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let (tell, told) = mpsc::channel();
-        let (hold, held) = mpsc::channel::<()>();
-        std::thread::spawn(move || {
-            let _ = tell.send(command.spawn());
-            // Nothing is ever sent: this ends when the other end is gone.
-            let _ = held.recv();
-        });
-        let spawned = told.recv().expect("the thread tells how it went");
-        let mut child = spawned.expect("setpriv of Debian's util-linux can be started");
-        self.output.follow_child(&mut child);
-        Running { child, _hold: hold }
+            .current_dir(self.folder.path());
+        Held::start(command, &self.output)
     }
 }
 

@@ -13,19 +13,26 @@ use tokio::sync::{mpsc, watch};
 /// Wait before the bus is asked again for its commands.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Answers until `stopped` turns true. `changes` is where changes wait their turn.
-pub async fn serve(
-    bus: Arc<dyn Bus>,
-    sources: Vec<Arc<dyn Source>>,
-    changes: mpsc::Sender<Order>,
-    mut stopped: watch::Receiver<bool>,
-) {
+/// What commands are answered with.
+pub struct Means {
+    /// Where they come from.
+    pub bus: Arc<dyn Bus>,
+    /// Where order books are looked at.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// Tracked pairs that the sources of this Writer do not follow.
+    pub elsewhere: watch::Receiver<Arc<[Pair]>>,
+    /// Where changes wait their turn.
+    pub changes: mpsc::Sender<Order>,
+}
+
+/// Answers until `stopped` turns true.
+pub async fn serve(means: Means, mut stopped: watch::Receiver<bool>) {
     let answering = async {
         loop {
-            match bus.requests().await {
+            match means.bus.requests().await {
                 Ok(mut requests) => {
                     while let Some(request) = requests.next().await {
-                        answer(request, &sources, &changes);
+                        answer(request, &means);
                     }
                 }
                 Err(error) => tracing::debug!(%error, "cannot listen for commands yet"),
@@ -39,19 +46,19 @@ pub async fn serve(
     }
 }
 
-fn answer(request: Request, sources: &[Arc<dyn Source>], changes: &mpsc::Sender<Order>) {
+fn answer(request: Request, means: &Means) {
     match request.command {
         Command::Book {
             source,
             pair,
             levels,
         } => {
-            let reply = book(sources, source, pair, levels);
+            let reply = book(means, source, pair, levels);
             // Nobody may be waiting any more.
             let _ = request.reply.send(reply);
         }
         Command::Track { .. } | Command::Untrack { .. } => {
-            if let Err(error) = changes.try_send(Order::Change(request))
+            if let Err(error) = means.changes.try_send(Order::Change(request))
                 && let Order::Change(request) = error.into_inner()
             {
                 let why = "too many changes are waiting".into();
@@ -62,7 +69,8 @@ fn answer(request: Request, sources: &[Arc<dyn Source>], changes: &mpsc::Sender<
 }
 
 /// The book of a source; `binance` finds `sim:binance` too.
-fn book(sources: &[Arc<dyn Source>], asked: SourceId, pair: Pair, levels: u16) -> Reply {
+fn book(means: &Means, asked: SourceId, pair: Pair, levels: u16) -> Reply {
+    let sources = &means.sources;
     let exact = sources.iter().find(|source| source.id() == asked);
     let found = exact.or_else(|| {
         sources
@@ -80,6 +88,12 @@ fn book(sources: &[Arc<dyn Source>], asked: SourceId, pair: Pair, levels: u16) -
         why: why.into(),
     };
     let Some(view) = source.book(pair, usize::from(levels.min(LEVELS_MAX))) else {
+        if source.follows_pairs() && means.elsewhere.borrow().contains(&pair) {
+            // Only other Writers follow it: this one does for a while.
+            let _ = means.changes.try_send(Order::Want(pair));
+            let why = format!("the book of {pair} is not followed here yet, ask again");
+            return Reply::BookNotReady { why: why.into() };
+        }
         return no_book(format!("{} keeps no order book of {pair}", source.id()));
     };
     let (Some(depth), Some(received_at)) = (&view.depth, view.received_at) else {

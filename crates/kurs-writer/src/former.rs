@@ -4,6 +4,7 @@ use crate::ledger::Before;
 use crate::shards::Shards;
 use crate::terms::Terms;
 use crate::writer::Parts;
+use futures_util::StreamExt;
 use kurs_bus::Body;
 use kurs_core::{Pair, Wall};
 use kurs_store::{Fence, GapQuery, Store, StoreError, StoredRate};
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 /// Open gaps that are taken up again, at most.
 const OPEN_GAPS_MAX: u32 = 10_000;
+/// Pairs that the store is asked about at once.
+const ASKED_AT_ONCE: usize = 4;
 /// How long the last values of the bus are waited for.
 const BUS_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -89,9 +92,14 @@ pub(crate) async fn before(
             ..Before::default()
         });
     };
+    let pairs: Vec<Pair> = standing.iter().map(|stored| stored.rate.pair).collect();
+    let asked = pairs
+        .into_iter()
+        .map(|pair| store.last_rows(pair, recorded_until));
+    let mut asked = futures_util::stream::iter(asked).buffer_unordered(ASKED_AT_ONCE);
     let mut rows = Vec::new();
-    for pair in standing.iter().map(|stored| stored.rate.pair) {
-        rows.extend(store.last_rows(pair, recorded_until).await?);
+    while let Some(found) = asked.next().await {
+        rows.extend(found?);
     }
     // What the last Writer received; others had been given up before it.
     let last = rows.iter().map(|row| row.id.epoch).max();

@@ -8,12 +8,15 @@
 //!   higher one, but stops storing half a second before the lease ends on its own clock.
 //! - After the store was away a Writer watches for a whole lease time before it takes one that
 //!   has run out: the holder, who could not renew either, comes first.
-//! - A Writer that holds two shards more than another one that is ready hands one over.
+//! - A Writer that holds two shards more than another one that is ready and stands by hands one
+//!   over. Of three Writers and more each follows only what it leads and stands by for.
 
+mod sharing;
 mod turns;
 
 use kurs_core::{Epoch, Mono, UpdateId};
-use kurs_store::{Beat, Claim, Fence, Lease, Leases, LivingWriter};
+use kurs_store::{Beat, Claim, Fence, Leases};
+use sharing::Spread;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +73,7 @@ pub struct Keeper {
     /// A claim that was refused is not repeated before.
     claim_again_at: BTreeMap<u16, Mono>,
     is_asking: bool,
+    spread: Spread,
 }
 
 impl Keeper {
@@ -93,6 +97,7 @@ impl Keeper {
             expected_until: Mono(0),
             claim_again_at: BTreeMap::new(),
             is_asking: false,
+            spread: Spread::default(),
         }
     }
 
@@ -191,9 +196,8 @@ impl Keeper {
     /// When [`Self::ask`] has something to ask next, at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Mono {
-        let place = self.place();
         let turns = self.free.iter().filter_map(|(shard, free)| {
-            let turn = self.turn_at(*free, place);
+            let turn = self.turn_at(*shard, *free);
             let again = self.claim_again_at.get(shard).copied().unwrap_or(turn);
             (!self.is_leaving).then_some(turn.max(again))
         });
@@ -204,9 +208,8 @@ impl Keeper {
         if self.is_leaving {
             return None;
         }
-        let place = self.place();
         let (shard, _) = self.free.iter().find(|(shard, free)| {
-            let is_our_turn = now >= self.turn_at(**free, place);
+            let is_our_turn = now >= self.turn_at(**shard, **free);
             let again_at = self.claim_again_at.get(shard);
             is_our_turn && again_at.is_none_or(|at| now >= *at)
         })?;
@@ -220,41 +223,11 @@ impl Keeper {
     }
 
     /// From when on this Writer may take a free shard.
-    fn turn_at(&self, free: Free, place: u32) -> Mono {
+    fn turn_at(&self, shard: u16, free: Free) -> Mono {
         if self.is_alone || free.is_ours {
             return free.since;
         }
-        free.since.plus(TURN * place)
-    }
-
-    /// This Writer's place in the order of those who may take a free shard: ready ones first,
-    /// those with fewer shards first. The store decides when two come at once.
-    fn place(&self) -> u32 {
-        let rank = |writer: &LivingWriter| {
-            let holds = self.holds(&writer.name);
-            (!writer.is_ready, holds, Arc::clone(&writer.name))
-        };
-        let me = LivingWriter {
-            name: Arc::clone(&self.me),
-            is_ready: self.is_ready,
-        };
-        let mine = rank(&me);
-        let before = self
-            .seen
-            .writers
-            .iter()
-            .filter(|writer| writer.name != self.me && rank(writer) < mine);
-        u32::try_from(before.count()).unwrap_or(u32::MAX).min(5)
-    }
-
-    fn holds(&self, writer: &str) -> usize {
-        if *writer == *self.me {
-            return self.held.len();
-        }
-        let theirs = |lease: &&Lease| {
-            *lease.writer == *writer && !lease.is_released && !lease.left.is_zero()
-        };
-        self.seen.shards.iter().filter(theirs).count()
+        free.since.plus(TURN * self.place(shard))
     }
 
     /// The store's answer to [`Ask::Renew`], which was sent at `sent`; `None`: it gave none.
@@ -297,7 +270,8 @@ impl Keeper {
             }
         }
         self.look_for_free(now);
-        turns.extend(self.balance());
+        self.look_who_stands_by(now);
+        turns.extend(self.balance(now));
         turns
     }
 
@@ -327,32 +301,6 @@ impl Keeper {
             }
         }
         self.free = free;
-    }
-
-    /// Hands one shard over when another Writer that is ready has two fewer.
-    fn balance(&mut self) -> Option<Turn> {
-        if self.is_alone || self.is_leaving || self.held.values().any(|held| held.is_ending) {
-            return None;
-        }
-        let mine = self.held.len();
-        let others = self
-            .seen
-            .writers
-            .iter()
-            .filter(|writer| writer.is_ready && writer.name != self.me);
-        let (holds, heir) = others
-            .map(|writer| (self.holds(&writer.name), Arc::clone(&writer.name)))
-            .min()?;
-        if mine < holds + 2 {
-            return None;
-        }
-        let (shard, held) = self.held.iter_mut().next_back()?;
-        held.is_ending = true;
-        let fence = Fence {
-            shard: *shard,
-            epoch: held.epoch,
-        };
-        Some(Turn::HandOver(fence, Some(heir)))
     }
 
     /// The store's answer to [`Ask::Claim`]; `None`: somebody else has it, or no answer came.
@@ -420,36 +368,6 @@ impl Keeper {
         if self.epoch(fence.shard) == Some(fence.epoch) {
             self.held.remove(&fence.shard);
         }
-    }
-
-    /// The program ends: everything is handed over, nothing more is taken. The heirs are those
-    /// who are ready, those with fewest shards first.
-    pub fn leave(&mut self) -> Vec<Turn> {
-        self.is_leaving = true;
-        let mut heirs: Vec<(usize, Arc<str>)> = self
-            .seen
-            .writers
-            .iter()
-            .filter(|writer| writer.is_ready && writer.name != self.me)
-            .map(|writer| (self.holds(&writer.name), Arc::clone(&writer.name)))
-            .collect();
-        let mut turns = Vec::new();
-        for (shard, held) in &mut self.held {
-            let fence = Fence {
-                shard: *shard,
-                epoch: held.epoch,
-            };
-            if std::mem::replace(&mut held.is_ending, true) {
-                continue;
-            }
-            heirs.sort_unstable();
-            let heir = heirs.first_mut().map(|(holds, name)| {
-                *holds += 1;
-                Arc::clone(name)
-            });
-            turns.push(Turn::HandOver(fence, heir));
-        }
-        turns
     }
 }
 

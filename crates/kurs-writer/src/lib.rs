@@ -6,6 +6,7 @@
 //! | [`config`] | [`WriterConfig`] |
 //! | [`lease`] | when it writes: which leases it asks for, keeps and gives away |
 //! | [`shards`] | which part of the pairs an update belongs to |
+//! | [`scope`] | which pairs the sources of this Writer follow |
 //! | [`standby`] | a hot standby's picture of a shard, and what it does first on take-over |
 //! | `office`, `tenure`, `former` | leading a shard, from the lease to its end |
 //! | `follow` | what other Writers publish |
@@ -41,6 +42,7 @@ pub mod ledger;
 mod office;
 pub mod outcome;
 pub mod recorder;
+pub mod scope;
 pub mod shards;
 pub mod sinks;
 pub mod snapshots;

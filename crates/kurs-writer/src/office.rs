@@ -98,6 +98,7 @@ impl Office {
                     let answer = self.judge(answer);
                     let turns = self.keeper.renewed(sent, self.now(), answer);
                     self.open_gates();
+                    self.shared.follow_only(self.keeper.scope());
                     for turn in turns {
                         self.turn(Some(turn));
                     }
@@ -256,6 +257,10 @@ impl Office {
         let metrics = &self.shared.parts.metrics;
         let held = i64::try_from(fences.len()).unwrap_or(i64::MAX);
         metrics.lease_held.set(held);
+        let followed = self.shared.follow.borrow().len();
+        metrics
+            .pairs_followed
+            .set(i64::try_from(followed).unwrap_or(i64::MAX));
         let epoch = fences.iter().map(|fence| fence.epoch.0).max().unwrap_or(0);
         metrics
             .lease_epoch

@@ -330,12 +330,18 @@ impl RecorderHandle {
     /// Writes what waits in memory, to the store or to the spool, and ends, at the latest after
     /// the configured time. What is recorded afterwards is dropped.
     pub async fn finish(&self) -> Left {
+        let patience = Duration::from_millis(self.shared.config.finish_ms);
+        self.finish_within(patience).await
+    }
+
+    /// As [`Self::finish`], at the latest after this time. What was on its way from the spool to
+    /// the store stays in the spool.
+    pub async fn finish_within(&self, patience: Duration) -> Left {
         self.shared.finishing.store(true, Ordering::Release);
         self.shared.work.notify_one();
         self.shared.full.notify_one();
         let mut health = self.health.clone();
         let ended = health.wait_for(|health| *health == RecorderHealth::Ended);
-        let patience = Duration::from_millis(self.shared.config.finish_ms);
         // An error says that the task is gone, which is an end as well.
         let _ = tokio::time::timeout(patience, ended).await;
         self.task.abort();

@@ -2,7 +2,7 @@
 //! of its own, so that several Writers can share the work.
 
 use kurs_bus::{Body, NoRate};
-use kurs_core::{Pair, SourceId};
+use kurs_core::{Asset, Pair, SourceId};
 use std::collections::BTreeSet;
 
 /// Most shards there can be.
@@ -40,18 +40,21 @@ impl Shards {
         self.polled.contains(&source)
     }
 
-    /// The shard of a pair. The same on every machine and in every version: FNV-1a of its name.
+    /// The shard of a pair: that of its base asset, so that a price and what is made of it over
+    /// markets of money (BTC-USDT and BTC-RUB) are in one.
     #[must_use]
     pub fn of_pair(&self, pair: Pair) -> u16 {
+        self.of_asset(pair.base)
+    }
+
+    /// The shard of an asset.
+    #[must_use]
+    pub fn of_asset(&self, asset: Asset) -> u16 {
         if self.count <= 1 {
             return LEAD;
         }
-        let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-        let base = pair.base.as_str().as_bytes();
-        let quote = pair.quote.as_str().as_bytes();
-        let name = base.iter().chain(b"-").chain(quote);
-        let sum = name.fold(0xcbf2_9ce4_8422_2325, hash);
-        u16::try_from(sum % u64::from(self.count)).unwrap_or(LEAD)
+        let drawn = mixed(asset.as_str().bytes()) % u64::from(self.count);
+        u16::try_from(drawn).unwrap_or(LEAD)
     }
 
     /// The shard of one source's own price.
@@ -78,6 +81,17 @@ impl Shards {
     }
 }
 
+/// A number drawn from a text, the same on every machine and in every version: FNV-1a, whose bits
+/// are then mixed because those of short texts differ little.
+pub(crate) fn mixed(bytes: impl Iterator<Item = u8>) -> u64 {
+    let mut drawn = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    drawn ^= drawn >> 32;
+    drawn = drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    drawn ^ (drawn >> 29)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,8 +101,12 @@ mod tests {
         let pair = |text: &str| Pair::parse(text).unwrap();
         let eight = Shards::new(8, BTreeSet::new());
         // Written down: another spreading would mix two orders of the same pair.
-        assert_eq!(eight.of_pair(pair("BTC-USDT")), 7);
-        assert_eq!(eight.of_pair(pair("ETH-USDT")), 3);
+        assert_eq!(eight.of_pair(pair("BTC-USDT")), 2);
+        assert_eq!(eight.of_pair(pair("ETH-USDT")), 4);
+        assert_eq!(
+            eight.of_pair(pair("BTC-RUB")),
+            eight.of_pair(pair("BTC-USDT"))
+        );
         let mut counts = [0_u32; 8];
         for n in 0..800 {
             let shard = eight.of_pair(pair(&format!("A{n}-USDT")));

@@ -145,12 +145,13 @@ impl Tenure {
             .tracking
             .send(tracking::Order::Lead(self.fence))
             .await;
-        let commands = tokio::spawn(commands::serve(
-            Arc::clone(&parts.bus),
-            parts.sources.clone(),
-            shared.tracking.clone(),
-            stopped,
-        ));
+        let means = commands::Means {
+            bus: Arc::clone(&parts.bus),
+            sources: parts.sources.clone(),
+            elsewhere: shared.elsewhere.subscribe(),
+            changes: shared.tracking.clone(),
+        };
+        let commands = tokio::spawn(commands::serve(means, stopped));
         self.helpers.spawn(housekeeping::keep_in_order(
             Arc::clone(&parts.store),
             Arc::clone(&parts.clock),

@@ -1,6 +1,7 @@
 //! Tracked symbols, and the commands that change them.
 
 use crate::inbox::Inbox;
+use crate::scope::{Part, Scope};
 use kurs_bus::{Body, Command, Reply, Request};
 use kurs_core::{Clock, Pair, TrackedSymbol};
 use kurs_sources::Source;
@@ -14,6 +15,9 @@ pub const SYMBOLS_MAX: usize = 5_000;
 /// How long the venues may take to say whether they list a symbol.
 const LISTING_PATIENCE: Duration = Duration::from_secs(4);
 
+/// How often it is looked whether anybody still wants what he asked about.
+const FORGET_EVERY: Duration = Duration::from_secs(5);
+
 /// What the keeper of the tracked symbols is told.
 pub enum Order {
     /// A Reader wants a change.
@@ -24,6 +28,8 @@ pub enum Order {
     Lead(Fence),
     /// It does not lead any more.
     Rest,
+    /// Somebody asks about a pair that may not be followed by this Writer.
+    Want(Pair),
 }
 
 /// Keeps the tracked symbols: in the store, on the bus, and in what the sources follow.
@@ -36,10 +42,12 @@ pub struct Tracking {
     pub sources: Vec<Arc<dyn Source>>,
     /// What the sources follow.
     pub followed: watch::Sender<Arc<[Pair]>>,
+    /// What is tracked and followed by other Writers only.
+    pub elsewhere: watch::Sender<Arc<[Pair]>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Pairs that policies name: followed whatever is tracked.
-    pub named: Vec<Pair>,
+    /// Which of them this Writer follows.
+    pub scope: Scope,
     symbols: Vec<TrackedSymbol>,
     lead: Option<Fence>,
 }
@@ -52,16 +60,18 @@ impl Tracking {
         inbox: Arc<Inbox>,
         sources: Vec<Arc<dyn Source>>,
         followed: watch::Sender<Arc<[Pair]>>,
+        elsewhere: watch::Sender<Arc<[Pair]>>,
         clock: Arc<dyn Clock>,
-        named: Vec<Pair>,
+        scope: Scope,
     ) -> Self {
         Self {
             store,
             inbox,
             sources,
             followed,
+            elsewhere,
             clock,
-            named,
+            scope,
             symbols: Vec::new(),
             lead: None,
         }
@@ -101,11 +111,25 @@ impl Tracking {
     pub async fn serve(
         mut self,
         mut orders: mpsc::Receiver<Order>,
+        mut part: watch::Receiver<Part>,
         mut stopped: watch::Receiver<bool>,
     ) {
+        let mut looks = tokio::time::interval(FORGET_EVERY);
         loop {
             let order = tokio::select! {
                 _ = stopped.wait_for(|ended| *ended) => return,
+                Ok(()) = part.changed() => {
+                    let part = part.borrow_and_update().clone();
+                    self.scope.set_part(part);
+                    self.follow();
+                    continue;
+                }
+                _ = looks.tick() => {
+                    if self.scope.forget(self.clock.mono()) {
+                        self.follow();
+                    }
+                    continue;
+                }
                 order = orders.recv() => order,
             };
             match order {
@@ -130,6 +154,10 @@ impl Tracking {
                     self.tell();
                 }
                 Some(Order::Rest) => self.lead = None,
+                Some(Order::Want(pair)) => {
+                    self.scope.want(self.clock.mono(), pair);
+                    self.follow();
+                }
             }
         }
     }
@@ -246,10 +274,15 @@ impl Tracking {
     }
 
     fn follow(&self) {
-        let mut pairs: Vec<Pair> = self.symbols.iter().map(|symbol| symbol.pair).collect();
-        pairs.extend(&self.named);
-        pairs.sort_unstable();
-        pairs.dedup();
-        self.followed.send_replace(pairs.into());
+        let tracked = self.symbols.iter().map(|symbol| symbol.pair);
+        let pairs: Arc<[Pair]> = self.scope.of(tracked.clone()).into();
+        let is_elsewhere = |pair: &Pair| pairs.binary_search(pair).is_err();
+        self.elsewhere
+            .send_replace(tracked.filter(is_elsewhere).collect());
+        self.followed.send_if_modified(|followed| {
+            let is_new = **followed != *pairs;
+            *followed = pairs;
+            is_new
+        });
     }
 }

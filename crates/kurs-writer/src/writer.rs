@@ -9,6 +9,7 @@ use crate::inbox::Inbox;
 use crate::lease::Keeper;
 use crate::office::Office;
 use crate::recorder::{Extras, Recorder, RecorderConfig, RecorderHandle};
+use crate::scope::{Part, Scope};
 use crate::shards::{LEAD, Shards};
 use crate::sinks::{SinkMetrics, SinksConfig};
 use crate::snapshots::Snapshots;
@@ -33,6 +34,8 @@ use tokio::time::Instant;
 
 /// Wait before a source that ended by a panic is started again.
 const SOURCE_RESTART: Duration = Duration::from_secs(1);
+/// How long a take-over waits for a spool that is being drained.
+const LEFTOVER_END: Duration = Duration::from_millis(200);
 /// How long the sources may take to close their connections.
 const SOURCES_END: Duration = Duration::from_secs(2);
 /// Changes of tracked symbols that wait for the one at hand; more are refused.
@@ -112,6 +115,10 @@ pub(crate) struct Shared {
     /// The pairs that the sources follow.
     pub(crate) follow: watch::Receiver<Arc<[Pair]>>,
     pub(crate) tracking: mpsc::Sender<tracking::Order>,
+    /// Tracked pairs that only other Writers follow.
+    pub(crate) elsewhere: watch::Sender<Arc<[Pair]>>,
+    /// The shards whose pairs the sources follow.
+    pub(crate) part: watch::Sender<Part>,
     /// Whether polled sources are asked by this Writer.
     pub(crate) polls: watch::Sender<bool>,
     /// Recorders of the shards that are led.
@@ -174,6 +181,18 @@ impl Shared {
         Arc::clone(gates.entry(shard).or_insert_with(closed))
     }
 
+    /// The sources follow the pairs of these shards.
+    pub(crate) fn follow_only(&self, part: Part) {
+        self.part.send_if_modified(|present| {
+            let is_new = *present != part;
+            if is_new {
+                tracing::info!(shards = ?part, "follows the pairs of these shards");
+                *present = part;
+            }
+            is_new
+        });
+    }
+
     /// It could take a shard at once.
     pub(crate) fn is_ready(&self) -> bool {
         let is_live =
@@ -210,7 +229,8 @@ impl Shared {
     pub(crate) async fn end_leftover(&self, shard: u16) {
         let leftover = self.leftovers.lock().await.remove(&shard);
         if let Some(recorder) = leftover {
-            recorder.finish().await;
+            // It only drains: what is not through by then, the next one drains again.
+            recorder.finish_within(LEFTOVER_END).await;
         }
     }
 }
@@ -252,6 +272,8 @@ impl Writer {
             hearing: Arc::new(Hearing::default()),
             follow,
             tracking: to_tracking,
+            elsewhere: watch::Sender::new(Arc::new([])),
+            part: watch::Sender::new(None),
             polls: watch::Sender::new(false),
             recorders: Mutex::default(),
             gates: Mutex::default(),
@@ -351,19 +373,22 @@ impl Running {
                     parts.source_panics.clone(),
                 ));
             }
+            let scope = Scope::new(shared.shards.clone(), &parts.engine.money, &parts.named);
             let mut tracking = Tracking::new(
                 Arc::clone(&parts.store),
                 Arc::clone(&shared.inbox),
                 parts.sources.clone(),
                 followed,
+                shared.elsewhere.clone(),
                 Arc::clone(&parts.clock),
-                parts.named.clone(),
+                scope,
             );
             if let Err(error) = tracking.load(&parts.pairs).await {
                 tracing::error!(%error, "cannot read the tracked symbols, follows the configured ones");
                 tracking.load_without_store(&parts.pairs);
             }
-            helpers.spawn(tracking.serve(tracking_orders, sources_stopped));
+            let part = shared.part.subscribe();
+            helpers.spawn(tracking.serve(tracking_orders, part, sources_stopped));
             helpers.spawn(status::run(
                 parts.sources.clone(),
                 Arc::clone(&shared.inbox),

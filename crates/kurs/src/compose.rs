@@ -7,6 +7,7 @@ mod readings;
 mod take_over;
 mod terms;
 
+pub(crate) use bus::Who;
 pub use take_over::take_over;
 
 use crate::config::{Config, Role};
@@ -23,6 +24,7 @@ use kurs_reader::{RateView, ViewConfig};
 use kurs_sources::Tap;
 use kurs_sources::registry::{Built as BuiltSource, Means};
 use kurs_store::{Store, StoreError};
+use kurs_stream::Hub;
 use kurs_telemetry::metrics::Build;
 use kurs_telemetry::{Health, Metrics, Status};
 use kurs_writer::Terms;
@@ -47,6 +49,8 @@ pub struct Built {
     pub store: Arc<dyn Store>,
     /// The Reader's picture of all rates.
     pub view: Arc<RateView>,
+    /// Who is told what changes in it.
+    pub streams: Arc<Hub>,
     /// What the Writer runs on; a new plan takes the place of the old one while running.
     pub plan: watch::Sender<Arc<Plan>>,
     /// True when all sources are pointed at simulated venues.
@@ -128,7 +132,15 @@ pub(crate) fn build_at(
             directions: config.directions.clone(),
         },
     );
+    let view = Arc::new(view);
+    let streams = Hub::new(
+        Arc::clone(&view),
+        config.streams.clone(),
+        metrics.streams.clone(),
+        seed,
+    );
     Ok(Built {
+        streams,
         capture: capture::recorder(
             config,
             &plan.sources,
@@ -138,7 +150,7 @@ pub(crate) fn build_at(
         ),
         bus: bus::open(config, &writer_name, seed, &health)?,
         store,
-        view: Arc::new(view),
+        view,
         plan: watch::Sender::new(Arc::new(plan)),
         simulated,
         metrics,
@@ -381,6 +393,8 @@ async fn reader(built: Arc<Built>, stopped: watch::Receiver<bool>) {
         let begun = begun.wait_for(|begun| *begun);
         let _ = tokio::time::timeout(WRITER_BEGINS, begun).await;
     }
+    let telling = Arc::clone(&built.streams).run(stopped.clone());
+    let telling = tokio::spawn(telling);
     let panics = built.metrics.process.panics("reader");
     supervise("reader", panics, stopped.clone(), || {
         let means = kurs_reader::follow::Means {
@@ -389,12 +403,14 @@ async fn reader(built: Arc<Built>, stopped: watch::Receiver<bool>) {
             bus: Arc::clone(&built.bus),
             metrics: built.metrics.reader.clone(),
             health: Arc::clone(&built.health),
+            told: Arc::clone(&built.streams) as _,
         };
         kurs_reader::follow::run(means, stopped.clone())
     })
     .await;
     started.abort();
     let _ = (&mut started).await;
+    let _ = telling.await;
 }
 
 /// Tells the probes when the first picture is there.
@@ -419,6 +435,7 @@ pub fn api(built: &Arc<Built>, config: &Config) -> Result<ApiState, Failure> {
         health: Arc::clone(&built.health),
         metrics: Arc::clone(&built.metrics),
         metrics_text: Arc::new(move || measured.metrics_text()),
+        streams: Arc::clone(&built.streams),
         version: env!("CARGO_PKG_VERSION"),
         seed: built.seed,
     };

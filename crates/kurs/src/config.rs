@@ -40,6 +40,7 @@ use kurs_pricing::rule::syntax::RESERVED_NAMES;
 use kurs_pricing::{Policy, WrittenPolicy};
 use kurs_sources::config::SourcesConfig;
 use kurs_store::config::StoreConfig;
+use kurs_stream::StreamConfig;
 use kurs_telemetry::{LogConfig, MetricsConfig};
 use kurs_writer::WriterConfig;
 use kurs_writer::candles::CandlesConfig;
@@ -75,6 +76,8 @@ pub struct Config {
     pub policy: BTreeMap<Pair, Policy>,
     /// The HTTP server.
     pub http: ApiConfig,
+    /// Streams of rates to clients.
+    pub streams: StreamConfig,
     /// Where current rates and history are kept.
     pub store: StoreConfig,
     /// How updates travel from Writer to Readers.
@@ -117,6 +120,7 @@ impl Default for Config {
                 .collect(),
             policy: BTreeMap::new(),
             http: ApiConfig::default(),
+            streams: StreamConfig::default(),
             store: StoreConfig::default(),
             bus: BusConfig::default(),
             writer: WriterConfig::default(),
@@ -169,6 +173,7 @@ impl Config {
         }
         self.validate_policies(mistakes);
         self.http.validate(mistakes);
+        self.streams.validate(mistakes);
         self.store.validate(mistakes);
         self.bus.validate(mistakes);
         self.writer.validate(mistakes);

@@ -32,6 +32,11 @@ impl Reply {
         value
     }
 
+    /// True for a stream of events, whose body is not read.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.header("content-type") == Some("text/event-stream")
+    }
+
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
@@ -142,6 +147,12 @@ impl Client {
             headers,
             body: Vec::new(),
         };
+        if reply.is_stream() && !to_head {
+            // It has no end: whatever is asked next is asked over another connection.
+            let address = self.stream.peer_addr().unwrap();
+            *self = Self::connect(address).await;
+            return Some(reply);
+        }
         let bodiless = to_head || matches!(status, 100 | 204 | 304);
         let length = if bodiless {
             0

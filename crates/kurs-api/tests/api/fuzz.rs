@@ -379,7 +379,7 @@ async fn run(
                 answered += 1;
                 *seen.entry(reply.status).or_default() += 1;
                 judge(&plan, &waiting.remove(0), &reply);
-                if reply.header("connection") == Some("close") {
+                if reply.header("connection") == Some("close") || reply.is_stream() {
                     break 'connection;
                 }
             }

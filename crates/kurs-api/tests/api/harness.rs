@@ -8,9 +8,10 @@ use kurs_core::{
     Choice, Clock, Epoch, ManualClock, Mono, Now, Pair, Price, Rate, RateState, Seq, SourceId,
     SourceKind, SourceState, TrackedSymbol, UpdateId, Wall,
 };
-use kurs_reader::{RateView, ViewConfig};
+use kurs_reader::{RateView, Told, ViewConfig};
 use kurs_store::Store;
 use kurs_store::sqlite::{SqliteOptions, SqliteStore};
+use kurs_stream::{Hub, StreamConfig};
 use kurs_telemetry::{Health, Metrics};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ pub(crate) struct Harness {
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) api: Arc<ApiState>,
+    pub(crate) streams: Arc<Hub>,
     /// Makes the handler of `/metrics` panic.
     pub(crate) metrics_panic: Arc<AtomicBool>,
     seq: AtomicU64,
@@ -77,8 +79,21 @@ impl Harness {
         harness
     }
 
+    /// The same with other settings of streams.
+    pub(crate) async fn with_streams(change: impl FnOnce(&mut StreamConfig)) -> Self {
+        let mut streams = StreamConfig::default();
+        change(&mut streams);
+        let harness = Self::bare(|_| {}, streams).await;
+        harness.rate("BTC-USD", "54000.000123", "binance", HOUR);
+        harness
+    }
+
     /// A server that knows its directions and nothing else.
     pub(crate) async fn empty(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        Self::bare(change, StreamConfig::default()).await
+    }
+
+    async fn bare(change: impl FnOnce(&mut ApiConfig), streams: StreamConfig) -> Self {
         let store = Arc::new(SqliteStore::open(":memory:", SqliteOptions::default()).unwrap());
         store.migrate().await.unwrap();
         let now = Now {
@@ -94,6 +109,8 @@ impl Harness {
         health.mark_started();
         let metrics = Arc::new(Metrics::for_tests());
         let bus = Arc::new(MemoryBus::new());
+        let stream_metrics = metrics.streams.clone();
+        let streams = Hub::new(Arc::clone(&view), streams, stream_metrics, 7);
         let mut config = ApiConfig::default();
         change(&mut config);
         let limits: Limits = config.limits.clone();
@@ -110,6 +127,7 @@ impl Harness {
                 assert!(!panics.load(Ordering::Relaxed), "asked for by a test");
                 text.encode()
             }),
+            streams: Arc::clone(&streams),
             version: "0.0.0-test",
             seed: 7,
         };
@@ -133,6 +151,7 @@ impl Harness {
             health,
             metrics,
             api,
+            streams,
             metrics_panic,
             seq: AtomicU64::new(1),
             stop,
@@ -153,12 +172,14 @@ impl Harness {
     }
 
     pub(crate) fn publish(&self, body: Body) {
-        assert!(self.view.apply(&Arc::new(Update {
+        let update = Arc::new(Update {
             id: self.next_id(),
             body,
             cause: None,
-            at: None
-        })));
+            at: None,
+        });
+        let mut take = || self.view.apply(&update);
+        assert!(self.streams.around(&update, &mut take));
     }
 
     pub(crate) fn rate(&self, name: &str, value: &str, by: &str, valid_for: Duration) {

@@ -28,3 +28,7 @@ mod rates;
 mod routes;
 #[cfg(test)]
 mod slow_clients;
+#[cfg(test)]
+mod sockets;
+#[cfg(test)]
+mod streams;

@@ -1,6 +1,6 @@
 //! Updates to write, send and read in tests.
 
-use super::{rate, update, update_of};
+use super::make::{rate, update, update_of};
 use crate::{Body, BookCounts, Cause, Heartbeat, NoRate, SourcePrice, SourceStatus, Update};
 use kurs_core::rate::{
     Constituent, Depeg, Evidence, FairMethod, FixedTerms, GateReading, PolicyKind,

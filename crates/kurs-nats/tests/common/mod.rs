@@ -32,7 +32,7 @@ pub(crate) async fn connected(options: NatsOptions) -> NatsBus {
 
 pub(crate) async fn is_connected(bus: &NatsBus, expected: bool) {
     until("the connection", HANG, || {
-        (bus.state().is_connected == expected).then_some(())
+        (bus.monitor().is_connected() == expected).then_some(())
     })
     .await;
 }

@@ -4,6 +4,7 @@ use crate::{
     GUARD, beat, connected, flushed, insist, last_seqs, next, open, options, prefix, read_until,
 };
 use kurs_bus::conformance::{rate, untrack};
+use kurs_bus::counters::total;
 use kurs_bus::{Bus, BusError, BusEvent, Reply};
 use kurs_rabbitmq::{RabbitBus, RabbitOptions};
 use kurs_testkit::proxy::Weather;
@@ -51,12 +52,10 @@ async fn a_server_that_is_killed_or_comes_back_empty_costs_nothing_unnoticed() {
     read_until(&mut subscription, 1, 500).await;
 
     // Killed and restarted.
-    let acknowledged = writer.counters().acknowledged.load(Ordering::Relaxed);
+    let acknowledged = total(&writer.monitor().counters().acknowledged);
     apart(&server, RabbitServer::restart).await;
-    let more = || {
-        (writer.counters().acknowledged.load(Ordering::Relaxed) > acknowledged + 1_000)
-            .then_some(())
-    };
+    let more =
+        || (total(&writer.monitor().counters().acknowledged) > acknowledged + 1_000).then_some(());
     until("publishing goes on", GUARD, more).await;
     stop.store(true, Ordering::Relaxed);
     let last = publishing.await.unwrap();
@@ -72,7 +71,7 @@ async fn a_server_that_is_killed_or_comes_back_empty_costs_nothing_unnoticed() {
     let mut expected = [expected(0), expected(1)];
     expected.sort_unstable();
     assert_eq!(last_seqs(&reader).await, expected);
-    assert_eq!(writer.counters().restored.load(Ordering::Relaxed), 0);
+    assert_eq!(total(&writer.monitor().counters().put_again), 0);
 
     // It has lost everything: what was published is there again, and the flow goes on.
     apart(&server, RabbitServer::lose_everything).await;
@@ -84,7 +83,7 @@ async fn a_server_that_is_killed_or_comes_back_empty_costs_nothing_unnoticed() {
     flushed(&writer).await;
     let with_beat = [expected[0], expected[1], last + 1];
     assert_eq!(last_seqs(&reader).await, with_beat);
-    assert_eq!(writer.counters().restored.load(Ordering::Relaxed), 1);
+    assert_eq!(total(&writer.monitor().counters().put_again), 1);
     // A Reader that starts only now.
     let late = open(&options);
     assert_eq!(last_seqs(&late).await, with_beat);
@@ -99,7 +98,7 @@ async fn a_server_that_is_away_at_the_start_gets_everything_later() {
     for seq in 1..=100 {
         bus.publish(rate("BTC-USDT", seq)).unwrap();
     }
-    assert!(!*bus.connected().borrow());
+    assert!(!bus.monitor().is_connected());
     let (subscribed, values, requests, reply) = tokio::join!(
         bus.subscribe(),
         bus.last_values(),
@@ -151,15 +150,13 @@ async fn a_way_that_is_cut_or_silent_is_left_and_found_again() {
     let server = RabbitServer::shared();
     let proxy = Proxy::start(server.address()).await;
     let direct = options(&server.url(), &prefix());
-    let through = RabbitOptions {
-        url: server.url_at(proxy.address()),
-        ..direct.clone()
-    };
+    let through = options(&server.url_at(proxy.address()), &direct.config.prefix);
     for (far, near) in [(&through, &direct), (&direct, &through)] {
         let of_this = prefix();
-        let with = |options: &RabbitOptions| RabbitOptions {
-            prefix: of_this.clone(),
-            ..options.clone()
+        let with = |options: &RabbitOptions| {
+            let mut options = options.clone();
+            options.config.prefix = of_this.clone();
+            options
         };
         let (writer, reader) = (open(&with(near)), open(&with(far)));
         connected(&writer).await;
@@ -169,19 +166,22 @@ async fn a_way_that_is_cut_or_silent_is_left_and_found_again() {
         read_until(&mut subscription, 1, 50).await;
         proxy.cut();
         read_until(&mut subscription, 51, 500).await;
+        connected(&writer).await;
+        connected(&reader).await;
         // Half-open: only the missing signs of life tell.
         proxy.set(Weather {
             mute_server: true,
             mute_client: true,
             ..Weather::default()
         });
-        let lost = |bus: &RabbitBus| bus.counters().reconnects.load(Ordering::Relaxed);
-        let (before, both) = (lost(&writer) + lost(&reader), 2);
-        let seen = || (lost(&writer) + lost(&reader) >= before + both).then_some(());
+        let is_away = |bus: &RabbitBus| !bus.monitor().is_connected();
+        let seen = || (is_away(&writer) || is_away(&reader)).then_some(());
         until("the silence is noticed", GUARD, seen).await;
         proxy.heal();
         connected(&writer).await;
         connected(&reader).await;
+        let again = |bus: &RabbitBus| total(&bus.monitor().counters().reconnects);
+        assert!(again(&writer) + again(&reader) >= 2, "cut, and silent");
         stop.store(true, Ordering::Relaxed);
         let last = publishing.await.unwrap();
         assert_eq!(
@@ -189,5 +189,20 @@ async fn a_way_that_is_cut_or_silent_is_left_and_found_again() {
             0,
             "nothing is lost"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_that_several_make_at_once_is_there_for_each_of_them() {
+    let server = RabbitServer::shared();
+    for _ in 0..5 {
+        let options = options(&server.url(), &prefix());
+        let buses = [open(&options), open(&options), open(&options)];
+        for bus in &buses {
+            connected(bus).await;
+        }
+        let [one, two, three] = &buses;
+        let joined = tokio::join!(one.subscribe(), two.subscribe(), three.subscribe());
+        assert!(joined.0.is_ok() && joined.1.is_ok() && joined.2.is_ok());
     }
 }

@@ -7,6 +7,7 @@
 
 mod broker;
 mod conformance;
+mod examine;
 mod wire;
 
 use kurs_bus::{Body, Bus, BusEvent, Heartbeat, Subscription, Update};
@@ -25,21 +26,20 @@ fn prefix() -> String {
 }
 
 fn options(url: &str, prefix: &str) -> RabbitOptions {
-    RabbitOptions {
-        prefix: prefix.to_owned(),
-        heartbeat_seconds: 1,
-        ..RabbitOptions::new(url)
-    }
+    let mut options = RabbitOptions::new(url).unwrap();
+    options.config.prefix = prefix.to_owned();
+    options.config.tuning.heartbeat_seconds = 1;
+    options
 }
 
 fn open(options: &RabbitOptions) -> Arc<RabbitBus> {
-    Arc::new(RabbitBus::new(options).unwrap())
+    Arc::new(RabbitBus::new(options.clone()))
 }
 
 /// Waits until the bus is connected.
 async fn connected(bus: &RabbitBus) {
-    let mut connected = bus.connected();
-    let wait = connected.wait_for(|connected| *connected);
+    let mut state = bus.monitor().follow_state();
+    let wait = state.wait_for(|state| state.is_connected);
     tokio::time::timeout(GUARD, wait)
         .await
         .expect("connected in time")

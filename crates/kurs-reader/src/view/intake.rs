@@ -25,6 +25,12 @@ impl RateView {
         self.take(update, late)
     }
 
+    /// True when an update that was just taken off the bus was on its way for no longer than this,
+    /// as far as that is known. False when its epoch has ended.
+    pub fn is_timely(&self, update: &Update, most: Duration) -> bool {
+        self.date(update, false).is_some_and(|late| late <= most)
+    }
+
     /// How late an update is; `None` when its epoch has ended. `is_live`: it comes over the flow,
     /// and so tells the time.
     fn date(&self, update: &Update, is_live: bool) -> Option<Duration> {

@@ -2,7 +2,7 @@
 
 use super::RateView;
 use crate::slot::HeldPrice;
-use kurs_bus::SourceStatus;
+use kurs_bus::{SourcePrice, SourceStatus};
 use kurs_core::{Pair, SourceId, SourceState};
 use kurs_pricing::Market;
 use std::sync::Arc;
@@ -12,6 +12,16 @@ impl RateView {
     /// plain name when it is simulated.
     pub(crate) fn source_price(&self, source: SourceId, pair: Pair) -> Option<Arc<HeldPrice>> {
         self.prices.read().get(&(source, pair)).cloned()
+    }
+
+    /// A source's own last price for a pair, live or not.
+    #[must_use]
+    pub fn price_of(&self, source: SourceId, pair: Pair) -> Option<SourcePrice> {
+        let held = self.source_price(source, pair)?;
+        Some(SourcePrice {
+            state: held.state_at(self.mono()),
+            ..held.price.clone()
+        })
     }
 
     /// All prices of one market, or of one source.

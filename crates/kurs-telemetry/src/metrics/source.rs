@@ -1,5 +1,6 @@
 //! Metrics of one source.
 
+use super::raise;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -183,11 +184,6 @@ impl SourceFamilies {
             book_resyncs: self.book_resyncs.get_or_create_owned(&labels),
         }
     }
-}
-
-/// Moves a counter up to a total; a total below it (a source that started anew) changes nothing.
-fn raise(counter: &Counter, total: u64) {
-    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 impl SourceMetrics {

@@ -78,6 +78,8 @@ pub struct WriterMetrics {
     pub lease_epoch: Gauge,
     /// Leases that this Writer holds: shards that it writes.
     pub lease_held: Gauge,
+    /// Pairs that the streaming sources of this Writer follow.
+    pub pairs_followed: Gauge,
     /// Writes that the store refused because another Writer had taken over.
     pub fenced_writes: Counter,
     history_shed: Family<KindLabels, Counter>,
@@ -108,6 +110,7 @@ impl WriterMetrics {
             capture_failed: Gauge::default(),
             lease_epoch: Gauge::default(),
             lease_held: Gauge::default(),
+            pairs_followed: Gauge::default(),
             fenced_writes: Counter::default(),
             history_shed: Family::default(),
             failovers: Family::default(),
@@ -169,6 +172,11 @@ impl WriterMetrics {
             "lease_held",
             "Leases that this Writer holds",
             metrics.lease_held.clone(),
+        );
+        registry.register(
+            "pairs_followed",
+            "Pairs that the streaming sources of this Writer follow",
+            metrics.pairs_followed.clone(),
         );
         registry.register(
             "fenced_writes",

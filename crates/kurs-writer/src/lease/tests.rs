@@ -1,5 +1,6 @@
 use super::*;
 use kurs_core::Seq;
+use kurs_store::{Lease, LivingWriter};
 
 fn ms(milliseconds: u64) -> Mono {
     Mono(milliseconds * 1_000_000)
@@ -91,16 +92,10 @@ fn a_lease_of_another_writer_is_left_alone_until_the_store_says_that_it_has_run_
         assert_eq!(renew(&mut keeper, at, of(vec![lease(0, 4, "a", left)])), []);
         assert_eq!(keeper.ask(ms(at + 10)), None);
     }
-    // "a" holds nothing any more and comes first by its name: it has its chance.
+    // Whoever stands by comes before a holder that has let it run out.
     renew(&mut keeper, 600, of(vec![lease(0, 4, "a", 0)]));
-    assert_eq!(keeper.ask(ms(700)), None);
-    let only_b = Leases {
-        shards: vec![lease(0, 4, "a", 0)],
-        writers: living(&[("b", true)]),
-    };
-    renew(&mut keeper, 800, Some(only_b));
     assert_eq!(
-        claim(&mut keeper, 800, Some(5)),
+        claim(&mut keeper, 600, Some(5)),
         Some(Turn::Lead(fence(0, 5)))
     );
 }
@@ -212,17 +207,15 @@ fn a_writer_with_two_more_shards_than_another_hands_one_over() {
             .map(|shard| lease(*shard, 1, "a", 3_000))
             .collect()
     };
-    let turns = renew(&mut a, 1_000, of(mine(&[0, 1, 2, 3])));
+    let all = || of(mine(&[0, 1, 2, 3]));
+    assert_eq!(renew(&mut a, 1_000, all()), [], "b has just come");
+    let turns = renew(&mut a, 3_000, all());
     assert_eq!(turns, [Turn::HandOver(fence(3, 1), Some("b".into()))]);
-    assert_eq!(
-        renew(&mut a, 2_000, of(mine(&[0, 1, 2, 3]))),
-        [],
-        "one at a time"
-    );
+    assert_eq!(renew(&mut a, 4_000, all()), [], "one at a time");
     a.gave_back(fence(3, 1));
     let mut leases: Vec<Lease> = mine(&[0, 1, 2]);
     leases.push(lease(3, 2, "b", 3_000));
-    let turns = renew(&mut a, 3_000, of(leases));
+    let turns = renew(&mut a, 6_000, of(leases));
     assert_eq!(turns, [Turn::HandOver(fence(2, 1), Some("b".into()))]);
 }
 
@@ -255,4 +248,74 @@ fn alone_it_takes_what_it_needs_at_once() {
         Some(Turn::Lead(fence(1, 1)))
     );
     assert!(keeper.may_store(0, ms(1_000_000)));
+}
+
+/// What a Writer sees of six shards, two held by each of three Writers.
+fn three(name: &str) -> Keeper {
+    let held = |shard: u16| ["a", "b", "c"][usize::from(shard) / 2];
+    let mut keeper = keeper(name, 6);
+    let table = || Leases {
+        shards: (0..6)
+            .map(|shard| lease(shard, 1, held(shard), 3_000))
+            .collect(),
+        writers: living(&[("a", true), ("b", true), ("c", true)]),
+    };
+    for shard in (0..6).filter(|shard| held(*shard) == name) {
+        keeper.claimed(&claim_of(shard, name), ms(0), ms(0), Some(Epoch(1)));
+    }
+    for at in [0, 2_500, 5_500, 8_500] {
+        while keeper.ask(ms(at)).is_none() {}
+        keeper.renewed(ms(at), ms(at), Some(table()));
+    }
+    keeper
+}
+
+fn claim_of(shard: u16, writer: &str) -> Claim {
+    Claim {
+        shard,
+        writer: writer.into(),
+        ttl: Duration::from_secs(3),
+        heard: None,
+        is_alone: false,
+    }
+}
+
+#[test]
+fn each_shard_is_followed_by_its_holder_and_one_standby_on_which_all_agree() {
+    let keepers = ["a", "b", "c"].map(three);
+    let scopes = keepers.each_ref().map(|keeper| keeper.scope());
+    let follows = |scope: &Option<std::collections::BTreeSet<u16>>, shard| {
+        scope.as_ref().is_none_or(|part| part.contains(&shard))
+    };
+    for shard in 0..6 {
+        let followers = scopes.iter().filter(|scope| follows(scope, shard));
+        assert_eq!(followers.count(), 2, "shard {shard}: {scopes:?}");
+        assert!(follows(&scopes[usize::from(shard) / 2], shard));
+    }
+}
+
+#[test]
+fn two_writers_follow_everything_and_so_does_one_that_knows_nothing_yet() {
+    assert_eq!(keeper("a", 4).scope(), None);
+    let mut keeper = keeper("b", 4);
+    renew(&mut keeper, 0, of(vec![lease(0, 1, "a", 3_000)]));
+    assert_eq!(keeper.scope(), None);
+}
+
+#[test]
+fn a_writer_that_leaves_gives_each_shard_to_whoever_stands_by_for_it() {
+    let mut keepers = ["a", "b", "c"].map(three);
+    let turns = keepers[0].leave();
+    assert_eq!(turns.len(), 2);
+    for turn in turns {
+        let Turn::HandOver(fence, Some(heir)) = turn else {
+            panic!("{turn:?}")
+        };
+        let scope = match &*heir {
+            "b" => keepers[1].scope(),
+            "c" => keepers[2].scope(),
+            other => panic!("{other}"),
+        };
+        assert!(scope.unwrap().contains(&fence.shard), "{heir} {fence:?}");
+    }
 }

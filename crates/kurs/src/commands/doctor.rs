@@ -1,5 +1,6 @@
 //! `kurs doctor`: checks everything kurs needs, and explains what is wrong and how to mend it.
 
+mod broker;
 mod sources;
 
 use super::settings::SettingsArgs;
@@ -86,6 +87,7 @@ pub(super) async fn run(arguments: DoctorArgs, output: Output) -> Result<Exit, F
         kurs_core::Clock::now(&kurs_core::SystemClock::new()).wall,
     ));
     findings.push(store(&loaded.config).await);
+    findings.extend(broker::ask(&loaded.config).await);
     findings.push(address(&loaded.config).await);
     if !arguments.offline {
         findings.extend(sources::ask_all(&loaded).await);

@@ -1,16 +1,17 @@
 //! The bus that is configured, and how its connection is told.
 
+use crate::config::Config;
 use crate::config::bus::Broker;
-use crate::config::{BusConfig, Config};
 use crate::exit::{Exit, Failure};
-use kurs_bus::Bus;
 use kurs_bus::memory::MemoryBus;
-use kurs_nats::{NatsBus, NatsOptions};
+use kurs_bus::{Bus, Monitor, Options};
+use kurs_nats::NatsBus;
 use kurs_rabbitmq::RabbitBus;
-use kurs_redis::{RedisBus, RedisOptions};
+use kurs_redis::RedisBus;
 use kurs_telemetry::{Health, Status};
+use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// Name of the check that tells whether the broker is reached.
 const CHECK: &str = "broker";
@@ -22,71 +23,75 @@ pub(super) fn open(
     seed: u64,
     health: &Arc<Health>,
 ) -> Result<Arc<dyn Bus>, Failure> {
-    let bus = &config.bus;
-    let wrong = |error: String| Failure::new(Exit::Failure, format!("bus.url: {error}"));
-    Ok(match bus.broker() {
-        Some(Broker::Nats) => {
-            let options = NatsOptions {
-                config: bus.nats.clone(),
-                name: name.to_owned(),
-                seed,
-                ..NatsOptions::new(&bus.url).map_err(|error| wrong(error.to_string()))?
-            };
-            let nats = NatsBus::new(options);
-            let told = |state: &kurs_nats::BusState| (state.is_connected, Arc::clone(&state.why));
-            tell(nats.follow_state(), told, health);
-            Arc::new(nats)
-        }
+    let settings = &config.bus;
+    let who = Who { name, seed };
+    let opened: Arc<dyn Bus> = match settings.broker() {
+        Some(Broker::Nats) => Arc::new(NatsBus::new(who.options(&settings.url, &settings.nats)?)),
         Some(Broker::Redis) => {
-            let options = RedisOptions {
-                config: bus.redis.clone(),
-                name: name.to_owned(),
-                seed,
-                ..RedisOptions::new(&bus.url).map_err(|error| wrong(error.to_string()))?
-            };
-            let redis = RedisBus::new(options);
-            let told = |state: &kurs_redis::BusState| (state.is_connected, Arc::clone(&state.why));
-            tell(redis.follow_state(), told, health);
-            Arc::new(redis)
+            Arc::new(RedisBus::new(who.options(&settings.url, &settings.redis)?))
         }
-        Some(Broker::RabbitMq) => {
-            let rabbit = rabbitmq(bus, seed).map_err(wrong)?;
-            let told = |is_connected: &bool| (*is_connected, Arc::from("no connection"));
-            tell(rabbit.connected(), told, health);
-            Arc::new(rabbit)
-        }
+        Some(Broker::RabbitMq) => Arc::new(RabbitBus::new(
+            who.options(&settings.url, &settings.rabbitmq)?,
+        )),
         Some(Broker::Memory) | None => Arc::new(MemoryBus::new()),
-    })
+    };
+    if let Some(broker) = opened.broker() {
+        tell(broker, health);
+    }
+    Ok(opened)
 }
 
-fn rabbitmq(bus: &BusConfig, seed: u64) -> Result<RabbitBus, String> {
-    RabbitBus::new(&bus.rabbitmq_options(seed)).map_err(|error| error.to_string())
+/// Who connects.
+#[derive(Clone, Copy)]
+pub(crate) struct Who<'a> {
+    /// What the broker shows as the name of the connections.
+    pub(crate) name: &'a str,
+    /// Seed of the pauses between attempts.
+    pub(crate) seed: u64,
+}
+
+impl Who<'_> {
+    /// What a bus over a broker at this URL is made of.
+    pub(crate) fn options<A, C>(self, url: &str, config: &C) -> Result<Options<A, C>, Failure>
+    where
+        A: FromStr<Err: Display>,
+        C: Clone + Default,
+    {
+        let options = Options::new(url)
+            .map_err(|error: A::Err| Failure::new(Exit::Failure, format!("bus.url: {error}")))?;
+        Ok(Options {
+            config: config.clone(),
+            name: self.name.to_owned(),
+            seed: self.seed,
+            ..options
+        })
+    }
 }
 
 /// Tells the probes how the connection is. Without it rates go on: Readers ask the store, and
 /// what the Writer publishes waits.
-fn tell<S: Send + Sync + 'static>(
-    mut state: watch::Receiver<S>,
-    told: impl Fn(&S) -> (bool, Arc<str>) + Send + 'static,
-    health: &Arc<Health>,
-) {
-    let health = Arc::clone(health);
+fn tell(broker: &Monitor, health: &Arc<Health>) {
+    let (mut followed, health) = (broker.follow_state(), Arc::clone(health));
     tokio::spawn(async move {
         let mut was_connected = false;
         loop {
-            let (is_connected, why) = told(&state.borrow_and_update());
-            if is_connected {
+            let state = followed.borrow_and_update().clone();
+            if state.is_connected {
                 health.set(CHECK, Status::Ok, "");
             } else {
-                health.set(CHECK, Status::Degraded, &why);
+                let why = match &*state.why {
+                    "" => "no connection yet",
+                    why => why,
+                };
+                health.set(CHECK, Status::Degraded, why);
             }
-            match (was_connected, is_connected) {
+            match (was_connected, state.is_connected) {
                 (false, true) => tracing::info!("the broker is reached"),
-                (true, false) => tracing::error!(%why, "the broker is away"),
+                (true, false) => tracing::error!(why = %state.why, "the broker is away"),
                 _ => {}
             }
-            was_connected = is_connected;
-            if state.changed().await.is_err() {
+            was_connected = state.is_connected;
+            if followed.changed().await.is_err() {
                 return;
             }
         }

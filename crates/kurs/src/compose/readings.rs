@@ -1,9 +1,11 @@
 //! Metrics that are read when they are asked for.
 
 use super::Built;
+use kurs_bus::Monitor;
+use kurs_bus::counters::total;
 use kurs_core::{SourceState, Wall};
 use kurs_reader::Missing;
-use kurs_telemetry::metrics::{RateReading, SourceReading};
+use kurs_telemetry::metrics::{BusReading, RateReading, SourceReading};
 use std::sync::Arc;
 
 impl Built {
@@ -43,6 +45,32 @@ impl Built {
                     book_resyncs: status.books.resyncs,
                 });
         }
+        if let Some(broker) = self.bus.broker() {
+            self.metrics.bus.observe(broker.broker(), &reading(broker));
+        }
         self.metrics.encode()
+    }
+}
+
+/// What a bus over a broker counts.
+fn reading(broker: &Monitor) -> BusReading {
+    let (counters, outbox) = (broker.counters(), broker.outbox());
+    BusReading {
+        connected: broker.is_connected(),
+        waiting: u64::try_from(outbox.len()).unwrap_or(u64::MAX),
+        published: total(&counters.published),
+        acknowledged: total(&counters.acknowledged),
+        sent_again: total(&counters.sent_again),
+        refused: total(&counters.refused),
+        superseded: outbox.superseded(),
+        put_again: total(&counters.put_again),
+        reconnects: total(&counters.reconnects),
+        received: total(&counters.received),
+        gaps: total(&counters.gaps),
+        resumed: total(&counters.resumed),
+        decode_errors: total(&counters.decode_errors),
+        unknown: total(&counters.unknown),
+        commands_dropped: total(&counters.commands_dropped),
+        snapshots: total(&counters.snapshots),
     }
 }

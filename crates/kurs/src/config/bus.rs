@@ -1,11 +1,12 @@
 //! Section `bus`.
 
 use kurs_nats::NatsConfig;
-use kurs_rabbitmq::RabbitOptions;
+use kurs_rabbitmq::RabbitConfig;
 use kurs_redis::RedisConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::fmt::Display;
+use std::str::FromStr;
 
 /// The bus inside one process.
 const MEMORY: &str = "memory:";
@@ -33,35 +34,6 @@ impl Default for BusConfig {
             nats: NatsConfig::default(),
             redis: RedisConfig::default(),
             rabbitmq: RabbitConfig::default(),
-        }
-    }
-}
-
-/// How RabbitMQ is used. The flow is made with these settings when it is missing; an existing one
-/// is taken as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct RabbitConfig {
-    /// What the names of exchange and queues begin with: letters, digits, `-` and `_`. Several
-    /// kurs share a server by different prefixes.
-    pub prefix: String,
-    /// How long an update stays in the flow, for Readers that were away.
-    pub flow_age_ms: u64,
-    /// At most so many bytes of updates stay in the flow.
-    pub flow_bytes_max: u64,
-    /// Time between two snapshots of the last values while something changes.
-    pub snapshot_every_ms: u64,
-}
-
-impl Default for RabbitConfig {
-    fn default() -> Self {
-        let options = RabbitOptions::new("");
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            flow_age_ms: milliseconds(options.flow_age_max),
-            flow_bytes_max: options.flow_bytes_max,
-            snapshot_every_ms: milliseconds(options.snapshot_every),
-            prefix: options.prefix,
         }
     }
 }
@@ -100,46 +72,27 @@ impl BusConfig {
         self.url == MEMORY
     }
 
-    /// How RabbitMQ is reached and used.
-    #[must_use]
-    pub fn rabbitmq_options(&self, seed: u64) -> RabbitOptions {
-        let config = &self.rabbitmq;
-        RabbitOptions {
-            prefix: config.prefix.clone(),
-            flow_age_max: Duration::from_millis(config.flow_age_ms),
-            flow_bytes_max: config.flow_bytes_max,
-            snapshot_every: Duration::from_millis(config.snapshot_every_ms),
-            seed,
-            ..RabbitOptions::new(self.url.clone())
-        }
-    }
-
     /// Adds a sentence with the key path for every value that cannot be used.
     pub fn validate(&self, mistakes: &mut Vec<String>) {
         self.nats.validate("bus.nats", mistakes);
         self.redis.validate("bus.redis", mistakes);
+        self.rabbitmq.validate("bus.rabbitmq", mistakes);
         let wrong = match self.broker() {
             None => Some(
                 "expected memory:, nats://, tls://, redis://, rediss://, amqp:// or amqps://"
                     .to_owned(),
             ),
             Some(Broker::Memory) => None,
-            Some(Broker::Nats) => {
-                let address = kurs_nats::Address::parse(&self.url);
-                address.err().map(|error| error.to_string())
-            }
-            Some(Broker::Redis) => {
-                let address = kurs_redis::Address::parse(&self.url);
-                address.err().map(|error| error.to_string())
-            }
-            Some(Broker::RabbitMq) => {
-                let wrong = self.rabbitmq_options(0).mistakes();
-                mistakes.extend(wrong.iter().map(|mistake| format!("bus: {mistake}")));
-                None
-            }
+            Some(Broker::Nats) => wrong_address::<kurs_nats::Address>(&self.url),
+            Some(Broker::Redis) => wrong_address::<kurs_redis::Address>(&self.url),
+            Some(Broker::RabbitMq) => wrong_address::<kurs_rabbitmq::Address>(&self.url),
         };
         mistakes.extend(wrong.map(|wrong| format!("bus.url: {wrong}")));
     }
+}
+
+fn wrong_address<A: FromStr<Err: Display>>(url: &str) -> Option<String> {
+    url.parse::<A>().err().map(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! An end consumer: hears everything, remembers all of it, and complains.
 
 use kurs_bus::{Body, Bus, BusEvent, Update};
-use kurs_core::Epoch;
-use kurs_nats::{NatsBus, NatsOptions};
+use kurs_core::{Epoch, UpdateId};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -26,8 +25,7 @@ impl Drop for Consumer {
 }
 
 impl Consumer {
-    pub(crate) async fn start(url: &str) -> Self {
-        let bus = NatsBus::new(NatsOptions::new(url).unwrap());
+    pub(crate) async fn start(bus: Arc<dyn Bus>) -> Self {
         let mut subscription = loop {
             match bus.subscribe().await {
                 Ok(subscription) => break subscription,
@@ -78,6 +76,15 @@ impl Consumer {
                 update.id.epoch > Epoch(epoch) && matches!(update.body, Body::Rate(_))
             };
             heard.updates.iter().find(is_first).map(|(at, _)| *at)
+        })
+    }
+
+    /// The rates that were heard.
+    pub(crate) fn rates(&self) -> Vec<UpdateId> {
+        self.look(|heard| {
+            let updates = heard.updates.iter();
+            let rates = updates.filter(|(_, update)| matches!(update.body, Body::Rate(_)));
+            rates.map(|(_, update)| update.id).collect()
         })
     }
 

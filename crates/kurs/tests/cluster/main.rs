@@ -1,7 +1,8 @@
 //! Many machines on one: Writers and Readers as processes of their own, on a private PostgreSQL
-//! and a private NATS.
+//! and a private NATS, Redis or RabbitMQ.
 //!
-//! `CLUSTER_TAKE_OVERS=100` repeats each kind of take-over as often.
+//! `CLUSTER_TAKE_OVERS=100` repeats each kind of take-over as often,
+//! `CLUSTER_OUTAGE_SECONDS=300` keeps servers away as long.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,10 +10,15 @@
     reason = "these files are only tests, and tell what they measured"
 )]
 
+mod broker;
+mod client;
 mod consumer;
+mod healing;
 mod outages;
+mod partition;
 mod roles;
 mod rolling;
+mod spread;
 #[path = "../support/mod.rs"]
 mod support;
 mod take_over;

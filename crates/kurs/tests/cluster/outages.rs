@@ -1,7 +1,10 @@
-//! Broker and store die and come back: rates stay fresh, and the history is whole.
+//! Broker and store die and come back: rates stay fresh, every Reader finds its way back, and the
+//! history is whole.
 
+use crate::broker::Kind;
+use crate::healing::{Healing, Served, assert_fresh, is_sound};
 use crate::support::PATIENCE;
-use crate::world::{Node, World};
+use crate::world::World;
 use kurs_testkit::wait::until_async;
 use std::time::{Duration, Instant};
 
@@ -11,86 +14,98 @@ fn outage() -> Duration {
     Duration::from_secs(told.and_then(|text| text.parse().ok()).unwrap_or(8))
 }
 
-/// Looks at a rate again and again; how many looks found it not fresh.
-async fn watch(reader: &Node, lasts: Duration) -> (u32, u32) {
-    let (mut looks, mut stale) = (0, 0);
-    let end = Instant::now() + lasts;
-    while Instant::now() < end {
-        looks += 1;
-        stale += u32::from(!reader.is_fresh("BTC-USDT").await);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+/// Lets an outage last; rates must be fresh all the time.
+async fn stays_fresh(what: &str, all: &[Served]) {
+    let before: Vec<_> = all.iter().map(|served| served.client.told()).collect();
+    tokio::time::sleep(outage()).await;
+    for (served, before) in all.iter().zip(&before) {
+        served.until_renewed().await;
+        assert_fresh(&format!("{what} away"), served, before);
     }
-    (looks, stale)
 }
 
-/// Rates are valid for 5 s: had nobody stood in, a third of the looks and more were too late. A
-/// machine that is busy with other tests may be late now and then.
-fn assert_fresh(what: &str, looks: u32, stale: u32) {
-    println!("{what} away: {stale} of {looks} looks not fresh");
-    assert!(looks > 20, "{looks} looks");
-    assert!(stale * 10 <= looks, "{stale} of {looks} looks");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_the_broker_is_away_rates_come_from_the_store_and_stay_fresh() {
-    let world = World::start(521).await;
+/// Kills the broker and starts it again.
+async fn broker_dies(kind: Kind, seed: u64) {
+    let world = World::start_on(kind, seed).await;
     let _writer = world.writer("writer-0").await;
-    let reader = world.reader("reader").await;
+    let mut all = Vec::new();
+    for name in ["reader-1", "reader-2"] {
+        all.push(Served::new(world.reader(name).await).await);
+    }
     let consumer = world.consumer().await;
-    reader.until_fresh("BTC-USDT").await;
-    world.nats.kill();
-    let (looks, stale) = watch(&reader, outage()).await;
-    assert_fresh("broker", looks, stale);
-    let (status, checks) = reader.get("/readyz?verbose").await;
-    assert_eq!(status, 200, "{checks}");
-    assert!(checks.to_string().contains("silent"), "{checks}");
+    world.broker.kill();
+    for served in &all {
+        served.until_silent().await;
+    }
+    stays_fresh(&format!("{kind:?}"), &all).await;
     let heard = consumer.look(|heard| heard.updates.len());
-    world.nats.restart();
+    let healing = Healing::begins(&all).await;
+    world.broker.restart();
+    let what = format!("{kind:?} away");
+    healing.ends(&what, &world, &all).await;
     until_async("the flow goes on", PATIENCE, || async {
         consumer.look(|now| (now.updates.len() > heard).then_some(()))
     })
     .await;
-    let went_back = consumer.complaints();
-    assert!(
-        went_back.iter().all(|told| told.contains("missing")),
-        "{went_back:?}"
-    );
-    reader.until_fresh("BTC-USDT").await;
+    for served in &all {
+        served.reader.until_fresh("BTC-USDT").await;
+    }
+    is_sound(&world, &consumer, all).await;
+    // What waited while the broker was away is bounded, and a consumer is told what is missing.
+    let complaints = consumer.complaints();
+    println!("{what}: {complaints:?}");
+    let mut went_back = complaints.iter().filter(|told| !told.contains("missing"));
+    assert_eq!(went_back.next(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_nats_is_away_rates_come_from_the_store_and_every_reader_finds_back() {
+    broker_dies(Kind::Nats, 521).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_redis_is_away_rates_come_from_the_store_and_every_reader_finds_back() {
+    broker_dies(Kind::Redis, 523).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_rabbitmq_is_away_rates_come_from_the_store_and_every_reader_finds_back() {
+    broker_dies(Kind::RabbitMq, 524).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_store_is_away_rates_stay_fresh_and_the_history_is_whole_afterwards() {
     let world = World::start(522).await;
     let _writer = world.writer("writer-0").await;
-    let _standby = world.writer("writer-1").await;
-    let reader = world.reader("reader").await;
+    let standby = world.writer("writer-1").await;
+    let mut all = Vec::new();
+    for name in ["reader-1", "reader-2"] {
+        all.push(Served::new(world.reader(name).await).await);
+    }
     let consumer = world.consumer().await;
-    reader.until_fresh("BTC-USDT").await;
-    world.stands_by(&_standby).await;
+    world.stands_by(&standby).await;
     let (holder, epoch) = world.holder();
-    world.postgres.kill();
-    let (looks, stale) = watch(&reader, outage()).await;
-    assert_fresh("store", looks, stale);
+    world.postgres.kill_all();
+    stays_fresh("store", &all).await;
+    let healing = Healing::begins(&all).await;
     world.postgres.restart();
-    let database = world.store_url.rsplit('/').next().unwrap().to_owned();
-    let database = database.split('?').next().unwrap().to_owned();
+    let healed_at = Instant::now();
+    for served in &all {
+        until_async("a Reader reads the store again", PATIENCE, || async {
+            let (status, _) = served.reader.get("/api/v1/history/BTC/USDT?limit=1").await;
+            (status == 200).then_some(())
+        })
+        .await;
+        let name = &served.reader.name;
+        println!(
+            "store away, healed: {name} reads it after {:?}",
+            healed_at.elapsed()
+        );
+    }
+    healing.ends("store away", &world, &all).await;
     // The holder, who could not renew, comes first.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(world.holder(), (holder, epoch));
-    let published = consumer.look(|heard| {
-        let rates = heard
-            .updates
-            .iter()
-            .filter(|(_, update)| matches!(update.body, kurs_bus::Body::Rate(_)));
-        rates.map(|(_, update)| update.id).collect::<Vec<_>>()
-    });
-    until_async("everything published is stored", PATIENCE, || async {
-        let sql = "SELECT shard || '.' || epoch || '-' || seq FROM published";
-        let stored = world.postgres.try_sql(&database, sql).ok()?;
-        let stored: std::collections::HashSet<&str> = stored.lines().map(str::trim).collect();
-        let all = published.iter().all(|id| stored.contains(&*id.to_string()));
-        all.then_some(())
-    })
-    .await;
+    is_sound(&world, &consumer, all).await;
     assert_eq!(consumer.complaints(), Vec::<String>::new());
 }

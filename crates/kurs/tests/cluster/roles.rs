@@ -44,6 +44,18 @@ async fn every_role_has_probes_and_metrics_of_its_own_and_only_readers_serve_rat
         assert_eq!(node.get("/metrics").await.0, 200, "{}", node.name);
     }
     assert_eq!(writer.get("/api/v1/rates/BTC/USDT").await.0, 404);
+    // What went over the broker, at either end of it.
+    for (node, name) in [
+        (&writer, "kurs_bus_connected"),
+        (&reader, "kurs_bus_connected"),
+        (&writer, "kurs_bus_published_total"),
+        (&writer, "kurs_bus_acknowledged_total"),
+        (&reader, "kurs_bus_received_total"),
+    ] {
+        let series = format!("{name}{{broker=\"nats\"}}");
+        let value = node.door.metric(&series).await;
+        assert!(value.is_some_and(|value| value > 0), "{series}: {value:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,16 +67,9 @@ async fn several_shards_are_shared_by_the_writers_that_are_there() {
     let reader = world.reader("reader-1").await;
     reader.until_fresh("BTC-USDT").await;
     let second = world.node("writer", "writer-1", &shards).await;
-    let database = world.store_url.rsplit('/').next().unwrap().to_owned();
-    let database = database.split('?').next().unwrap();
     let held = |name: &str| {
         let sql = format!("SELECT count(*) FROM lease WHERE writer = '{name}'");
-        world
-            .postgres
-            .sql(database, &sql)
-            .trim()
-            .parse::<u32>()
-            .unwrap()
+        world.sql(&sql).trim().parse::<u32>().unwrap()
     };
     until_async("each holds two", PATIENCE, || async {
         (held(&first.name) == 2 && held(&second.name) == 2).then_some(())

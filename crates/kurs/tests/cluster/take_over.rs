@@ -1,11 +1,11 @@
 //! Writers that die, stop, or end: the standby goes on where they were.
 
+use crate::broker::Kind;
+use crate::client::Client;
 use crate::consumer::Consumer;
 use crate::support::PATIENCE;
-use crate::world::{Node, World};
+use crate::world::World;
 use kurs_testkit::wait::until_async;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Take-overs of each kind in an ordinary run.
@@ -15,46 +15,6 @@ fn take_overs() -> usize {
     let told = std::env::var("CLUSTER_TAKE_OVERS").ok();
     told.and_then(|text| text.parse().ok())
         .unwrap_or(TAKE_OVERS)
-}
-
-/// Asks a Reader without a pause, and counts answers that are no rate.
-struct Asking {
-    asked: Arc<AtomicU64>,
-    failed: Arc<AtomicU64>,
-    ended: Arc<AtomicBool>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Asking {
-    fn start(reader: Arc<Node>) -> Self {
-        let (asked, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let ended = Arc::new(AtomicBool::new(false));
-        let shared = (Arc::clone(&asked), Arc::clone(&failed), Arc::clone(&ended));
-        let task = tokio::spawn(async move {
-            let (asked, failed, ended) = shared;
-            while !ended.load(Ordering::Relaxed) {
-                let (status, _) = reader.get("/api/v1/rates/BTC/USDT?allow_stale=true").await;
-                asked.fetch_add(1, Ordering::Relaxed);
-                if status != 200 {
-                    failed.fetch_add(1, Ordering::Relaxed);
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        });
-        Self {
-            asked,
-            failed,
-            ended,
-            task,
-        }
-    }
-
-    async fn end(self) -> (u64, u64) {
-        self.ended.store(true, Ordering::Relaxed);
-        self.task.await.unwrap();
-        let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        (count(&self.asked), count(&self.failed))
-    }
 }
 
 /// Waits until a Writer of a later epoch publishes; how long it took.
@@ -78,14 +38,16 @@ fn tell(what: &str, mut times: Vec<Duration>) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_standby_goes_on_where_a_killed_writer_was_and_readers_never_fail() {
-    let world = World::start(501).await;
+/// Kills one active Writer after the other; a standby must go on where it was.
+async fn is_followed(kind: Kind, seed: u64) {
+    let world = World::start_on(kind, seed).await;
     let mut leader = world.writer("writer-0").await;
     let consumer = world.consumer().await;
-    let reader = Arc::new(world.reader("reader").await);
-    reader.until_fresh("BTC-USDT").await;
-    let asking = Asking::start(Arc::clone(&reader));
+    let reader = world.reader("reader").await;
+    for pair in ["BTC-USDT", "ETH-USDT"] {
+        reader.until_fresh(pair).await;
+    }
+    let client = Client::start(&reader);
     let mut times = Vec::new();
     for number in 1..=take_overs() {
         let standby = world.writer(&format!("writer-{number}")).await;
@@ -98,13 +60,31 @@ async fn a_standby_goes_on_where_a_killed_writer_was_and_readers_never_fail() {
         leader = standby;
         reader.until_fresh("BTC-USDT").await;
     }
-    tell("killed", times);
-    let (asked, failed) = asking.end().await;
+    tell(&format!("killed, {kind:?}"), times);
+    let told = client.end().await;
     assert!(
-        asked > 100 && failed == 0,
-        "{failed} of {asked} reads failed"
+        told.looks > 100 && told.failed == 0,
+        "{} of {} reads failed",
+        told.failed,
+        told.looks
     );
+    assert_eq!(told.complaints, Vec::<String>::new());
     assert_eq!(consumer.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_goes_on_where_a_killed_writer_was_and_readers_never_fail() {
+    is_followed(Kind::Nats, 501).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_goes_on_where_a_killed_writer_was_on_redis() {
+    is_followed(Kind::Redis, 504).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_goes_on_where_a_killed_writer_was_on_rabbitmq() {
+    is_followed(Kind::RabbitMq, 505).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,19 +142,15 @@ async fn nothing_of_a_writer_that_was_stopped_too_long_is_accepted_when_it_wakes
     }
     assert_eq!(consumer.complaints(), Vec::<String>::new());
     // Nothing that was made after the end of an epoch is stored of it.
-    let database = world.store_url.rsplit('/').next().unwrap().to_owned();
-    let database = database.split('?').next().unwrap();
     for (table, time) in [("published", "published_at"), ("history", "received_at")] {
         let sql = format!(
             "SELECT count(*) FROM {table} JOIN ended_epochs USING (shard, epoch)
              WHERE {time} > ended_at"
         );
-        let late = world.postgres.sql(database, &sql);
+        let late = world.sql(&sql);
         assert_eq!(late.trim(), "0", "late rows of {table}");
     }
-    let ended = world
-        .postgres
-        .sql(database, "SELECT count(*) FROM ended_epochs");
+    let ended = world.sql("SELECT count(*) FROM ended_epochs");
     assert_eq!(
         ended.trim(),
         take_overs().to_string(),

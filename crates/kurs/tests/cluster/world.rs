@@ -1,17 +1,18 @@
-//! A PostgreSQL, a NATS, venues, and the processes of a kurs on many machines.
+//! A PostgreSQL, a broker, venues, and the processes of a kurs on many machines.
 
+use crate::broker::{Broker, Kind};
 use crate::consumer::Consumer;
 use crate::support::{PATIENCE, venues};
 use kurs_sim::{Sim, SimConfig, SimHandle};
 use kurs_testkit::wait::until_async;
-use kurs_testkit::{NatsServer, Postgres, PrivateProcess};
+use kurs_testkit::{Postgres, PrivateProcess};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 
 pub(crate) struct World {
     pub(crate) postgres: Postgres,
-    pub(crate) nats: NatsServer,
+    pub(crate) broker: Broker,
     pub(crate) store_url: String,
     sim: SimHandle,
     client: reqwest::Client,
@@ -21,6 +22,12 @@ pub(crate) struct World {
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) process: PrivateProcess,
+    pub(crate) door: Door,
+}
+
+/// Where a process is asked.
+#[derive(Clone)]
+pub(crate) struct Door {
     base: String,
     client: reqwest::Client,
 }
@@ -28,15 +35,19 @@ pub(crate) struct Node {
 impl World {
     /// Servers and venues; nothing of kurs runs yet, but its schema is there.
     pub(crate) async fn start(seed: u64) -> Self {
+        Self::start_on(Kind::Nats, seed).await
+    }
+
+    /// The same with a broker of this kind.
+    pub(crate) async fn start_on(kind: Kind, seed: u64) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (postgres, nats) =
-            tokio::task::spawn_blocking(|| (Postgres::start(), NatsServer::start()))
-                .await
-                .unwrap();
+        let broker = tokio::task::spawn_blocking(move || Broker::start(kind));
+        let postgres = tokio::task::spawn_blocking(Postgres::start);
+        let (postgres, broker) = (postgres.await.unwrap(), broker.await.unwrap());
         let store_url = postgres.database().url();
         let sim = Sim::start(SimConfig::seeded(seed), ([127, 0, 0, 1], 0).into());
         let world = Self {
-            nats,
+            broker,
             store_url,
             sim: sim.await.unwrap(),
             client: reqwest::Client::new(),
@@ -55,7 +66,7 @@ impl World {
         let mut settings = venues(&self.sim);
         let own = [
             ("KURS_STORE__URL", &*self.store_url),
-            ("KURS_BUS__URL", &*self.nats.url()),
+            ("KURS_BUS__URL", &*self.broker.url()),
             ("KURS_WRITER__NAME", name),
             ("KURS_LOG__FORMAT", "text"),
         ];
@@ -77,8 +88,10 @@ impl World {
         Node {
             name: name.to_owned(),
             process,
-            base,
-            client: self.client.clone(),
+            door: Door {
+                base,
+                client: self.client.clone(),
+            },
         }
     }
 
@@ -92,15 +105,24 @@ impl World {
 
     /// Somebody who hears everything on the bus from now on.
     pub(crate) async fn consumer(&self) -> Consumer {
-        Consumer::start(&self.nats.url()).await
+        Consumer::start(self.broker.end()).await
+    }
+
+    /// What the store answers to a statement.
+    pub(crate) fn sql(&self, statement: &str) -> String {
+        self.postgres.sql(self.database(), statement)
+    }
+
+    /// The name of the store's database.
+    pub(crate) fn database(&self) -> &str {
+        let database = self.store_url.rsplit('/').next().unwrap();
+        database.split('?').next().unwrap()
     }
 
     /// Who holds the lease, by the store: name and epoch.
     pub(crate) fn holder(&self) -> (String, u64) {
-        let database = self.store_url.rsplit('/').next().unwrap();
-        let database = database.split('?').next().unwrap();
         let sql = "SELECT writer || ' ' || epoch FROM lease WHERE shard = 0";
-        let told = self.postgres.sql(database, sql);
+        let told = self.sql(sql);
         let (name, epoch) = told.trim().rsplit_once(' ').unwrap_or(("", "0"));
         (name.to_owned(), epoch.parse().unwrap())
     }
@@ -109,22 +131,18 @@ impl World {
     pub(crate) async fn stands_by(&self, node: &Node) {
         until_async("a hot standby", PATIENCE, || async {
             let checks = node.get("/readyz?verbose").await.1.to_string();
-            let is_known = {
-                let database = self.store_url.rsplit('/').next().unwrap();
-                let database = database.split('?').next().unwrap();
-                let sql = format!(
-                    "SELECT count(*) FROM writers WHERE name = '{}' AND is_ready",
-                    node.name
-                );
-                self.postgres.sql(database, &sql).trim() == "1"
-            };
+            let sql = format!(
+                "SELECT count(*) FROM writers WHERE name = '{}' AND is_ready",
+                node.name
+            );
+            let is_known = self.sql(&sql).trim() == "1";
             (checks.contains("standby") && is_known).then_some(())
         })
         .await;
     }
 }
 
-impl Node {
+impl Door {
     pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let method = method.parse().unwrap();
         let url = format!("{}{path}", self.base);
@@ -146,6 +164,24 @@ impl Node {
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         self.send("GET", path, None).await
+    }
+
+    /// The value of a counter without labels.
+    pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
+        let asked = self.client.get(format!("{}/metrics", self.base)).send();
+        let text = asked.await.ok()?.text().await.ok()?;
+        let mut lines = text.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+}
+
+impl Node {
+    pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        self.door.send(method, path, body).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        self.door.get(path).await
     }
 
     pub(crate) async fn is_fresh(&self, pair: &str) -> bool {

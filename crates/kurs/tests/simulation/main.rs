@@ -11,14 +11,17 @@
 )]
 
 mod broker;
-mod checks;
+mod clock;
+mod consumer;
+mod plan;
 mod reader;
 mod store;
 mod world;
 mod writer;
 
+use plan::Plan;
 use std::sync::atomic::{AtomicU64, Ordering};
-use world::{Plan, World};
+use world::World;
 
 /// Seeds of each plan in one run: a thousand together.
 const SEEDS: u64 = 500;

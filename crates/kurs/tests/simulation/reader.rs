@@ -1,7 +1,7 @@
 //! A Reader, played around the real view: it follows the bus, and asks the store while the bus is
 //! silent.
 
-use crate::world::SimClock;
+use crate::clock::SimClock;
 use kurs_bus::{Order, Place, Update};
 use kurs_core::{Pair, RateState, UpdateId};
 use kurs_reader::{RateView, ViewConfig};

@@ -1,18 +1,24 @@
 //! Everything that happens, in the order of virtual time.
 
+mod checks;
+mod faults;
+mod traffic;
+
 use crate::broker::Broker;
-use crate::checks::Consumer;
+use crate::clock::SimClock;
+use crate::consumer::Consumer;
+use crate::plan::{Outcome, Plan};
 use crate::reader::Reader;
-use crate::store::{Store, Written};
+use crate::store::Store;
 use crate::writer::Writer;
 use kurs_bus::Update;
-use kurs_core::{Clock, Epoch, Mono, Now, Pair, Wall};
+use kurs_core::{Epoch, Mono, Now, Pair, Wall};
 use kurs_store::{Claim, Fence, Leases};
 use kurs_writer::lease::{Ask, Turn};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Virtual milliseconds that a Writer lets pass between two looks.
 const STEP_MS: u64 = 30;
@@ -26,59 +32,6 @@ const FIRST_WORD_MS: u64 = 2_000;
 const REST_MS: u64 = 15_000;
 /// The oldest word that may be served as fresh: 5 s of validity, and the ways it goes.
 const FRESH_MS: u64 = 7_000;
-
-/// The clock of one machine.
-#[derive(Debug, Default)]
-pub(crate) struct SimClock(Mutex<Now>);
-
-impl SimClock {
-    fn set(&self, now: Now) {
-        *self.0.lock().unwrap() = now;
-    }
-}
-
-impl Clock for SimClock {
-    fn now(&self) -> Now {
-        *self.0.lock().unwrap()
-    }
-}
-
-/// What may happen in a run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
-    pub(crate) seed: u64,
-    /// How long it lasts.
-    pub(crate) length_ms: u64,
-    /// Links, store and broker break too.
-    pub(crate) breaks_all: bool,
-    pub(crate) tells: bool,
-}
-
-impl Plan {
-    /// Writers are killed, stopped, and leave: never the last one that knows everything.
-    pub(crate) fn kills(seed: u64) -> Self {
-        Self {
-            seed,
-            length_ms: 45_000,
-            breaks_all: false,
-            tells: false,
-        }
-    }
-
-    /// Everything breaks.
-    pub(crate) fn everything(seed: u64) -> Self {
-        Self {
-            breaks_all: true,
-            ..Self::kills(seed)
-        }
-    }
-}
-
-/// What came of it.
-pub(crate) struct Outcome {
-    pub(crate) broken: Vec<String>,
-    pub(crate) hash: u64,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listener {
@@ -384,288 +337,6 @@ impl World {
                 }
                 Turn::HandOver(fence, heir) => self.writers[writer].end(now, fence, heir),
                 Turn::Deposed(fence) => self.writers[writer].depose(now, fence),
-            }
-        }
-    }
-
-    /// What waits in the outbox reaches the broker, and from there everybody.
-    fn publish(&mut self, writer: usize) {
-        let sender = &mut self.writers[writer];
-        if !sender.is_up || !sender.is_linked || self.broker.is_down {
-            return;
-        }
-        let updates = sender.outbox.take(usize::MAX);
-        sender.outbox.confirm(updates.len());
-        let life = sender.life;
-        for (fence, heir) in std::mem::take(&mut sender.to_release) {
-            self.after(1, 15, What::Release(writer, life, fence, heir));
-        }
-        for update in updates {
-            (self.now, update.id).hash(&mut self.hash);
-            self.broker.take(&update);
-            self.consumer.hear(self.now, &update);
-            for writer in 0..2 {
-                if self.writers[writer].is_up && self.writers[writer].is_linked {
-                    let listener = Listener::Writer(writer, self.writers[writer].life);
-                    let what = What::Hear(listener, Arc::clone(&update));
-                    self.on_way((2, writer), 1, 20, what);
-                }
-            }
-            for reader in 0..self.readers.len() {
-                if self.readers[reader].is_linked {
-                    let what = What::Hear(Listener::Reader(reader), Arc::clone(&update));
-                    self.on_way((3, reader), 1, 20, what);
-                }
-            }
-        }
-    }
-
-    fn write(&mut self, writer: usize) {
-        self.after(WRITE_MS, WRITE_MS, What::Write(writer));
-        if !self.writers[writer].runs(self.now) || !self.reaches_store(writer) {
-            return;
-        }
-        let now = self.tick(writer);
-        for batch in self.writers[writer].batches() {
-            let left = |stored: &kurs_store::StoredRate| {
-                let left = stored.rate.expires_at().since(now.wall);
-                u64::try_from(left.as_millis()).unwrap()
-            };
-            if self.store.write(self.now, &batch, left) == Written::Fenced {
-                let turn = self.writers[writer].keeper.refused(batch.fence);
-                self.turns(writer, turn.into_iter().collect());
-            }
-        }
-    }
-
-    fn hear(&mut self, listener: Listener, update: &Arc<Update>) {
-        match listener {
-            Listener::Writer(writer, life) => {
-                if self.is_delayed(writer, life) {
-                    let again = What::Hear(listener, Arc::clone(update));
-                    return self.later(writer, again);
-                }
-                if self.is_life(writer, life) {
-                    let now = self.tick(writer);
-                    let turn = self.writers[writer].hear(now, self.now, update);
-                    self.turns(writer, turn.into_iter().collect());
-                }
-            }
-            Listener::Reader(reader) => {
-                let now = self.local(2 + reader);
-                let at = self.now;
-                let reader = &mut self.readers[reader];
-                reader.clock.set(now);
-                let taken = reader.hear(at, update);
-                (at, update.id, taken).hash(&mut self.hash);
-            }
-        }
-    }
-
-    fn give_last_values(&mut self, listener: Listener) {
-        if self.broker.is_down {
-            return;
-        }
-        let values = self.broker.last_values();
-        match listener {
-            Listener::Writer(writer, life) => {
-                if self.is_life(writer, life) && self.writers[writer].runs(self.now) {
-                    let now = self.tick(writer);
-                    let turns = self.writers[writer].take_last_values(now, &values);
-                    self.turns(writer, turns);
-                }
-            }
-            Listener::Reader(reader) => {
-                let now = self.local(2 + reader);
-                self.readers[reader].clock.set(now);
-                self.readers[reader].take_last_values(values);
-            }
-        }
-    }
-
-    /// A request comes to a Reader: what it says must be true.
-    fn look(&mut self, reader: usize) {
-        self.after(200, 200, What::Look(reader));
-        let now = self.local(2 + reader);
-        self.readers[reader].clock.set(now);
-        if self.readers[reader].wants_last_values && self.readers[reader].is_linked {
-            self.after(2, 10, What::LastValues(Listener::Reader(reader)));
-        }
-        let silent_for = self.now.saturating_sub(self.readers[reader].heard_at);
-        if silent_for > 2_500 && self.store_is_up && self.now.is_multiple_of(1_000) {
-            let rates = self.store.current(self.now);
-            self.readers[reader].take_current(rates);
-        }
-        for pair in 0..2 {
-            let (served, complaint) = self.readers[reader].serve(self.pairs[pair]);
-            let told = complaint.map(|complaint| format!("reader {reader}: {complaint}"));
-            self.broken.extend(told);
-            let Some(served) = served else { continue };
-            (self.now, reader, served.id, served.is_fresh).hash(&mut self.hash);
-            let number: usize = served.value.parse().unwrap();
-            // The moment from which on it was not the newest word any more.
-            if served.is_fresh
-                && let Some(replaced) = self.words[pair].get(number)
-            {
-                let age = self.now - replaced;
-                if age > FRESH_MS {
-                    self.broken.push(format!(
-                        "at {} ms reader {reader} serves word {number} of {} as fresh, which is \
-                         {age} ms out of date",
-                        self.now, self.pairs[pair]
-                    ));
-                }
-            }
-        }
-    }
-
-    /// Something breaks, and is mended after a while.
-    fn fault(&mut self) {
-        if self.now > self.plan.length_ms {
-            return;
-        }
-        self.after(3_000, 9_000, What::Fault);
-        let leader = self.writers.iter().position(Writer::leads);
-        let kinds = if self.plan.breaks_all { 9 } else { 3 };
-        let kind = self.rng.u8(0..kinds);
-        let target = match leader {
-            Some(leader) if self.rng.u8(0..4) > 0 || !self.plan.breaks_all => leader,
-            _ => self.rng.usize(0..2),
-        };
-        let other = 1 - target;
-        let (now, writers) = (self.now, &mut self.writers);
-        let knows = |writer: &Writer| {
-            writer.runs(now) && now.saturating_sub(writer.up_since) > 3_000 && !writer.is_leaving
-        };
-        // The last one that knows everything stays.
-        if kind < 3 && !(knows(&writers[target]) && knows(&writers[other])) {
-            return;
-        }
-        let lasts = self.rng.u64(500..8_000);
-        self.tell(|| format!("fault {kind} at {target} for {lasts} ms"));
-        format!("{now} {kind} {target} {lasts}").hash(&mut self.hash);
-        match kind {
-            0 => {
-                self.writers[target].crash(now);
-                self.after(lasts, lasts, What::Start(target));
-            }
-            1 => self.writers[target].stopped_until = now + lasts,
-            2 => {
-                self.writers[target].is_leaving = true;
-                let turns = self.writers[target].keeper.leave();
-                self.turns(target, turns);
-                self.after(1_000, 1_000, What::Mend(2, target));
-            }
-            3 => self.writers[target].is_linked = false,
-            4 => self.writers[target].reaches_store = false,
-            5 => self.writers[target].hears_venue = false,
-            6 => self.store_is_up = false,
-            7 => self.broker.is_down = true,
-            _ => self.readers[target].is_linked = false,
-        }
-        if kind == 4 {
-            // Cut off from the store alone it publishes on, until it hears of the next epoch.
-            self.consumer.forgives_doubles = true;
-        }
-        if matches!(kind, 3 | 7) {
-            self.deaf_until = now + lasts + 35_000;
-        }
-        if kind > 2 {
-            self.after(lasts, lasts, What::Mend(kind, target));
-        }
-    }
-
-    fn mend(&mut self, kind: u8, target: usize) {
-        self.tell(|| format!("mends {kind} at {target}"));
-        match kind {
-            2 => {
-                self.writers[target].crash(self.now);
-                self.after(500, 4_000, What::Start(target));
-            }
-            3 => {
-                self.writers[target].is_linked = true;
-                self.writers[target].wants_last_values = true;
-            }
-            4 => self.writers[target].reaches_store = true,
-            5 => self.writers[target].hears_venue = true,
-            6 => self.store_is_up = true,
-            7 => {
-                self.broker.is_down = false;
-            }
-            _ => {
-                self.readers[target].is_linked = true;
-                self.readers[target].wants_last_values = true;
-            }
-        }
-    }
-
-    fn final_checks(&mut self) {
-        let leaders: Vec<Epoch> = self
-            .writers
-            .iter()
-            .filter_map(|writer| writer.own.get(&0).copied())
-            .collect();
-        if leaders.len() != 1 || leaders.first().copied() != self.store.epoch(0) {
-            self.broken.push(format!(
-                "after all is mended {leaders:?} lead, the store has {:?}",
-                self.store.epoch(0)
-            ));
-        }
-        self.readers_agree();
-        if self.plan.breaks_all {
-            return;
-        }
-        for pair in 0..2 {
-            // The last words are on their way.
-            let said = u64::try_from(self.words[pair].len()).unwrap() - 5;
-            let missing = self.consumer.missing(self.pairs[pair], said);
-            if !missing.is_empty() {
-                let pair = self.pairs[pair];
-                self.broken
-                    .push(format!("{pair}: words {missing:?} were lost"));
-            }
-        }
-        let before = self.now.saturating_sub(2_000);
-        let accepted = self.consumer.accepted.iter();
-        let last = accepted
-            .filter(|(at, _)| *at < before)
-            .map(|(_, update)| update.id);
-        let last = last.max();
-        let unwritten: Vec<_> = self
-            .consumer
-            .rates()
-            .filter(|id| Some(*id) <= last && !self.store.history.contains(id))
-            .collect();
-        if !unwritten.is_empty() {
-            self.broken.push(format!(
-                "{} published rates are not in the history, first {:?}",
-                unwritten.len(),
-                unwritten.first()
-            ));
-        }
-        let silence = self.consumer.longest_silence();
-        if silence > 4_000 {
-            self.broken
-                .push(format!("nothing was published for {silence} ms"));
-        }
-    }
-
-    /// All Readers serve what was published last.
-    fn readers_agree(&mut self) {
-        for reader in 0..self.readers.len() {
-            let now = self.local(2 + reader);
-            self.readers[reader].clock.set(now);
-            for pair in 0..2 {
-                let served = self.readers[reader].serve(self.pairs[pair]).0;
-                let number = served
-                    .filter(|served| served.is_fresh)
-                    .and_then(|served| served.value.parse::<usize>().ok());
-                let said = self.words[pair].len();
-                if number.is_none_or(|number| number + 8 < said) {
-                    self.broken.push(format!(
-                        "after all is mended reader {reader} serves {number:?} of {said} words"
-                    ));
-                }
             }
         }
     }

@@ -1,8 +1,8 @@
 //! A Writer, played around the real lease keeper and the real desk at work.
 
 use crate::broker::Line;
+use crate::clock::SimClock;
 use crate::store::Batch;
-use crate::world::SimClock;
 use kurs_bus::{Body, Order as Heard, Outbox, Place, Update};
 use kurs_core::{
     Epoch, EventKind, Now, Pair, Price, Quote, SourceEvent, SourceId, SourceKind, Tick, UpdateId,

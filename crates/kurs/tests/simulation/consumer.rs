@@ -1,4 +1,4 @@
-//! What must hold whatever happens.
+//! A consumer of everything: what it hears must be in order, whatever happens.
 
 use kurs_bus::{Body, Order, Place, Update};
 use kurs_core::{Pair, UpdateId};

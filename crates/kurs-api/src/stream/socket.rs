@@ -1,0 +1,383 @@
+//! Streams over WebSocket (RFC 6455): conventions 20. Only text goes either way.
+
+use super::{Place, enter};
+use crate::answer::{Answer, Outcome};
+use crate::call::Call;
+use crate::problem::{Kind, Problem};
+use crate::state::ApiState;
+use futures_util::{SinkExt, StreamExt};
+use http::HeaderMap;
+use http::header::{
+    CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use kurs_stream::command::{self, Asked, Pace, ReplyDocument, bye};
+use kurs_stream::{Ended, Event, Item, Listener, Refused};
+use std::future::pending;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+
+/// The one subprotocol.
+pub(crate) const PROTOCOL: &str = "kurs.v1.json";
+/// Bytes of a message that a client may send.
+const INBOUND_MAX: usize = 64 * 1_024;
+/// Bytes that are handed to the socket at a time.
+const PIECE: usize = 16 * 1_024;
+/// Events that are handed over before the client is listened to again.
+const BATCH: u64 = 64;
+/// How long a client may take to name its topics.
+const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is asked whether the client is there, and how long it may take to say so.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// How long the last word may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long the switch of protocols may take.
+const UPGRADE_WITHIN: Duration = Duration::from_secs(10);
+
+/// `GET /api/v1/ws`.
+pub(crate) fn open(call: &Call) -> Outcome {
+    check_origin(call)?;
+    let accept = check_head(&call.headers)?;
+    let protocol = chosen(&call.headers)?;
+    let Some(upgrade) = call.upgrade.lock().take() else {
+        return Err(not_a_socket("the connection cannot switch protocols"));
+    };
+    if call.api.health.is_draining() {
+        return Err(Problem::new(Kind::NotReady, "this instance is ending").retry_after(2));
+    }
+    let place = enter(call)?;
+    let session = Session {
+        api: Arc::clone(&call.api),
+        peer: call.peer,
+        listener: None,
+        pace: Pace::default(),
+        _place: place,
+    };
+    tokio::spawn(session.run(upgrade));
+    let mut answer = Answer::switching()
+        .with_header(UPGRADE, "websocket")
+        .with_header(CONNECTION, "Upgrade")
+        .with_header(http::header::SEC_WEBSOCKET_ACCEPT, &accept);
+    if protocol {
+        answer = answer.with_header(SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
+    }
+    Ok(answer)
+}
+
+/// A page of another origin may listen only where it may read: browsers send cookies along
+/// whatever the page is, and ask nobody before.
+fn check_origin(call: &Call) -> Result<(), Problem> {
+    let Some(origin) = call.headers.get(ORIGIN) else {
+        return Ok(());
+    };
+    let own = call.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let is_own = origin.to_str().is_ok_and(|origin| {
+        let host = origin.split_once("://").map(|(_, host)| host);
+        host.is_some() && host == own
+    });
+    if is_own || call.api.origins.contains(origin) {
+        return Ok(());
+    }
+    let why = "pages of this origin may not listen: see http.cors_origins";
+    Err(Problem::new(Kind::Forbidden, why))
+}
+
+/// What the client wants to hear to be sure that it speaks with a WebSocket server.
+fn check_head(headers: &HeaderMap) -> Result<String, Problem> {
+    let has = |name: &http::HeaderName, word: &str| {
+        let values = headers.get_all(name).iter();
+        let mut words = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|text| text.split(','));
+        words.any(|text| text.trim().eq_ignore_ascii_case(word))
+    };
+    if !has(&UPGRADE, "websocket") || !has(&CONNECTION, "upgrade") {
+        return Err(not_a_socket(
+            "send Upgrade: websocket, or use /api/v1/stream",
+        ));
+    }
+    if !has(&SEC_WEBSOCKET_VERSION, "13") {
+        return Err(not_a_socket("Sec-WebSocket-Version must be 13"));
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY);
+    // 16 bytes in base64.
+    let key = key.filter(|key| key.len() == 24).ok_or_else(|| {
+        Problem::new(
+            Kind::MalformedRequest,
+            "Sec-WebSocket-Key is missing or malformed",
+        )
+    })?;
+    Ok(derive_accept_key(key.as_bytes()))
+}
+
+fn not_a_socket(why: &str) -> Problem {
+    Problem::new(Kind::UpgradeRequired, why)
+}
+
+/// True when the client names subprotocols and ours is among them; one that names none gets it
+/// all the same.
+fn chosen(headers: &HeaderMap) -> Result<bool, Problem> {
+    let mut offered = headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .peekable();
+    if offered.peek().is_none() {
+        return Ok(false);
+    }
+    if offered.any(|name| name == PROTOCOL) {
+        return Ok(true);
+    }
+    let why = format!("the subprotocol is {PROTOCOL}");
+    Err(Problem::new(Kind::MalformedRequest, why))
+}
+
+/// Why a session ends, and what the client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The client has closed, or is gone.
+    Gone,
+    Drained,
+    Policy(&'static str),
+    TooLarge,
+    NotText,
+    Idle,
+    Limited,
+    Slow,
+    Full,
+}
+
+impl End {
+    /// Close code and reason: conventions 20.
+    const fn code(self) -> Option<(u16, &'static str)> {
+        match self {
+            Self::Gone => None,
+            Self::Drained => Some((1_001, "drain")),
+            Self::NotText => Some((1_003, "text only")),
+            Self::Policy(why) => Some((1_008, why)),
+            Self::TooLarge => Some((1_009, "a message has at most 64 KiB")),
+            Self::Full => Some((1_013, "as many streams are open as may be")),
+            Self::Idle => Some((4_408, "no pong within 10 s")),
+            Self::Limited => Some((4_429, "more than 10 commands a second")),
+            Self::Slow => Some((4_499, "slow reader")),
+        }
+    }
+}
+
+struct Session {
+    api: Arc<ApiState>,
+    peer: IpAddr,
+    listener: Option<Listener>,
+    pace: Pace,
+    _place: Place,
+}
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+impl Session {
+    async fn run(mut self, upgrade: OnUpgrade) {
+        let Ok(Ok(upgraded)) = timeout(UPGRADE_WITHIN, upgrade).await else {
+            return;
+        };
+        let config = WebSocketConfig::default()
+            .read_buffer_size(4_096)
+            .write_buffer_size(PIECE)
+            .max_message_size(Some(INBOUND_MAX))
+            .max_frame_size(Some(INBOUND_MAX));
+        let io = TokioIo::new(upgraded);
+        let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+        let end = self.serve(&mut socket).await;
+        if end == End::Slow {
+            self.api.stream_metrics.slow.inc();
+        }
+        tracing::debug!(peer = %self.peer, ?end, "a WebSocket stream ended");
+        // Nobody is told any more while the last word goes out.
+        self.listener = None;
+        if let Some((code, reason)) = end.code() {
+            let last = async {
+                if !matches!(end, End::Drained | End::Slow) {
+                    let event = bye(reason);
+                    socket.feed(message(&event)).await?;
+                }
+                let frame = CloseFrame {
+                    code: CloseCode::from(code),
+                    reason: Utf8Bytes::from_static(reason),
+                };
+                socket.close(Some(frame)).await?;
+                while socket.next().await.is_some() {}
+                Ok::<(), Error>(())
+            };
+            let _ = timeout(CLOSE_WITHIN, last).await;
+        }
+    }
+
+    async fn serve(&mut self, socket: &mut Socket) -> End {
+        let patience = self.api.streams.write_patience();
+        let subscribe_by = Instant::now() + SUBSCRIBE_WITHIN;
+        let mut ping_at = Instant::now() + PING_EVERY;
+        let mut pong_by: Option<Instant> = None;
+        loop {
+            let next = async {
+                match &self.listener {
+                    Some(listener) => listener.wait().await,
+                    None => {
+                        sleep_until(subscribe_by).await;
+                        // Nothing was asked for in time.
+                        Item::End(Ended::Slow)
+                    }
+                }
+            };
+            let timer = pong_by.unwrap_or(ping_at);
+            let written = tokio::select! {
+                came = socket.next() => match came {
+                    None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => return End::Gone,
+                    Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => return End::TooLarge,
+                    Some(Err(Error::Utf8(_))) => return End::NotText,
+                    Some(Err(Error::Protocol(_))) => return End::Policy("the WebSocket protocol was broken"),
+                    Some(Err(_)) => return End::Gone,
+                    Some(Ok(Message::Text(text))) => match self.command(&text) {
+                        Ok(reply) => timeout(patience, socket.send(Message::text(reply.text()))).await,
+                        Err(end) => return end,
+                    },
+                    Some(Ok(Message::Binary(_))) => return End::NotText,
+                    Some(Ok(Message::Pong(_))) => {
+                        pong_by = None;
+                        continue;
+                    }
+                    Some(Ok(Message::Ping(_))) => {
+                        if !self.pace.count(self.api.view.mono()) {
+                            return End::Limited;
+                        }
+                        timeout(patience, socket.flush()).await
+                    }
+                    Some(Ok(Message::Close(_))) => {
+                        let _ = timeout(CLOSE_WITHIN, socket.flush()).await;
+                        return End::Gone;
+                    }
+                    Some(Ok(Message::Frame(_))) => continue,
+                },
+                item = next => match item {
+                    Item::End(_) if self.listener.is_none() => {
+                        return End::Policy("no subscribe within 5 s");
+                    }
+                    Item::Event(event) => timeout(patience, self.tell(socket, event)).await,
+                    Item::End(Ended::Drained) => return End::Drained,
+                    Item::End(Ended::Slow) => return End::Slow,
+                    Item::End(Ended::Revoked) => return End::Policy("revoked"),
+                },
+                () = sleep_until(timer) => {
+                    if pong_by.is_some() {
+                        return End::Idle;
+                    }
+                    let now = Instant::now();
+                    (pong_by, ping_at) = (Some(now + PONG_WITHIN), now + PING_EVERY);
+                    timeout(patience, socket.send(Message::Ping(bytes::Bytes::new()))).await
+                }
+                () = drained(&self.api, self.listener.is_none()) => return End::Drained,
+            };
+            match written {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return End::Gone,
+                Err(_) => return End::Slow,
+            }
+        }
+    }
+
+    /// Hands over what waits, up to a batch.
+    async fn tell(&self, socket: &mut Socket, first: Arc<Event>) -> Result<(), Error> {
+        let mut told = 1;
+        socket.feed(message(&first)).await?;
+        while told < BATCH
+            && let Some(listener) = &self.listener
+            && let Some(Item::Event(event)) = listener.next()
+        {
+            socket.feed(message(&event)).await?;
+            told += 1;
+        }
+        self.api.stream_metrics.events.inc_by(told);
+        socket.flush().await
+    }
+
+    /// Carries a command out.
+    fn command(&mut self, text: &str) -> Result<ReplyDocument, End> {
+        if !self.pace.count(self.api.view.mono()) {
+            return Err(End::Limited);
+        }
+        let parse = |text: &str| self.api.view.parse_pair(text);
+        let (id, asked) = match command::read(text, parse) {
+            Ok(understood) => understood,
+            Err(reply) => return Ok(*reply),
+        };
+        let topics = |listener: &Option<Listener>| {
+            let topics = listener.iter().flat_map(|one| one.topics().iter().copied());
+            Some(topics.collect())
+        };
+        match asked {
+            Asked::Ping => Ok(ReplyDocument::done(id, None)),
+            Asked::List => Ok(ReplyDocument::done(id, topics(&self.listener))),
+            Asked::Unsubscribe(gone) => {
+                if let Some(listener) = &mut self.listener {
+                    listener.unsubscribe(&gone);
+                }
+                Ok(ReplyDocument::done(id, topics(&self.listener)))
+            }
+            Asked::Subscribe(wanted, resume) => {
+                let refusal = match &mut self.listener {
+                    Some(_) if resume.is_some() => {
+                        let why = "only the first subscribe goes on from somewhere".to_owned();
+                        return Ok(*ReplyDocument::refuse(id, "resume-from", why));
+                    }
+                    Some(listener) => listener.subscribe(&wanted).err(),
+                    None => match self.api.streams.listen(&wanted, resume) {
+                        Ok(listener) => {
+                            self.listener = Some(listener);
+                            None
+                        }
+                        Err(why) => Some(why),
+                    },
+                };
+                match refusal {
+                    None => Ok(ReplyDocument::done(id, topics(&self.listener))),
+                    Some(why @ Refused::TooManyTopics(_)) => Ok(*ReplyDocument::refuse(
+                        id,
+                        "too-many-topics",
+                        why.to_string(),
+                    )),
+                    Some(Refused::Full) => Err(End::Full),
+                    Some(Refused::Draining) => Err(End::Drained),
+                }
+            }
+        }
+    }
+}
+
+/// Returns when this instance ends and nobody else would say so.
+async fn drained(api: &ApiState, is_alone: bool) {
+    if !is_alone {
+        return pending().await;
+    }
+    while !api.health.is_draining() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn message(event: &Event) -> Message {
+    // It was made of JSON, which is UTF-8.
+    match Utf8Bytes::try_from(event.text().clone()) {
+        Ok(text) => Message::Text(text),
+        Err(_) => Message::Text(Utf8Bytes::from_static("{}")),
+    }
+}

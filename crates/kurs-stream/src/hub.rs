@@ -1,0 +1,554 @@
+//! From the updates of the view to the mailboxes.
+//!
+//! One lock is held while the view takes an update in and while a listener is told how everything
+//! stands: so a beginning and what follows it fit together without a gap or a repetition. Nothing
+//! is waited for under it.
+
+mod beginning;
+mod render;
+
+pub use beginning::{HelloDocument, SnapshotDocument};
+pub use render::{ErrorEvent, RateEvent, SourceEvent};
+
+use crate::config::StreamConfig;
+use crate::event::{Event, EventKind};
+use crate::listener::{Listener, Refused};
+use crate::mailbox::{Ended, Mailbox};
+use crate::position::Position;
+use crate::ring::Ring;
+use crate::topic::Topic;
+use beginning::AllRates;
+use kurs_bus::{Body, Update};
+use kurs_core::{Mono, Pair, RateState};
+use kurs_reader::{Answer, Missing, RateDocument, RateView, Told};
+use kurs_telemetry::metrics::StreamMetrics;
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often derived rates that have changed are told, and what has run out is looked for.
+const TICK: Duration = Duration::from_millis(50);
+/// Every so many ticks it is looked for what has run out.
+const EXPIRY_TICKS: u64 = 5;
+
+/// Tells what changes to everybody who listens.
+pub struct Hub {
+    pub(crate) view: Arc<RateView>,
+    pub(crate) config: StreamConfig,
+    pub(crate) metrics: StreamMetrics,
+    pub(crate) inner: Mutex<Inner>,
+    numbers: AtomicU64,
+}
+
+type Mailboxes = BTreeMap<u64, Arc<Mailbox>>;
+
+pub(crate) struct Inner {
+    ring: Ring,
+    listeners: Mailboxes,
+    topics: HashMap<Topic, Mailboxes>,
+    /// What is told of pairs that are not published under the name that was asked for, and of
+    /// those that somebody listens to one by one.
+    told: HashMap<Pair, ToldRate>,
+    /// Pairs whose rate may have changed because a leg has.
+    changed: BTreeSet<Pair>,
+    /// By the published pair that they are made of.
+    made_of: HashMap<Pair, BTreeSet<Pair>>,
+    all_rates: Option<AllRates>,
+    /// Why updates may be late or missing; empty while all is well.
+    degraded: Arc<str>,
+    is_draining: bool,
+    random: fastrand::Rng,
+}
+
+/// What was told last of a pair.
+#[derive(Debug, Default)]
+struct ToldRate {
+    /// It is not published under this name: it is made anew when a leg changes.
+    is_derived: bool,
+    legs: BTreeSet<Pair>,
+    /// State and number of what was told; `None` when there was no rate.
+    last: Option<(RateState, u64, u64)>,
+}
+
+/// What is told when updates went past this Reader, or come from elsewhere.
+#[derive(Debug, Serialize)]
+struct GapDocument<'a> {
+    reason: &'a str,
+    detail: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct HeartbeatDocument<'a> {
+    /// Empty while all is well, else why updates may be late.
+    degraded: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct ByeDocument<'a> {
+    reason: &'a str,
+    reconnect_after_ms: u64,
+}
+
+impl Hub {
+    /// Nobody listens yet. `seed`: of the spread of reconnects.
+    #[must_use]
+    pub fn new(
+        view: Arc<RateView>,
+        config: StreamConfig,
+        metrics: StreamMetrics,
+        seed: u64,
+    ) -> Arc<Self> {
+        let ring = Ring::new(config.ring(), config.ring_events);
+        Arc::new(Self {
+            view,
+            metrics,
+            inner: Mutex::new(Inner {
+                ring,
+                listeners: BTreeMap::new(),
+                topics: HashMap::new(),
+                told: HashMap::new(),
+                changed: BTreeSet::new(),
+                made_of: HashMap::new(),
+                all_rates: None,
+                degraded: Arc::from(""),
+                is_draining: false,
+                random: fastrand::Rng::with_seed(seed),
+            }),
+            config,
+            numbers: AtomicU64::new(0),
+        })
+    }
+
+    /// Updates went past this Reader: everybody is told so, and how everything stands now.
+    pub fn lost(&self, detail: &str) {
+        let mut inner = self.inner.lock();
+        inner.ring.break_off();
+        inner.all_rates = None;
+        let document = GapDocument {
+            reason: "lost",
+            detail,
+        };
+        let gap = Arc::new(Event::of(EventKind::Gap, &document, inner.ring.head_text()));
+        let mut by_mailbox: BTreeMap<u64, (Arc<Mailbox>, Vec<Topic>)> = BTreeMap::new();
+        for (topic, mailboxes) in &inner.topics {
+            for (number, mailbox) in mailboxes {
+                let entry = by_mailbox.entry(*number);
+                let (_, topics) = entry.or_insert_with(|| (Arc::clone(mailbox), Vec::new()));
+                topics.push(*topic);
+            }
+        }
+        for (mailbox, mut topics) in by_mailbox.into_values() {
+            topics.sort_unstable();
+            mailbox.say([Arc::clone(&gap)]);
+            mailbox.say(self.beginning(&mut inner, &topics));
+        }
+    }
+
+    /// Updates may be late or missing from now on, or are not any more: then `why` is empty.
+    pub fn degraded(&self, why: &str) {
+        let mut inner = self.inner.lock();
+        if *inner.degraded == *why {
+            return;
+        }
+        let was_degraded = !inner.degraded.is_empty();
+        inner.degraded = why.into();
+        if !was_degraded {
+            // What comes out of the store is not every update.
+            inner.ring.break_off();
+            inner.all_rates = None;
+        }
+        let beat = inner.heartbeat();
+        inner.tell_all(&beat);
+    }
+
+    /// These rates were taken out of the store.
+    pub fn restored(&self, pairs: &[Pair]) {
+        let mut inner = self.inner.lock();
+        inner.all_rates = None;
+        for pair in pairs {
+            inner.may_have_changed(*pair);
+            let is_heard = inner.topics.contains_key(&Topic::Rates)
+                || inner.topics.contains_key(&Topic::Rate(*pair));
+            if is_heard {
+                let event = Arc::new(self.rate_event(*pair, inner.ring.head_text()));
+                inner.tell(Topic::Rate(*pair), &event);
+                inner.tell(Topic::Rates, &event);
+            }
+        }
+    }
+
+    /// A client listens to these topics. With a position it goes on from there, if that is known;
+    /// else it is told how everything stands.
+    ///
+    /// # Errors
+    /// [`Refused`] when there are too many, or this Reader ends.
+    pub fn listen(
+        self: &Arc<Self>,
+        topics: &[Topic],
+        resume: Option<Position>,
+    ) -> Result<Listener, Refused> {
+        let mut inner = self.inner.lock();
+        if inner.is_draining {
+            return Err(Refused::Draining);
+        }
+        if inner.listeners.len() >= self.config.max {
+            return Err(Refused::Full);
+        }
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let later = resume.as_ref().and_then(|from| inner.ring.after(from));
+        let heard = resume.clone().filter(|_| later.is_some());
+        let mailbox = Arc::new(Mailbox::new(&self.config, heard));
+        let hello = inner.hello(&self.config, later.is_some(), topics);
+        mailbox.say([hello]);
+        inner.listeners.insert(number, Arc::clone(&mailbox));
+        for topic in topics {
+            inner.join(*topic, number, &mailbox);
+        }
+        match later {
+            Some(later) => mailbox.say(self.since(&mut inner, topics, &later, resume.as_ref())),
+            None => {
+                if resume.is_some() {
+                    let document = GapDocument {
+                        reason: "resume",
+                        detail: "the place to go on from is not known any more",
+                    };
+                    let head = inner.ring.head_text();
+                    mailbox.say([Arc::new(Event::of(EventKind::Gap, &document, head))]);
+                }
+                mailbox.say(self.beginning(&mut inner, topics));
+            }
+        }
+        drop(inner);
+        self.metrics.open.inc();
+        Ok(Listener::new(Arc::clone(self), number, mailbox, topics))
+    }
+
+    /// A listener wants to hear more.
+    pub(crate) fn join(&self, number: u64, mailbox: &Arc<Mailbox>, topics: &[Topic]) {
+        let mut inner = self.inner.lock();
+        for topic in topics {
+            inner.join(*topic, number, mailbox);
+        }
+        mailbox.say(self.beginning(&mut inner, topics));
+    }
+
+    /// A listener wants to hear less.
+    pub(crate) fn leave(&self, number: u64, topics: impl Iterator<Item = Topic>) {
+        let mut inner = self.inner.lock();
+        for topic in topics {
+            inner.part(topic, number);
+        }
+    }
+
+    /// A listener is gone.
+    pub(crate) fn gone(&self, number: u64, topics: impl Iterator<Item = Topic>) {
+        self.leave(number, topics);
+        let mailbox = self.inner.lock().listeners.remove(&number);
+        if let Some(mailbox) = mailbox {
+            self.metrics.open.dec();
+            self.metrics.conflations.inc_by(mailbox.conflations());
+        }
+    }
+
+    /// Topics that one listener may have.
+    #[must_use]
+    pub const fn topics_max(&self) -> usize {
+        self.config.topics
+    }
+
+    /// Listeners that one address may have.
+    #[must_use]
+    pub const fn per_address(&self) -> usize {
+        self.config.per_address
+    }
+
+    /// How long a client may take nothing of what is to be sent.
+    #[must_use]
+    pub const fn write_patience(&self) -> Duration {
+        Duration::from_millis(self.config.write_ms)
+    }
+
+    /// After how long a client that was cut comes back, milliseconds; not all at once.
+    #[must_use]
+    pub fn retry_ms(&self) -> u64 {
+        self.inner.lock().random.u64(1_500..=2_500)
+    }
+
+    /// How many listen.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        self.inner.lock().listeners.len()
+    }
+
+    /// Tells derived rates, what has run out, and heartbeats, until `shutdown` turns true; then
+    /// sends everybody elsewhere.
+    pub async fn run(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut number = 0_u64;
+        let mut beat_at = self.view.mono().plus(self.heartbeat());
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = shutdown.wait_for(|ended| *ended) => break,
+            }
+            number += 1;
+            let now = self.view.mono();
+            self.tell_derived();
+            if number.is_multiple_of(EXPIRY_TICKS) {
+                self.tell_expired();
+            }
+            if now >= beat_at {
+                beat_at = now.plus(self.heartbeat());
+                let inner = self.inner.lock();
+                let beat = inner.heartbeat();
+                inner.tell_all(&beat);
+                for mailbox in inner.listeners.values() {
+                    mailbox.passed(inner.ring.head());
+                }
+            }
+        }
+        self.drain();
+    }
+
+    const fn heartbeat(&self) -> Duration {
+        Duration::from_millis(self.config.heartbeat_ms)
+    }
+
+    /// Sends everybody elsewhere, at moments that are spread.
+    pub fn drain(&self) {
+        let mut inner = self.inner.lock();
+        inner.is_draining = true;
+        let mailboxes: Vec<Arc<Mailbox>> = inner.listeners.values().cloned().collect();
+        for mailbox in mailboxes {
+            let bye = ByeDocument {
+                reason: "drain",
+                reconnect_after_ms: inner.random.u64(0..=self.config.spread_ms),
+            };
+            let bye = Event::of(EventKind::Bye, &bye, inner.ring.head_text());
+            mailbox.end(Ended::Drained, Some(Arc::new(bye)));
+        }
+    }
+
+    /// Rates that are made of others, where one of these has changed.
+    fn tell_derived(&self) {
+        let mut inner = self.inner.lock();
+        let changed = std::mem::take(&mut inner.changed);
+        for pair in changed {
+            self.tell_if_new(&mut inner, pair);
+        }
+    }
+
+    /// Rates that have run out without a word of the Writer.
+    fn tell_expired(&self) {
+        let mut inner = self.inner.lock();
+        let mut looked_at: BTreeSet<Pair> = inner.told.keys().copied().collect();
+        if inner.topics.contains_key(&Topic::Rates) {
+            looked_at.extend(self.view.pairs());
+        }
+        for pair in looked_at {
+            self.tell_if_new(&mut inner, pair);
+        }
+    }
+
+    fn tell_if_new(&self, inner: &mut Inner, pair: Pair) {
+        let answer = self.view.rate(pair, None);
+        let present = present(&answer);
+        let told = inner.told.entry(pair).or_default();
+        if std::mem::replace(&mut told.last, present) == present {
+            return;
+        }
+        let is_derived = told.is_derived;
+        let event = Event::from_answer(pair, &answer, inner.ring.head_text());
+        let event = Arc::new(event);
+        inner.tell(Topic::Rate(pair), &event);
+        if is_derived {
+            if let Ok(answer) = &answer {
+                inner.made_of_these(pair, &answer.document.path);
+            }
+        } else {
+            inner.tell(Topic::Rates, &event);
+        }
+    }
+
+    fn rate_event(&self, pair: Pair, position: Arc<str>) -> Event {
+        Event::from_answer(pair, &self.view.rate(pair, None), position)
+    }
+}
+
+/// What tells whether a rate is another one than before.
+fn present(answer: &Result<Answer, Missing>) -> Option<(RateState, u64, u64)> {
+    let of = |document: &RateDocument| (document.state, document.epoch, document.seq);
+    match answer {
+        Ok(answer) => Some(of(&answer.document)),
+        Err(Missing::Expired(document)) => Some(of(document)),
+        Err(_) => None,
+    }
+}
+
+impl Inner {
+    fn applied(&mut self, now: Mono, update: &Arc<Update>) {
+        self.ring.moved(update.id);
+        let topic = match &update.body {
+            Body::Rate(rate) => {
+                let last = (rate.state, update.id.epoch.0, update.id.seq.0);
+                if self.topics.contains_key(&Topic::Rates) {
+                    self.told.entry(rate.pair).or_default();
+                }
+                if let Some(told) = self.told.get_mut(&rate.pair) {
+                    (told.last, told.is_derived) = (Some(last), false);
+                }
+                self.may_have_changed(rate.pair);
+                Topic::Rate(rate.pair)
+            }
+            Body::NoRate(none) => {
+                self.no_rate(none.pair);
+                Topic::Rate(none.pair)
+            }
+            Body::Withdrawn(pair) => {
+                self.no_rate(*pair);
+                Topic::Rate(*pair)
+            }
+            Body::SourcePrice(price) => Topic::Top(price.source, price.pair),
+            Body::SourceStatus(_) => Topic::Sources,
+            Body::Tracked(_) | Body::Heartbeat(_) | Body::Unknown(_) => return,
+        };
+        self.ring.keep(now, update);
+        let is_heard = self.topics.contains_key(&topic)
+            || (matches!(topic, Topic::Rate(_)) && self.topics.contains_key(&Topic::Rates));
+        if !is_heard {
+            return;
+        }
+        let Some(event) = Event::from_update(update, self.ring.head_text()) else {
+            return;
+        };
+        let event = Arc::new(event);
+        self.tell(topic, &event);
+        if matches!(topic, Topic::Rate(_)) {
+            self.tell(Topic::Rates, &event);
+        }
+    }
+
+    fn no_rate(&mut self, pair: Pair) {
+        if let Some(told) = self.told.get_mut(&pair) {
+            told.last = None;
+        }
+        self.may_have_changed(pair);
+    }
+
+    /// Everything that is made of this pair is looked at soon.
+    fn may_have_changed(&mut self, pair: Pair) {
+        if let Some(made) = self.made_of.get(&pair) {
+            self.changed.extend(made);
+        }
+    }
+
+    /// A derived rate is made of these published pairs.
+    fn made_of_these(&mut self, pair: Pair, path: &[Pair]) {
+        let legs: BTreeSet<Pair> = path.iter().copied().collect();
+        let Some(told) = self.told.get_mut(&pair) else {
+            return;
+        };
+        if told.legs == legs {
+            return;
+        }
+        let former = std::mem::replace(&mut told.legs, legs.clone());
+        for leg in former.difference(&legs) {
+            if let Some(made) = self.made_of.get_mut(leg) {
+                made.remove(&pair);
+                if made.is_empty() {
+                    self.made_of.remove(leg);
+                }
+            }
+        }
+        for leg in legs {
+            self.made_of.entry(leg).or_default().insert(pair);
+        }
+    }
+
+    fn tell(&self, topic: Topic, event: &Arc<Event>) {
+        if let Some(mailboxes) = self.topics.get(&topic) {
+            for mailbox in mailboxes.values() {
+                mailbox.push(event);
+            }
+        }
+    }
+
+    fn tell_all(&self, event: &Arc<Event>) {
+        for mailbox in self.listeners.values() {
+            mailbox.push(event);
+        }
+    }
+
+    fn heartbeat(&self) -> Arc<Event> {
+        let document = HeartbeatDocument {
+            degraded: &self.degraded,
+        };
+        let head = self.ring.head_text();
+        Arc::new(Event::of(EventKind::Heartbeat, &document, head))
+    }
+
+    fn join(&mut self, topic: Topic, number: u64, mailbox: &Arc<Mailbox>) {
+        let mailboxes = self.topics.entry(topic).or_default();
+        mailboxes.insert(number, Arc::clone(mailbox));
+        if let Topic::Rate(pair) = topic {
+            self.told.entry(pair).or_default();
+        }
+    }
+
+    fn part(&mut self, topic: Topic, number: u64) {
+        let Some(mailboxes) = self.topics.get_mut(&topic) else {
+            return;
+        };
+        mailboxes.remove(&number);
+        if !mailboxes.is_empty() {
+            return;
+        }
+        self.topics.remove(&topic);
+        if let Topic::Rate(pair) = topic {
+            self.made_of_these(pair, &[]);
+            self.told.remove(&pair);
+            self.changed.remove(&pair);
+        }
+    }
+}
+
+/// What the Reader's follower takes in is told.
+impl Told for Hub {
+    fn around(&self, update: &Arc<Update>, take: &mut dyn FnMut() -> bool) -> bool {
+        let mut inner = self.inner.lock();
+        let is_taken = take();
+        if is_taken {
+            inner.applied(self.view.mono(), update);
+        }
+        is_taken
+    }
+
+    fn lost(&self, detail: &str) {
+        Self::lost(self, detail);
+    }
+
+    fn degraded(&self, why: &str) {
+        Self::degraded(self, why);
+    }
+
+    fn restored(&self, pairs: &[Pair]) {
+        Self::restored(self, pairs);
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Hub")
+            .field("listeners", &self.listeners())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,348 @@
+//! What waits for one listener. It is bounded: when its owner is too slow, only the newest word of
+//! each topic waits, and the owner is told how much was left out.
+
+use crate::config::StreamConfig;
+use crate::event::{Event, EventKind};
+use crate::position::Position;
+use crate::topic::Topic;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Why a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// This Reader ends.
+    Drained,
+    /// Whoever listened may not listen any more.
+    Revoked,
+    /// The client took nothing for too long.
+    Slow,
+}
+
+/// What comes out of a mailbox.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// Something to be told.
+    Event(Arc<Event>),
+    /// Nothing more comes.
+    End(Ended),
+}
+
+/// What a client is told when something was left out.
+#[derive(Debug, Serialize)]
+struct LeftOut<'a> {
+    /// Why.
+    reason: &'a str,
+    /// How many events were replaced by newer ones.
+    missed: u64,
+}
+
+/// What waits for one listener.
+#[derive(Debug)]
+pub struct Mailbox {
+    inner: Mutex<Inner>,
+    waker: AtomicWaker,
+    events_max: usize,
+    bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue: VecDeque<Arc<Event>>,
+    /// Events in the queue that nobody has asked for, and their bytes.
+    waiting: usize,
+    bytes: usize,
+    /// Only the newest of each topic, by the order in which they came; while the queue is too
+    /// small.
+    newest: Option<Newest>,
+    /// What the owner has heard before it came here: not told again.
+    heard: Option<Position>,
+    ended: Option<Ended>,
+    conflations: u64,
+}
+
+#[derive(Debug, Default)]
+struct Newest {
+    places: HashMap<Topic, u64>,
+    events: BTreeMap<u64, Arc<Event>>,
+    next: u64,
+    missed: u64,
+}
+
+impl Newest {
+    fn put(&mut self, event: Arc<Event>) {
+        if event.kind == EventKind::Heartbeat {
+            return;
+        }
+        self.next += 1;
+        if let Some(topic) = event.topic
+            && let Some(place) = self.places.insert(topic, self.next)
+        {
+            self.events.remove(&place);
+            self.missed += 1;
+        }
+        self.events.insert(self.next, event);
+    }
+}
+
+impl Mailbox {
+    /// An empty one of somebody who has heard everything up to here elsewhere.
+    #[must_use]
+    pub fn new(config: &StreamConfig, heard: Option<Position>) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                heard,
+                ..Inner::default()
+            }),
+            waker: AtomicWaker::new(),
+            events_max: config.mailbox_events,
+            bytes_max: config.mailbox_bytes,
+        }
+    }
+
+    /// Says something that its owner has asked for: it comes whatever the size, and is never left
+    /// out. Whoever asks again waits until this has gone out.
+    pub fn say(&self, events: impl IntoIterator<Item = Arc<Event>>) {
+        {
+            let mut inner = self.inner.lock();
+            if inner.ended.is_some() {
+                return;
+            }
+            for event in events {
+                match &mut inner.newest {
+                    Some(newest) => newest.put(event),
+                    None => inner.queue.push_back(event),
+                }
+            }
+        }
+        self.waker.wake();
+    }
+
+    /// Hands an event over. Never waits.
+    pub fn push(&self, event: &Arc<Event>) {
+        {
+            let mut inner = self.inner.lock();
+            if inner.ended.is_some() || !inner.wants(event) {
+                return;
+            }
+            if let Some(newest) = &mut inner.newest {
+                newest.put(Arc::clone(event));
+            } else {
+                inner.bytes += event.weight();
+                inner.waiting += 1;
+                inner.queue.push_back(Arc::clone(event));
+                if inner.waiting > self.events_max || inner.bytes > self.bytes_max {
+                    inner.conflate();
+                }
+            }
+        }
+        self.waker.wake();
+    }
+
+    /// The stream ends after this last word.
+    pub fn end(&self, why: Ended, last: Option<Arc<Event>>) {
+        {
+            let mut inner = self.inner.lock();
+            if inner.ended.is_some() {
+                return;
+            }
+            inner.ended = Some(why);
+            // Whatever waits is taken from another Reader.
+            inner.queue.clear();
+            inner.newest = None;
+            (inner.waiting, inner.bytes) = (0, 0);
+            inner.queue.extend(last);
+        }
+        self.waker.wake();
+    }
+
+    /// What comes next. One task waits at a time.
+    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Item> {
+        if let Some(item) = self.next() {
+            return Poll::Ready(item);
+        }
+        self.waker.register(context.waker());
+        // Something may have come between the look and the registration.
+        self.next().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// What comes next, if anything waits.
+    pub fn next(&self) -> Option<Item> {
+        let mut inner = self.inner.lock();
+        if let Some(newest) = inner.newest.take() {
+            let left_out = LeftOut {
+                reason: "slow",
+                missed: newest.missed,
+            };
+            inner.queue = newest.events.into_values().collect();
+            (inner.waiting, inner.bytes) = (0, 0);
+            let gap = Event::of(EventKind::Gap, &left_out, Arc::from(""));
+            return Some(Item::Event(Arc::new(gap)));
+        }
+        if let Some(event) = inner.queue.pop_front() {
+            // What was asked for was not counted: it comes out first or is paid for by the rest.
+            inner.waiting = inner.waiting.saturating_sub(1).min(inner.queue.len());
+            inner.bytes = inner.bytes.saturating_sub(event.weight());
+            return Some(Item::Event(event));
+        }
+        inner.ended.map(Item::End)
+    }
+
+    /// How far the Reader is: what only guarded the beginning is forgotten.
+    pub(crate) fn passed(&self, head: &Position) {
+        let mut inner = self.inner.lock();
+        if let Some(heard) = &inner.heard
+            && heard.ids().all(|id| head.covers(id))
+        {
+            inner.heard = None;
+        }
+    }
+
+    /// How often it was too small.
+    #[must_use]
+    pub fn conflations(&self) -> u64 {
+        self.inner.lock().conflations
+    }
+}
+
+impl Inner {
+    fn wants(&self, event: &Event) -> bool {
+        let is_heard = |id| {
+            let heard = self.heard.as_ref();
+            heard.is_some_and(|heard| heard.covers(id))
+        };
+        !event.id.is_some_and(is_heard)
+    }
+
+    fn conflate(&mut self) {
+        let mut newest = Newest::default();
+        for event in self.queue.drain(..) {
+            newest.put(event);
+        }
+        self.newest = Some(newest);
+        (self.waiting, self.bytes) = (0, 0);
+        self.conflations += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kurs_core::{Epoch, Pair, Seq, UpdateId};
+
+    fn event(pair: &str, seq: u64) -> Arc<Event> {
+        let id = UpdateId {
+            shard: 0,
+            epoch: Epoch(1),
+            seq: Seq(seq),
+        };
+        let topic = Topic::Rate(Pair::parse(pair).unwrap());
+        let document = serde_json::json!({"pair": pair, "seq": seq});
+        Arc::new(Event::of(EventKind::Rate, &document, id.to_string().into()).about(topic, id))
+    }
+
+    fn mailbox(heard: Option<&str>) -> Mailbox {
+        let config = StreamConfig {
+            mailbox_events: 8,
+            ..StreamConfig::default()
+        };
+        Mailbox::new(&config, heard.map(|text| text.parse().unwrap()))
+    }
+
+    fn seqs(mailbox: &Mailbox) -> Vec<u64> {
+        let mut seqs = Vec::new();
+        while let Some(Item::Event(event)) = mailbox.next() {
+            seqs.push(event.id.map_or(0, |id| id.seq.0));
+        }
+        seqs
+    }
+
+    #[test]
+    fn what_was_asked_for_is_never_left_out() {
+        let mailbox = mailbox(None);
+        let snapshot = || {
+            Arc::new(Event::of(
+                EventKind::Snapshot,
+                &serde_json::json!({}),
+                "".into(),
+            ))
+        };
+        mailbox.say([snapshot()]);
+        for seq in 1..=20 {
+            mailbox.push(&event("BTC-USD", seq));
+        }
+        mailbox.say([snapshot()]);
+        mailbox.push(&event("BTC-USD", 21));
+        let mut kinds = Vec::new();
+        while let Some(Item::Event(event)) = mailbox.next() {
+            kinds.push(event.kind);
+        }
+        use EventKind::{Gap, Rate, Snapshot};
+        assert_eq!(kinds, [Gap, Snapshot, Snapshot, Rate]);
+    }
+
+    #[test]
+    fn a_slow_listener_gets_the_newest_of_each_topic_and_is_told_how_much_it_missed() {
+        let mailbox = mailbox(None);
+        for seq in 1..=50 {
+            let pair = if seq % 2 == 0 { "BTC-USD" } else { "ETH-USD" };
+            mailbox.push(&event(pair, seq));
+        }
+        assert_eq!(mailbox.conflations(), 1);
+        let Some(Item::Event(gap)) = mailbox.next() else {
+            panic!("it was too slow")
+        };
+        assert_eq!(gap.kind, EventKind::Gap);
+        assert_eq!(gap.data(), r#"{"reason":"slow","missed":48}"#.as_bytes());
+        assert_eq!(seqs(&mailbox), [49, 50]);
+        mailbox.push(&event("BTC-USD", 51));
+        assert_eq!(seqs(&mailbox), [51], "it is quick again");
+    }
+
+    #[test]
+    fn what_was_heard_elsewhere_is_not_told_again() {
+        let mailbox = mailbox(Some("0.1-10"));
+        for seq in 8..=12 {
+            mailbox.push(&event("BTC-USD", seq));
+        }
+        assert_eq!(seqs(&mailbox), [11, 12]);
+        mailbox.passed(&"0.1-12".parse().unwrap());
+        mailbox.push(&event("BTC-USD", 9));
+        assert_eq!(seqs(&mailbox), [9], "the guard is only for the beginning");
+    }
+
+    #[test]
+    fn the_last_word_comes_first_and_nothing_after_it() {
+        let mailbox = mailbox(None);
+        mailbox.push(&event("BTC-USD", 1));
+        let bye = Event::of(EventKind::Bye, &serde_json::json!({}), "".into());
+        mailbox.end(Ended::Drained, Some(Arc::new(bye)));
+        mailbox.push(&event("BTC-USD", 2));
+        let Some(Item::Event(bye)) = mailbox.next() else {
+            panic!("a last word")
+        };
+        assert_eq!(bye.kind, EventKind::Bye);
+        for _ in 0..2 {
+            assert!(matches!(mailbox.next(), Some(Item::End(Ended::Drained))));
+        }
+    }
+
+    #[test]
+    fn many_large_events_do_not_wait_either() {
+        let mailbox = Mailbox::new(&StreamConfig::default(), None);
+        let large = serde_json::json!({"why": "x".repeat(10_000)});
+        for seq in 1..=200 {
+            let topic = Topic::Rate(Pair::parse("BTC-USD").unwrap());
+            let id = event("BTC-USD", seq).id.unwrap();
+            let event = Event::of(EventKind::Rate, &large, "".into()).about(topic, id);
+            mailbox.push(&Arc::new(event));
+        }
+        let inner = mailbox.inner.lock();
+        assert!(inner.bytes <= 1_048_576 && inner.queue.is_empty());
+        assert_eq!(inner.newest.as_ref().unwrap().events.len(), 1);
+    }
+}
