@@ -128,8 +128,8 @@ fn contest(name: &str, options: &Options, market: &Arc<Market>, open: Open) -> R
 fn rounds(options: &Options) -> Rounds {
     Rounds {
         count: options.pick(7, 2),
-        flood: Duration::from_millis(options.pick(2_000, 500)),
-        timed: Duration::from_millis(options.pick(2_000, 500)),
+        flood: Duration::from_millis(options.pick(1_500, 500)),
+        timed: Duration::from_millis(options.pick(1_500, 500)),
     }
 }
 

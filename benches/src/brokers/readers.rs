@@ -74,7 +74,7 @@ pub(super) fn measure(section: &mut Section, options: &Options) -> Result<()> {
     for (reader, share) in readers.iter_mut().zip(&shares) {
         reader.idle = *share;
     }
-    let duration = options.seconds(3, 1);
+    let duration = options.seconds(2, 1);
     for reader in &readers {
         reader.load.run(reader.load_core, Duration::from_secs(1))?;
     }

@@ -60,7 +60,7 @@ pub(super) fn measure(section: &mut Section, options: &Options) -> Result<()> {
         }
     }
     let requests = requests(&cluster);
-    let rounds = options.pick(9, 2);
+    let rounds = options.pick(7, 2);
     for round in 0..=rounds {
         for turn in 0..starts.len() {
             let at = (turn + round) % starts.len();

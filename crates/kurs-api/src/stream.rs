@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::connection::ConnectionState;
 use crate::open::address_of;
 use crate::problem::{FieldError, Kind, Problem};
+use crate::state::ApiState;
 use bytes::Bytes;
 use kurs_stream::{Item, Listener, Position, Refused, Topic};
 use kurs_telemetry::metrics::StreamMetrics;
@@ -61,7 +62,7 @@ fn topics_of(call: &Call) -> Result<Vec<Topic>, Problem> {
             };
             match topic {
                 Ok(topic) => {
-                    topics.insert(topic);
+                    topics.insert(meant(&call.api, topic));
                 }
                 Err(why) => {
                     let shown = crate::problem::clean(text);
@@ -83,6 +84,16 @@ fn topics_of(call: &Call) -> Result<Vec<Topic>, Problem> {
         topics.insert(Topic::Rates);
     }
     Ok(topics.into_iter().collect())
+}
+
+/// A topic under the names that are told: `binance` is `sim:binance` where that is what runs.
+pub(crate) fn meant(api: &ApiState, topic: Topic) -> Topic {
+    match topic {
+        Topic::Top(source, pair) => {
+            Topic::Top(api.view.find_source(source).unwrap_or(source), pair)
+        }
+        other => other,
+    }
 }
 
 /// Where the client had ended: browsers send the header by themselves.

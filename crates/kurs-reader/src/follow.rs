@@ -119,9 +119,7 @@ impl Follower {
                     .iter()
                     .map(|current| current.stored.rate.pair)
                     .collect();
-                for current in changed.rates {
-                    self.means.view.restore_current(current);
-                }
+                self.means.view.restore_all(changed.rates);
                 self.means.told.restored(&pairs);
                 *self.polled_until.lock() = changed.until;
                 true
@@ -151,7 +149,15 @@ impl Follower {
         };
         self.warm_up().await;
         self.take_last_values().await?;
-        view.set_loaded();
+        let joined_at = view.mono();
+        // The store may have had the rates already; else they are shown as soon as something is
+        // heard of their Writer.
+        let is_shown = |now: Mono| {
+            !view.has_undated() || !view.pairs().is_empty() || now.since(joined_at) > SILENCE
+        };
+        if is_shown(joined_at) {
+            view.set_loaded();
+        }
         self.means
             .told
             .lost("this instance has joined the bus anew");
@@ -170,6 +176,9 @@ impl Follower {
                     // all of it went by, rates come from the store.
                     if view.is_timely(&update, SILENCE) {
                         *self.heard_at.lock() = view.mono();
+                    }
+                    if !view.is_loaded() && is_shown(view.mono()) {
+                        view.set_loaded();
                     }
                 }
                 BusEvent::Gap { lost } => {

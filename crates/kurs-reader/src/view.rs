@@ -16,7 +16,7 @@ use kurs_core::{
     Asset, Clock, Epoch, Mono, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
 };
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -261,6 +261,32 @@ impl RateView {
             index
         });
         self.slot(pair).unwrap_or_else(|| Arc::new(Slot::new(pair)))
+    }
+
+    /// Makes the slots of many pairs at once: each change of the index copies it.
+    pub(crate) fn make_slots(&self, pairs: impl Iterator<Item = Pair>) {
+        let known = self.index.load_full();
+        let new: HashSet<Pair> = pairs.filter(|pair| !known.contains_key(pair)).collect();
+        if new.is_empty() {
+            return;
+        }
+        self.parser
+            .write()
+            .learn(new.iter().flat_map(|pair| [pair.base, pair.quote]));
+        self.index.rcu(|index| {
+            let mut index = HashMap::clone(index);
+            for pair in &new {
+                index
+                    .entry(*pair)
+                    .or_insert_with(|| Arc::new(Slot::new(*pair)));
+            }
+            index
+        });
+    }
+
+    /// True while last values wait for a word that tells how old they are.
+    pub(crate) fn has_undated(&self) -> bool {
+        !self.undated.lock().is_empty()
     }
 
     /// The tracked symbols.

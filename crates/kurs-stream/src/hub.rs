@@ -205,9 +205,7 @@ impl Hub {
         let hello = inner.hello(&self.config, later.is_some(), topics);
         mailbox.say([hello]);
         inner.listeners.insert(number, Arc::clone(&mailbox));
-        for topic in topics {
-            inner.join(*topic, number, &mailbox);
-        }
+        self.put_in(&mut inner, topics, number, &mailbox);
         match later {
             Some(later) => mailbox.say(self.since(&mut inner, topics, &later, resume.as_ref())),
             None => {
@@ -230,10 +228,21 @@ impl Hub {
     /// A listener wants to hear more.
     pub(crate) fn join(&self, number: u64, mailbox: &Arc<Mailbox>, topics: &[Topic]) {
         let mut inner = self.inner.lock();
+        self.put_in(&mut inner, topics, number, mailbox);
+        mailbox.say(self.beginning(&mut inner, topics));
+    }
+
+    fn put_in(&self, inner: &mut Inner, topics: &[Topic], number: u64, mailbox: &Arc<Mailbox>) {
+        if topics.contains(&Topic::Rates) && !inner.topics.contains_key(&Topic::Rates) {
+            // What stands already is no news to those who hear all rates from now on.
+            for pair in self.view.pairs() {
+                let answer = self.view.rate(pair, None);
+                inner.note(pair, &answer, true);
+            }
+        }
         for topic in topics {
             inner.join(*topic, number, mailbox);
         }
-        mailbox.say(self.beginning(&mut inner, topics));
     }
 
     /// A listener wants to hear less.

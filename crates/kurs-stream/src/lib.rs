@@ -31,4 +31,5 @@ pub use hub::Hub;
 pub use listener::{Listener, Refused};
 pub use mailbox::{Ended, Item, Mailbox};
 pub use position::Position;
+pub use ring::Ring;
 pub use topic::Topic;

@@ -14,7 +14,7 @@ use http::header::{
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use kurs_stream::command::{self, Asked, Pace, ReplyDocument, bye};
-use kurs_stream::{Ended, Event, Item, Listener, Refused};
+use kurs_stream::{Ended, Event, Item, Listener, Refused, Topic};
 use std::future::pending;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -324,6 +324,15 @@ impl Session {
         let topics = |listener: &Option<Listener>| {
             let topics = listener.iter().flat_map(|one| one.topics().iter().copied());
             Some(topics.collect())
+        };
+        let meant = |topics: Vec<Topic>| -> Vec<Topic> {
+            let all = topics.into_iter();
+            all.map(|topic| super::meant(&self.api, topic)).collect()
+        };
+        let asked = match asked {
+            Asked::Subscribe(topics, resume) => Asked::Subscribe(meant(topics), resume),
+            Asked::Unsubscribe(topics) => Asked::Unsubscribe(meant(topics)),
+            other => other,
         };
         match asked {
             Asked::Ping => Ok(ReplyDocument::done(id, None)),

@@ -173,6 +173,11 @@ impl RateView {
         updates.sort_unstable_by_key(|update| update.id);
         // Whatever waited is in these or was withdrawn: taken again and again they do not pile up.
         self.undated.lock().clear();
+        self.make_slots(updates.iter().filter_map(|update| match &update.body {
+            Body::Rate(rate) => Some(rate.pair),
+            Body::NoRate(none) => Some(none.pair),
+            _ => None,
+        }));
         for update in &updates {
             let Some(late) = self.date(update, false) else {
                 continue;
@@ -213,6 +218,14 @@ impl RateView {
                 self.topology.fetch_add(1, Ordering::Relaxed);
                 self.revision.fetch_add(1, Ordering::Release);
             }
+        }
+    }
+
+    /// Takes current rates out of the store, each unless a newer one is held.
+    pub fn restore_all(&self, rates: Vec<CurrentRate>) {
+        self.make_slots(rates.iter().map(|current| current.stored.rate.pair));
+        for current in rates {
+            self.restore_current(current);
         }
     }
 

@@ -33,6 +33,21 @@ if next(begun) then
     end
   end
 end
+-- Last values are put down many at a time; as many as `unpack` surely takes.
+local KEPT_MAX = 512
+local kept, named = {}, {}
+local function keep()
+  -- Only what is new has to be noted with its pair.
+  if #kept > 0 and redis.call('HSET', last, unpack(kept)) > 0 then
+    for subject, pair in pairs(named) do
+      local names = redis.call('HGET', sources, pair) or ''
+      if not string.find(names .. ' ', ' ' .. subject .. ' ', 1, true) then
+        redis.call('HSET', sources, pair, names .. ' ' .. subject)
+      end
+    end
+  end
+  kept, named = {}, {}
+end
 local taken = 0
 local is_new = redis.call('EXISTS', flow) == 0
 for i = at, #ARGV, 6 do
@@ -47,6 +62,7 @@ for i = at, #ARGV, 6 do
       redis.call('HSET', order, 'flow', entry)
     end
     if what == 'w' then
+      keep()
       redis.call('HDEL', last, subject)
       local names = redis.call('HGET', sources, pair)
       if names then
@@ -55,14 +71,19 @@ for i = at, #ARGV, 6 do
         end
         redis.call('HDEL', sources, pair)
       end
-    elseif redis.call('HSET', last, subject, text) == 1 and what == 's' then
-      local names = redis.call('HGET', sources, pair) or ''
-      if not string.find(names .. ' ', ' ' .. subject .. ' ', 1, true) then
-        redis.call('HSET', sources, pair, names .. ' ' .. subject)
+    else
+      kept[#kept + 1] = subject
+      kept[#kept + 1] = text
+      if what == 's' then
+        named[subject] = pair
+      end
+      if #kept == KEPT_MAX then
+        keep()
       end
     end
   end
 end
+keep()
 if taken > 0 then
   for shard, mark in pairs(heard) do
     redis.call('HSET', order, shard, mark)

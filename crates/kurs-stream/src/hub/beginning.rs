@@ -125,9 +125,7 @@ impl Hub {
         }
         let mut rates = Vec::new();
         for pair in self.view.pairs() {
-            let answer = self.view.rate(pair, None);
-            inner.note(pair, &answer, true);
-            match answer {
+            match self.view.rate(pair, None) {
                 Ok(answer) => rates.push(answer.document),
                 Err(Missing::Expired(document)) => rates.push(Arc::new(*document)),
                 Err(_) => {}

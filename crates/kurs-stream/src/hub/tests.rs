@@ -172,6 +172,10 @@ fn whoever_comes_back_to_any_instance_hears_what_it_missed_and_nothing_twice() {
     there.publish("BTC-USD", "103");
     let last = heard(&back).pop().unwrap();
     assert_eq!(last.position, "0.3-5");
+    // What has not changed since is no news.
+    let all = there.listen(&[Topic::Rates], Some("0.3-5"));
+    there.hub.tell_expired();
+    assert_eq!(short(&all), ["hello"]);
     // The other instance is behind: what it tells later was heard already.
     let ahead = here.listen(&[rate_of("BTC-USD")], Some("0.3-4"));
     here.publish("BTC-USD", "101");

@@ -19,6 +19,7 @@ mod partition;
 mod roles;
 mod rolling;
 mod spread;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod take_over;

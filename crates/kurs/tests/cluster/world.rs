@@ -166,6 +166,13 @@ impl Door {
         self.send("GET", path, None).await
     }
 
+    /// A stream of events, from where the client had ended.
+    pub(crate) async fn stream(&self, path: &str, last: &str) -> Option<reqwest::Response> {
+        let request = self.client.get(format!("{}{path}", self.base));
+        let answer = request.header("last-event-id", last).send().await.ok()?;
+        (answer.status() == 200).then_some(answer)
+    }
+
     /// The value of a counter without labels.
     pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
         let asked = self.client.get(format!("{}/metrics", self.base)).send();
