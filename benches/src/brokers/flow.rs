@@ -132,7 +132,10 @@ pub(super) struct Texts {
 impl Texts {
     /// `prefix` stands in place of the first word of every subject.
     pub(super) fn new(market: &Arc<Market>, prefix: &str, is_live: bool) -> Self {
-        let made = (FIRST..).take(market.values()).map(|seq| {
+        let values = market.values();
+        // Each lies at its own place.
+        let first = FIRST.next_multiple_of(u64::try_from(values).unwrap_or(1).max(1));
+        let made = (first..).take(values).map(|seq| {
             let update = market.update(seq);
             let subject = wire::subject(&update);
             let rest = subject.split_once('.').map_or("", |(_, rest)| rest);
