@@ -1,5 +1,7 @@
 //! The command line: tasks and their options.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -7,7 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::lanes::{self, Lane};
 use crate::process::cargo;
 use crate::workspace::Workspace;
-use crate::{bench, coverage, fuzz};
+use crate::{bench, clients, coverage, fuzz};
 
 /// Tasks of the repository.
 #[derive(Debug, Parser)]
@@ -44,6 +46,15 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Generate the clients again, compare, compile, and run them against a live server
+    Clients {
+        /// Replace the published files by the generated ones
+        #[arg(long)]
+        write: bool,
+        /// This program instead of building the server
+        #[arg(long, value_name = "FILE")]
+        server: Option<PathBuf>,
+    },
     /// Run the fuzz targets one after the other, on nightly Rust
     Fuzz {
         /// How long each target runs
@@ -74,6 +85,10 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Task::Fix => fix(&workspace),
         Task::Coverage { goal } => coverage::run(&workspace, goal),
         Task::Bench { arguments } => bench::run(&workspace, &arguments),
+        Task::Clients { write, server } => {
+            let program = server;
+            clients::run(&workspace, &clients::Choices { write, program })
+        }
         Task::Fuzz {
             seconds,
             keep,
@@ -115,6 +130,8 @@ mod tests {
             "test --only layers",
             "coverage --goal 80",
             "bench",
+            "clients",
+            "clients --write",
             "fuzz",
             "fuzz --seconds 600 --keep ecb cbr",
         ] {

@@ -37,9 +37,10 @@ enum Place {
 const BINARY: u8 = 6;
 
 /// The map of the workspace. A crate that is not here does not pass.
-const PLACES: [(&str, Place); 21] = [
+const PLACES: [(&str, Place); 23] = [
     ("kurs-core", Place::Level(0)),
     ("kurs-telemetry", Place::Level(0)),
+    ("kurs-auth", Place::Level(1)),
     ("kurs-book", Place::Level(1)),
     ("kurs-bus", Place::Level(1)),
     ("kurs-net", Place::Level(1)),
@@ -54,6 +55,7 @@ const PLACES: [(&str, Place); 21] = [
     ("kurs-stream", Place::Level(4)),
     ("kurs-api", Place::Level(5)),
     ("kurs-bot", Place::Level(5)),
+    ("kurs-grpc", Place::Level(5)),
     ("kurs", Place::Level(BINARY)),
     ("kurs-sim", Place::Simulator),
     ("kurs-testkit", Place::TestKit),

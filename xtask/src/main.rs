@@ -10,6 +10,7 @@
 //! | `documents`, `commands` | commands shown in the texts exist |
 //! | `deny` | cargo-deny: licences, bans, sources, advisories |
 //! | `provision` | programs the tasks need, and how they are installed |
+//! | `clients`, `clients/` | generated clients: made again, compared, compiled, run |
 //! | `coverage` | line coverage by cargo-llvm-cov |
 //! | `bench` | starts the benchmark program |
 //! | `fuzz` | runs the fuzz targets of `fuzz/` |
@@ -20,6 +21,7 @@
 
 mod bench;
 mod cli;
+mod clients;
 mod commands;
 mod console;
 mod coverage;

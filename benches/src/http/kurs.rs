@@ -82,6 +82,7 @@ pub(crate) fn serve(address: SocketAddr) -> Result<()> {
             metrics,
             metrics_text: Arc::new(move || text.encode()),
             streams,
+            doors: Arc::default(),
             version: "benchmark",
             seed: 1,
         };

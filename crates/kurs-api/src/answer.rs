@@ -23,9 +23,10 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub(crate) const SUPPORTED_VERSIONS: HeaderName = HeaderName::from_static("api-supported-versions");
 pub(crate) const VERSION_ONE: HeaderValue = HeaderValue::from_static("1");
 pub(crate) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-pub(crate) const POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'self'; frame-ancestors 'none'");
-pub(crate) const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+pub(crate) const POLICY_TEXT: &str = "default-src 'self'; frame-ancestors 'none'";
+pub(crate) const POLICY: HeaderValue = HeaderValue::from_static(POLICY_TEXT);
+pub(crate) const NO_REFERRER_TEXT: &str = "no-referrer";
+pub(crate) const NO_REFERRER: HeaderValue = HeaderValue::from_static(NO_REFERRER_TEXT);
 
 /// A handler's outcome.
 pub(crate) type Outcome = Result<Answer, Problem>;

@@ -1,11 +1,11 @@
 //! A checked request, as handlers see it.
 
 use crate::parameter::Arguments;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::state::ApiState;
 use http::HeaderMap;
-use http::header::{FORWARDED, HOST, ORIGIN};
 use hyper::upgrade::OnUpgrade;
+use kurs_auth::Caller;
 use kurs_core::{Pair, PairError};
 use parking_lot::Mutex;
 use std::net::IpAddr;
@@ -21,6 +21,8 @@ pub(crate) struct Call {
     /// The media type that `Accept` chose.
     pub(crate) media: &'static str,
     pub(crate) peer: IpAddr,
+    /// Who asks.
+    pub(crate) caller: Caller,
     pub(crate) headers: HeaderMap,
     /// The body, if the route takes one.
     pub(crate) body: Option<serde_json::Value>,
@@ -47,44 +49,5 @@ impl Call {
                 PairError::SameAsset => Problem::parameter("quote", error.to_string()),
                 _ => Problem::parameter("base", error.to_string()),
             })
-    }
-
-    /// Lets changes through from the server's own machine only, until there are keys.
-    ///
-    /// # Errors
-    /// [`Kind::Forbidden`] for everybody else: other addresses, requests that a proxy on this
-    /// machine hands on, and pages of other origins in a browser on this machine.
-    pub(crate) fn require_local(&self) -> Result<(), Problem> {
-        let refuse = |why: &str| Err(Problem::new(Kind::Forbidden, why.to_owned()));
-        let address = self.peer.to_canonical();
-        if !address.is_loopback() {
-            return refuse("changes are accepted from the loopback address only");
-        }
-        let handed_on = ["x-forwarded-for", "x-real-ip", "x-forwarded-host"];
-        if self.headers.contains_key(FORWARDED)
-            || handed_on
-                .iter()
-                .any(|name| self.headers.contains_key(*name))
-        {
-            return refuse("changes are not accepted through a proxy");
-        }
-        let local = |text: &str| {
-            let host = text.rsplit_once("//").map_or(text, |(_, host)| host);
-            let name = match host.strip_prefix('[') {
-                Some(v6) => v6.split(']').next().unwrap_or(""),
-                None => host.split(':').next().unwrap_or(""),
-            };
-            name.eq_ignore_ascii_case("localhost")
-                || name
-                    .parse::<IpAddr>()
-                    .is_ok_and(|address| address.to_canonical().is_loopback())
-        };
-        for name in [HOST, ORIGIN] {
-            let mut values = self.headers.get_all(&name).iter();
-            if !values.all(|value| value.to_str().is_ok_and(local)) {
-                return refuse("changes are not accepted from pages of other hosts");
-            }
-        }
-        Ok(())
     }
 }

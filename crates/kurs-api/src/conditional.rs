@@ -74,13 +74,30 @@ static MAX_AGE: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
         .collect()
 });
 
+static PRIVATE_MAX_AGE: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
+    (0..=MAX_AGE_MAX)
+        .map(|seconds| {
+            HeaderValue::from_str(&format!("private, max-age={seconds}"))
+                .unwrap_or_else(|_| HeaderValue::from_static("no-store"))
+        })
+        .collect()
+});
+
+/// `Cache-Control` for what is valid this long, for one caller.
+pub(crate) fn private_max_age(valid_for: Duration) -> HeaderValue {
+    of_age(&PRIVATE_MAX_AGE, valid_for)
+}
+
 /// `Cache-Control` for what is valid this long.
 pub(crate) fn max_age(valid_for: Duration) -> HeaderValue {
+    of_age(&MAX_AGE, valid_for)
+}
+
+fn of_age(ages: &[HeaderValue], valid_for: Duration) -> HeaderValue {
     let seconds = usize::try_from(valid_for.as_secs())
         .unwrap_or(MAX_AGE_MAX)
         .min(MAX_AGE_MAX);
-    MAX_AGE
-        .get(seconds)
+    ages.get(seconds)
         .cloned()
         .unwrap_or_else(|| HeaderValue::from_static("no-store"))
 }

@@ -1,8 +1,10 @@
 //! Settings of the HTTP server.
 
+use crate::proxy::{Network, ProxyHeader};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The section `http` of the configuration.
@@ -16,8 +18,63 @@ pub struct ApiConfig {
     pub ops_addr: Option<SocketAddr>,
     /// Origins, such as `https://shop.example`, whose pages may read the API. Empty: none.
     pub cors_origins: Vec<String>,
+    /// Addresses such as `10.0.0.7` and networks such as `10.0.0.0/8` of proxies in front of
+    /// kurs: they are believed about whose requests they hand on. Empty: nobody is.
+    pub trusted_proxies: Vec<String>,
+    /// The header in which they say it: `x-forwarded-for` or `forwarded`. The other one is not
+    /// looked at.
+    pub proxy_header: ProxyHeader,
+    /// TLS on the API's address. Without it the API speaks plain HTTP.
+    pub tls: TlsConfig,
     /// Caps and deadlines.
     pub limits: Limits,
+}
+
+/// The section `http.tls` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM file with the certificate, followed by those that lead to its authority. Read again
+    /// when it changes.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file with the private key of the certificate. Read again when it changes.
+    pub key_file: Option<PathBuf>,
+    /// How long browsers are told to come back by TLS only (HSTS), seconds. 0: they are not told.
+    pub hsts_seconds: u64,
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self {
+            cert_file: None,
+            key_file: None,
+            // A year.
+            hsts_seconds: 31_536_000,
+        }
+    }
+}
+
+impl TlsConfig {
+    /// True when certificate and key are named.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.cert_file.is_some() && self.key_file.is_some()
+    }
+
+    fn validate(&self, mistakes: &mut Vec<String>) {
+        if self.cert_file.is_some() != self.key_file.is_some() {
+            mistakes
+                .push("http.tls: cert_file and key_file are set together or not at all".to_owned());
+        }
+        // More than this means nothing to a browser, and is a slip of the hand.
+        let most = 10 * 31_536_000;
+        if self.hsts_seconds > most {
+            mistakes.push(format!(
+                "http.tls.hsts_seconds: {} is not within 0..{most}",
+                self.hsts_seconds
+            ));
+        }
+    }
 }
 
 impl Default for ApiConfig {
@@ -26,6 +83,9 @@ impl Default for ApiConfig {
             addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
             ops_addr: None,
             cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            proxy_header: ProxyHeader::default(),
+            tls: TlsConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -40,6 +100,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections open at one time from one IPv4 address or one IPv6 /64 network.
     pub connections_per_address: usize,
+    /// To shake hands on TLS, from the connect, milliseconds.
+    pub handshake_ms: u64,
     /// From the first byte of a request (or from the connect) to the end of its head,
     /// milliseconds.
     pub head_ms: u64,
@@ -58,6 +120,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Length of a request's body, bytes.
     pub body_bytes: usize,
+    /// Requests that are open at one time over one connection of HTTP/2.
+    pub requests_per_connection: u32,
     /// History pages that are read from the store at one time.
     pub history_reads: usize,
 }
@@ -67,6 +131,7 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             connections_per_address: 1_000,
+            handshake_ms: 10_000,
             head_ms: 10_000,
             idle_ms: 75_000,
             body_ms: 10_000,
@@ -75,6 +140,7 @@ impl Default for Limits {
             uri_bytes: 8 * 1024,
             head_bytes: 32 * 1024,
             body_bytes: 64 * 1024,
+            requests_per_connection: 100,
             history_reads: 64,
         }
     }
@@ -87,12 +153,22 @@ impl ApiConfig {
             mistakes.push("http.ops_addr: must differ from http.addr".to_owned());
         }
         for (at, origin) in self.cors_origins.iter().enumerate() {
-            if !is_origin(origin) {
+            if origin == "*" {
+                mistakes.push(format!(
+                    "http.cors_origins[{at}]: * would let every page read; name the origins that may"
+                ));
+            } else if !is_origin(origin) {
                 mistakes.push(format!(
                     "http.cors_origins[{at}]: {origin:?} is not an origin such as https://shop.example"
                 ));
             }
         }
+        for (at, network) in self.trusted_proxies.iter().enumerate() {
+            if let Err(error) = network.parse::<Network>() {
+                mistakes.push(format!("http.trusted_proxies[{at}]: {error}"));
+            }
+        }
+        self.tls.validate(mistakes);
         self.limits.validate(mistakes);
     }
 }
@@ -114,6 +190,7 @@ impl Limits {
             1,
             1_000_000,
         );
+        check("handshake_ms", self.handshake_ms, 10, 600_000);
         check("head_ms", self.head_ms, 10, 600_000);
         check("idle_ms", self.idle_ms, 10, 3_600_000);
         check("body_ms", self.body_ms, 10, 600_000);
@@ -122,6 +199,12 @@ impl Limits {
         check("uri_bytes", size(self.uri_bytes), 256, 65_000);
         check("head_bytes", size(self.head_bytes), 1_024, 1_048_576);
         check("body_bytes", size(self.body_bytes), 256, 16 * 1_048_576);
+        check(
+            "requests_per_connection",
+            u64::from(self.requests_per_connection),
+            1,
+            10_000,
+        );
         check("history_reads", size(self.history_reads), 1, 10_000);
     }
 
@@ -172,10 +255,25 @@ mod tests {
         config.cors_origins = vec!["https://shop.example".into(), "shop.example/".into()];
         config.limits.head_ms = 0;
         config.limits.uri_bytes = 1;
+        config.trusted_proxies = vec!["10.0.0.0/8".into(), "10.0.0.1/8".into()];
+        config.tls.cert_file = Some("cert.pem".into());
         let mut mistakes = Vec::new();
         config.validate(&mut mistakes);
-        assert_eq!(mistakes.len(), 4, "{mistakes:?}");
+        assert_eq!(mistakes.len(), 6, "{mistakes:?}");
         assert!(mistakes[1].starts_with("http.cors_origins[1]"));
+        assert!(mistakes[2].starts_with("http.trusted_proxies[1]"));
+        assert!(mistakes[3].starts_with("http.tls:"));
+    }
+
+    #[test]
+    fn a_wildcard_is_no_origin() {
+        let config = ApiConfig {
+            cors_origins: vec!["*".into()],
+            ..ApiConfig::default()
+        };
+        let mut mistakes = Vec::new();
+        config.validate(&mut mistakes);
+        assert!(mistakes[0].contains("every page"), "{mistakes:?}");
     }
 
     #[test]

@@ -4,8 +4,13 @@
 //! loop looks at all connections a few times a second and orders those that are overdue to
 //! close. So no connection owns a timer, and a request on the hot path arms none.
 
+mod answers;
+
 use crate::config::Limits;
+use answers::Answers;
+pub(crate) use answers::Slot;
 use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Waker;
@@ -45,6 +50,7 @@ impl CoarseClock {
 /// How often deadlines have to be looked at: often enough for the shortest of them.
 pub(crate) fn tick_of(limits: &Limits) -> Duration {
     let shortest_ms = limits.head_ms.min(limits.idle_ms).min(limits.write_ms);
+    let shortest_ms = shortest_ms.min(limits.handshake_ms);
     Duration::from_millis((shortest_ms / 8).clamp(5, 250))
 }
 
@@ -54,6 +60,8 @@ const IDLE: u8 = 2;
 const LAST: u8 = 3;
 const NEW: u8 = 4;
 const STREAM: u8 = 5;
+const HANDSHAKE: u8 = 6;
+const MANY: u8 = 7;
 /// Longest wait for a client to take its last answer and close, milliseconds.
 const LINGER_MS: u64 = 2_000;
 
@@ -71,18 +79,23 @@ pub(crate) enum Order {
 /// Which deadline a connection missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overdue {
+    /// TLS did not come about.
+    Handshake,
     /// The head of a request did not come to its end.
     Head,
     /// No further request.
     Idle,
     /// The answer was not read.
     Write,
+    /// A stream of events, one of several answers over one connection, was not read.
+    Stream,
 }
 
 /// One open connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionState {
     clock: Arc<CoarseClock>,
+    handshake_ms: u64,
     head_ms: u64,
     idle_ms: u64,
     write_ms: AtomicU64,
@@ -95,6 +108,9 @@ pub(crate) struct ConnectionState {
     /// True once a request had a body, of which bytes may be left unread.
     had_body: AtomicBool,
     task: AtomicWaker,
+    has_many: AtomicBool,
+    /// The open answers of a connection that has many at a time.
+    answers: Mutex<Answers>,
 }
 
 impl ConnectionState {
@@ -103,6 +119,7 @@ impl ConnectionState {
         let first_deadline = clock.now_ms().saturating_add(limits.head_ms);
         Self {
             clock,
+            handshake_ms: limits.handshake_ms,
             head_ms: limits.head_ms,
             idle_ms: limits.idle_ms,
             write_ms: AtomicU64::new(limits.write_ms),
@@ -112,7 +129,25 @@ impl ConnectionState {
             order: AtomicU8::new(Order::Serve as u8),
             had_body: AtomicBool::new(false),
             task: AtomicWaker::new(),
+            has_many: AtomicBool::new(false),
+            answers: Mutex::default(),
         }
+    }
+
+    /// Another one on the same clock.
+    pub(crate) fn apart(&self, limits: &Limits) -> Self {
+        Self::new(Arc::clone(&self.clock), limits)
+    }
+
+    /// Before the first head TLS has to come about.
+    pub(crate) fn shakes_hands(&self) {
+        self.wait(HANDSHAKE, self.handshake_ms);
+    }
+
+    /// TLS has come about: the first head is awaited. With HTTP/2 there will be many at a time.
+    pub(crate) fn has_shaken_hands(&self, has_many: bool) {
+        self.has_many.store(has_many, Ordering::Relaxed);
+        self.wait(NEW, self.head_ms);
     }
 
     /// Bytes came. The first ones after a pause start a head, whose deadline later bytes do not
@@ -206,8 +241,15 @@ impl ConnectionState {
         if passed(&self.write_deadline_ms) {
             return Some(Overdue::Write);
         }
+        let phase = self.phase.load(Ordering::Relaxed);
+        if phase == MANY
+            && let Some(late) = self.late_answer(now_ms)
+        {
+            return Some(late);
+        }
         if passed(&self.read_deadline_ms) {
-            return Some(match self.phase.load(Ordering::Relaxed) {
+            return Some(match phase {
+                HANDSHAKE => Overdue::Handshake,
                 NEW | HEAD => Overdue::Head,
                 _ => Overdue::Idle,
             });
@@ -219,12 +261,18 @@ impl ConnectionState {
     /// last answer. `None` while a request comes or is answered.
     pub(crate) fn quiet_since_ms(&self) -> Option<u64> {
         let limit_ms = match self.phase.load(Ordering::Relaxed) {
+            HANDSHAKE => self.handshake_ms,
             NEW => self.head_ms,
             IDLE => self.idle_ms,
             _ => return None,
         };
         let deadline_ms = self.read_deadline_ms.load(Ordering::Relaxed);
         Some(deadline_ms.saturating_sub(limit_ms))
+    }
+
+    /// True when the connection answers many requests at a time.
+    pub(crate) fn has_many(&self) -> bool {
+        self.has_many.load(Ordering::Relaxed)
     }
 
     /// Tells the connection's task what to do. Orders only get stricter. False when the same
@@ -314,6 +362,17 @@ mod tests {
         assert_eq!(state.quiet_since_ms(), Some(500));
         assert!(state.bytes_came());
         assert_eq!(state.quiet_since_ms(), None);
+    }
+
+    #[test]
+    fn a_handshake_and_the_head_after_it_have_a_deadline_each() {
+        let (clock, state) = connection();
+        state.shakes_hands();
+        assert_eq!(state.overdue(10_001), Some(Overdue::Handshake));
+        clock.now_ms.store(9_000, Ordering::Relaxed);
+        state.has_shaken_hands(false);
+        assert_eq!(state.overdue(18_999), None);
+        assert_eq!(state.overdue(19_000), Some(Overdue::Head));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Answers to browsers that ask whether a page of another origin may read (Fetch standard).
-//! Off unless origins are configured.
+//! Off unless origins are configured. Never with credentials of the browser's own: a page sends
+//! a key or a token itself.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -25,7 +26,8 @@ pub(crate) fn allow(origins: &[HeaderValue], request: &HeaderMap, answer: &mut H
         answer.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static(
-                "ETag, Link, Retry-After, X-Request-Id, Api-Supported-Versions",
+                "ETag, Link, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id, \
+                 Api-Supported-Versions",
             ),
         );
     }
@@ -50,7 +52,10 @@ pub(crate) fn preflight(
     }
     answer.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("Accept, If-None-Match, X-Request-Id, Traceparent"),
+        HeaderValue::from_static(
+            "Accept, Authorization, If-None-Match, Last-Event-ID, Traceparent, X-Api-Key, \
+             X-Request-Id",
+        ),
     );
     answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
 }

@@ -9,7 +9,7 @@ pub(crate) fn mistake(version: Version, headers: &HeaderMap) -> Option<&'static 
     let mut values = headers.get_all(HOST).iter();
     match (values.next(), values.next()) {
         (None, _) if version <= Version::HTTP_10 => None,
-        (None, _) => Some("HTTP/1.1 needs a Host field"),
+        (None, _) => Some("a request needs a Host field"),
         (Some(_), Some(_)) => Some("there is more than one Host field"),
         (Some(value), None) if is_host(value) => None,
         (Some(_), None) => Some("the Host field is not a host with an optional port"),

@@ -3,6 +3,7 @@
 //! decides nothing that is not decided there too; a test compares the two.
 
 use crate::answer::{NO_REFERRER, NOSNIFF, POLICY, SUPPORTED_VERSIONS, VERSION_ONE, X_REQUEST_ID};
+use crate::auth::{self, X_API_KEY};
 use crate::body::Body;
 use crate::compress::COMPRESSED_ABOVE;
 use crate::conditional::max_age;
@@ -10,14 +11,17 @@ use crate::host::is_host;
 use crate::service::id_of;
 use crate::state::ApiState;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH,
-    ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST,
+    IF_NONE_MATCH, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use kurs_auth::{Credential, Passage, Scope};
 use kurs_core::{Mono, Pair, RateState};
 use kurs_reader::Rendered;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 const PREFIX: &str = "/api/v1/rates/";
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -27,7 +31,8 @@ pub(crate) struct Ready {
     pub(crate) is_head: bool,
     not_modified: bool,
     rendered: Arc<Rendered>,
-    cache: HeaderValue,
+    valid_for: Duration,
+    passage: Passage,
     etag: HeaderValue,
     request_id: HeaderValue,
 }
@@ -35,7 +40,7 @@ pub(crate) struct Ready {
 /// Looks whether a request can be answered the short way; `None` sends it the general way. Takes
 /// the request by reference, since moving it here and back is a cost of its own.
 #[inline]
-pub(crate) fn ready(api: &ApiState, request: &Request<Incoming>) -> Option<Ready> {
+pub(crate) fn ready(api: &ApiState, request: &Request<Incoming>, peer: IpAddr) -> Option<Ready> {
     // What is logged request by request goes the way that logs.
     if tracing::enabled!(tracing::Level::DEBUG) {
         return None;
@@ -50,7 +55,8 @@ pub(crate) fn ready(api: &ApiState, request: &Request<Incoming>) -> Option<Ready
     let asked = plain(request.headers()).filter(|_| uri.query().is_none())?;
     // One field without a mistake; all else is the general way's to refuse or to let through.
     asked.host.filter(|host| is_host(host))?;
-    let now = api.view.mono();
+    let moment = api.view.now();
+    let now = moment.mono;
     let rendered = find(api, base, quote, now).filter(|found| {
         // What is not fresh is not to be cached: that is the general way.
         found.state == RateState::Fresh && found.body.len() <= COMPRESSED_ABOVE
@@ -62,11 +68,18 @@ pub(crate) fn ready(api: &ApiState, request: &Request<Incoming>) -> Option<Ready
         Some(tag) if tag.contains(&b',') || tag.contains(&b'*') => return None,
         Some(tag) => tag.strip_prefix(b"W/") == Some(&*rendered.etag),
     };
+    let etag = HeaderValue::from_maybe_shared(rendered.etag.clone()).ok()?;
+    // Last, since it counts. Who is not let in is told so the general way.
+    let passage = api
+        .doors
+        .admit_known(asked.shown, Scope::Read, peer, moment)
+        .ok()?;
     Some(Ready {
         is_head,
         not_modified,
-        cache: max_age(rendered.valid_until.since(now)),
-        etag: HeaderValue::from_maybe_shared(rendered.etag.clone()).ok()?,
+        valid_for: rendered.valid_until.since(now),
+        passage,
+        etag,
         request_id: id_of(api, asked.request_id),
         rendered,
     })
@@ -80,7 +93,8 @@ impl Ready {
         let (parts, _) = request.into_parts();
         let mut headers = parts.headers;
         headers.clear();
-        headers.insert(CACHE_CONTROL, self.cache);
+        headers.insert(CACHE_CONTROL, max_age(self.valid_for));
+        auth::stamp_ready(&self.passage, self.valid_for, &mut headers);
         headers.insert(ETAG, self.etag);
         headers.insert(X_REQUEST_ID, self.request_id);
         headers.insert(SUPPORTED_VERSIONS, VERSION_ONE);
@@ -121,8 +135,8 @@ fn find(api: &ApiState, base: &str, quote: &str, now: Mono) -> Option<Arc<Render
 }
 
 /// What the short way has to know of a request's headers.
-#[derive(Default)]
 struct Asked<'a> {
+    shown: Credential<'a>,
     host: Option<&'a HeaderValue>,
     if_none_match: Option<&'a HeaderValue>,
     request_id: Option<&'a HeaderValue>,
@@ -130,7 +144,12 @@ struct Asked<'a> {
 
 /// One pass over the headers; `None` when one of them wants more than the short way can do.
 fn plain(headers: &HeaderMap) -> Option<Asked<'_>> {
-    let mut asked = Asked::default();
+    let mut asked = Asked {
+        shown: Credential::None,
+        host: None,
+        if_none_match: None,
+        request_id: None,
+    };
     for (name, value) in headers {
         if *name == ACCEPT {
             if !matches!(value.as_bytes(), b"*/*" | b"application/json") {
@@ -146,6 +165,15 @@ fn plain(headers: &HeaderMap) -> Option<Asked<'_>> {
             }
         } else if *name == ORIGIN {
             return None;
+        } else if *name == AUTHORIZATION || *name == X_API_KEY {
+            if asked.shown != Credential::None {
+                return None;
+            }
+            asked.shown = if *name == X_API_KEY {
+                auth::api_key(value)
+            } else {
+                auth::authorization(value).unwrap_or(Credential::None)
+            };
         } else if *name == X_REQUEST_ID {
             if asked.request_id.is_some() {
                 return None;

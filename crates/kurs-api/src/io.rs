@@ -1,9 +1,11 @@
 //! The socket as hyper sees it. Notes for the deadlines what comes and goes, and gives a body to
 //! the bare error heads that hyper writes itself when a request cannot be parsed.
 
+use crate::answer::{NO_REFERRER_TEXT, POLICY_TEXT};
 use crate::connection::ConnectionState;
 use crate::problem::{Kind, PROBLEM_JSON, Problem};
 use crate::request_id::RequestIds;
+use http::HeaderValue;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,11 +20,14 @@ pub(crate) struct WatchedIo<T> {
     /// True once a line end came since the last head began: tells a request line that is too
     /// long from a head that is.
     line_ended: bool,
+    /// True for HTTP/1.1, whose error heads can be told from all else.
+    has_heads: bool,
     /// What goes out instead of a bare error head, and how much of it has gone.
     replacement: Vec<u8>,
     replaced: usize,
     /// Bytes dropped after the last answer.
     lingered: usize,
+    hsts: Option<HeaderValue>,
 }
 
 /// Most bytes that are dropped after the last answer.
@@ -35,10 +40,26 @@ impl<T> WatchedIo<T> {
             state,
             ids,
             line_ended: false,
+            has_heads: true,
             replacement: Vec::new(),
             replaced: 0,
             lingered: 0,
+            hsts: None,
         }
+    }
+}
+
+impl<T> WatchedIo<T> {
+    /// What goes over it is no text: nothing is replaced.
+    pub(crate) const fn binary(mut self) -> Self {
+        self.has_heads = false;
+        self
+    }
+
+    /// All goes over TLS, which the answers that are made here say too.
+    pub(crate) fn secured(mut self, hsts: Option<HeaderValue>) -> Self {
+        self.hsts = hsts;
+        self
     }
 }
 
@@ -108,11 +129,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Some((start, status)) = bare_error(bytes) {
+        if self.has_heads
+            && let Some((start, status)) = bare_error(bytes)
+        {
             let problem = problem_of(status, self.line_ended);
             let (before, _) = bytes.split_at(start);
             self.replacement.extend_from_slice(before);
-            let answer = problem_answer(&problem, self.ids.next().as_str());
+            let answer = problem_answer(&problem, self.ids.next().as_str(), self.hsts.as_ref());
             self.replacement.extend_from_slice(&answer);
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -122,14 +145,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_replacement(context))?;
-        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+        // TLS keeps back what the socket does not take.
+        let flushed = Pin::new(&mut self.socket).poll_flush(context);
+        ready!(self.note(flushed))?;
         self.state.written();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_replacement(context))?;
-        ready!(Pin::new(&mut self.socket).poll_shutdown(context))?;
+        let shut = Pin::new(&mut self.socket).poll_shutdown(context);
+        ready!(self.note(shut))?;
         if self.replacement.is_empty() && !self.state.may_have_unread() {
             return Poll::Ready(Ok(()));
         }
@@ -175,17 +201,26 @@ fn problem_of(status: u16, line_ended: bool) -> Problem {
 }
 
 /// A whole answer, head and body, outside hyper: the connection closes after it.
-pub(crate) fn problem_answer(problem: &Problem, request_id: &str) -> Vec<u8> {
+pub(crate) fn problem_answer(
+    problem: &Problem,
+    request_id: &str,
+    hsts: Option<&HeaderValue>,
+) -> Vec<u8> {
     let body = problem.document(request_id);
     let status = problem.kind.status();
     let retry_after = problem
         .retry_after_seconds
         .map(|seconds| format!("retry-after: {seconds}\r\n"))
         .unwrap_or_default();
+    let hsts = hsts
+        .and_then(|value| value.to_str().ok())
+        .map(|value| format!("strict-transport-security: {value}\r\n"))
+        .unwrap_or_default();
     let mut answer = format!(
         "HTTP/1.1 {} {}\r\nconnection: close\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\n\
          cache-control: no-store\r\n{retry_after}x-request-id: {request_id}\r\napi-supported-versions: 1\r\n\
-         x-content-type-options: nosniff\r\n\r\n",
+         x-content-type-options: nosniff\r\ncontent-security-policy: {POLICY_TEXT}\r\n\
+         referrer-policy: {NO_REFERRER_TEXT}\r\n{hsts}\r\n",
         status.as_u16(),
         status.canonical_reason().unwrap_or(""),
         body.len(),

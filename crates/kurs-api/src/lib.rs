@@ -8,9 +8,12 @@
 //! | [`server`] | [`serve`]: the accept loop with caps, deadlines and drain |
 //! | `open` | the open connections, counted and capped |
 //! | `connection`, `io` | which wait is running on a connection, noted by a wrapper of its socket |
+//! | [`tls`], `handshake`, `multiplex` | TLS and its certificate; HTTP/2, which only TLS brings |
+//! | [`proxy`] | which proxies are believed about whose requests they hand on |
 //! | `service`, `hot` | from a request to an answer; the short way for one rate |
 //! | `route`, `table`, `parameter`, `pattern` | declarations of routes, and how requests are checked by them |
 //! | `host` | the `Host` field of requests |
+//! | `auth` | who asks, what they may do, and how often |
 //! | `call`, `incoming` | a checked request; its JSON body |
 //! | `answer`, `accept`, `compress`, `conditional`, `cors` | forms, codings, validators and headers of answers |
 //! | [`problem`] | [`Problem`]: the body of every 4xx and 5xx |
@@ -22,6 +25,7 @@
 
 mod accept;
 mod answer;
+mod auth;
 mod body;
 mod call;
 mod compress;
@@ -31,16 +35,19 @@ mod connection;
 mod cors;
 mod docs;
 mod exposition;
+mod handshake;
 mod host;
 mod hot;
 mod incoming;
 mod io;
+mod multiplex;
 mod open;
 mod openapi;
 mod ops;
 mod parameter;
 mod pattern;
 pub mod problem;
+pub mod proxy;
 mod request_id;
 mod route;
 mod router;
@@ -49,13 +56,15 @@ mod service;
 pub mod state;
 mod stream;
 mod table;
+pub mod tls;
 mod v1;
 
-pub use config::{ApiConfig, Limits};
+pub use config::{ApiConfig, Limits, TlsConfig};
 pub use problem::Problem;
-pub use server::{serve, serve_surface};
+pub use server::{serve, serve_surface, serve_tls};
 pub use service::Surface;
 pub use state::{ApiParts, ApiState, MetricsText, RouteConflict};
+pub use tls::Tls;
 
 /// The OpenAPI 3.1 document of this version, for `kurs openapi`.
 #[must_use]

@@ -32,10 +32,12 @@ pub(crate) enum Refused {
 }
 
 impl Open {
-    /// Enters a connection, if there is room for it.
+    /// Enters a connection, if there is room for it. A proxy has the clients of many addresses,
+    /// so that no cap of one address is for it.
     pub(crate) fn enter(
         self: &Arc<Self>,
         address: IpAddr,
+        is_proxy: bool,
         limits: &Limits,
         state: Arc<ConnectionState>,
     ) -> Result<Entry, Refused> {
@@ -44,7 +46,7 @@ impl Open {
             return Err(Refused::Capacity);
         }
         let same = book.per_address.entry(address).or_default();
-        if *same >= limits.connections_per_address {
+        if !is_proxy && *same >= limits.connections_per_address {
             return Err(Refused::Address);
         }
         *same += 1;

@@ -1,8 +1,10 @@
 //! `/openapi.json`, made from the table of routes.
 
+use crate::auth;
 use crate::problem::{Kind, PROBLEM_JSON, ProblemSchema};
 use crate::route::{Route, Success};
 use http::Method;
+use kurs_auth::Scope;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -45,6 +47,19 @@ pub(crate) fn document(routes: &[Arc<Route>], version: &str) -> Value {
         "paths": paths,
         "components": {
             "schemas": generator.take_definitions(true),
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A key of `kurs keys create`, or a token (JWT) of a trusted issuer.",
+                },
+                "api_key": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-Api-Key",
+                    "description": "A key of `kurs keys create`.",
+                },
+            },
             "headers": {
                 "x-request-id": {
                     "description": "Id of the request: the client's own if it was of this form.",
@@ -79,6 +94,23 @@ fn operation(route: &Route, path: &str, generator: &mut SchemaGenerator) -> Valu
         operation["deprecated"] = json!(true);
         operation["description"] = json!(format!("Answers as `{}` does.", route.path));
     }
+    if let Some(scope) = route.scope {
+        operation["x-scope"] = json!(scope.as_str());
+        // Whether it is needed is a setting; a wrong one is never accepted.
+        operation["security"] = json!([{}, {"bearer": []}, {"api_key": []}]);
+        let needs = match scope {
+            Scope::Admin => format!(
+                "Needs the scope `{scope}`; as long as there is no key, it may be asked from the server's own machine."
+            ),
+            _ => format!(
+                "Needs the scope `{scope}`, which everybody has unless the server is set otherwise."
+            ),
+        };
+        let about = operation["description"]
+            .as_str()
+            .map_or_else(|| needs.clone(), |about| format!("{about} {needs}"));
+        operation["description"] = json!(about);
+    }
     if let Some(schema) = route.body {
         operation["requestBody"] = json!({
             "required": true,
@@ -110,6 +142,8 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Map<String, Valu
         );
     }
     let mut kinds: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    let asked = route.scope.map_or(&[][..], |_| &auth::PROBLEMS);
+    let asked = asked.iter().copied();
     let negotiated = has_body.then_some(Kind::NotAcceptable);
     for kind in route
         .problems
@@ -117,6 +151,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Map<String, Valu
         .copied()
         .chain(ALWAYS)
         .chain(negotiated)
+        .chain(asked)
     {
         let of_status = kinds.entry(kind.status().as_u16()).or_default();
         if !of_status.contains(&kind) {
@@ -135,7 +170,30 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Map<String, Valu
             "headers": headers(),
             "content": {PROBLEM_JSON: {"schema": schema}},
         });
-        if status == 503 {
+        if status == 401 {
+            response["headers"]["www-authenticate"] = json!({
+                "description": "What would be accepted (RFC 6750).",
+                "schema": {"type": "string"},
+            });
+        }
+        if status == 429 {
+            for (name, about) in [
+                (
+                    "ratelimit-policy",
+                    "The quota, such as `\"default\";q=600;w=60`: requests in so many seconds.",
+                ),
+                (
+                    "ratelimit",
+                    "What is left of it, and for how many seconds, such as `\"default\";r=0;t=1`.",
+                ),
+            ] {
+                response["headers"][name] = json!({
+                    "description": about,
+                    "schema": {"type": "string"},
+                });
+            }
+        }
+        if matches!(status, 429 | 503) {
             response["headers"]["retry-after"] = json!({
                 "description": "Seconds after which another attempt makes sense.",
                 "schema": {"type": "integer", "minimum": 1},

@@ -65,8 +65,10 @@ kinds! {
         "The body is no JSON document of the documented form. `errors` points at each mistake.";
     MalformedRequest = BAD_REQUEST, "malformed-request", "The request is not valid HTTP",
         "The head of the request could not be read as HTTP/1.1.";
+    Unauthorized = UNAUTHORIZED, "unauthorized", "Say who asks",
+        "The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`.";
     Forbidden = FORBIDDEN, "forbidden", "Not allowed",
-        "Changes are accepted from the loopback address of the server only.";
+        "The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server.";
     UpgradeRequired = UPGRADE_REQUIRED, "upgrade-required", "Switch to WebSocket",
         "The route speaks WebSocket only; `/api/v1/stream` has the same events over HTTP.";
     UnknownRoute = NOT_FOUND, "unknown-route", "No such route",
@@ -97,6 +99,10 @@ kinds! {
         "The body must be sent as `application/json`, not compressed.";
     NotListed = UNPROCESSABLE_ENTITY, "not-listed", "No venue lists it",
         "No enabled streaming venue lists the symbol, or it cannot be split into two known assets.";
+    QuotaExceeded = TOO_MANY_REQUESTS, "quota-exceeded", "Too many requests",
+        "The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.";
+    AbnormalUsage = TOO_MANY_REQUESTS, "abnormal-usage-detected", "Too many wrong keys",
+        "Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.";
     HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large",
         "The head of the request has too many fields or bytes.";
     Internal = INTERNAL_SERVER_ERROR, "internal", "A mistake of the server",
@@ -113,6 +119,8 @@ kinds! {
         "This instance is starting or draining; `checks` says why.";
     WriterUnavailable = SERVICE_UNAVAILABLE, "writer-unavailable", "This cannot be done at present",
         "No Writer answered in time, so nothing was changed. Try again.";
+    KeysUnavailable = SERVICE_UNAVAILABLE, "keys-unavailable", "The keys are not known yet",
+        "This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.";
     StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "The store cannot be asked",
         "The history cannot be read at present. Rates go on.";
     NotRecordedYet = SERVICE_UNAVAILABLE, "not-recorded-yet", "Not recorded yet",

@@ -7,6 +7,7 @@ use crate::parameter::{Parameter, Place, Type};
 use crate::pattern::Form;
 use crate::problem::Kind;
 use http::{Method, StatusCode};
+use kurs_auth::Scope;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::fmt;
 use std::future::Future;
@@ -68,6 +69,8 @@ pub(crate) struct Route {
     pub(crate) summary: &'static str,
     pub(crate) about: &'static str,
     pub(crate) side: Side,
+    /// What callers must be allowed; `None`: everybody may.
+    pub(crate) scope: Option<Scope>,
     pub(crate) parameters: Vec<Parameter>,
     /// The schema of the body, if one is sent.
     pub(crate) body: Option<SchemaOf>,
@@ -87,6 +90,7 @@ impl Route {
             summary: "",
             about: "",
             side: Side::Public,
+            scope: Some(Scope::Read),
             parameters: Vec::new(),
             body: None,
             successes: Vec::new(),
@@ -102,6 +106,15 @@ impl Route {
         handler: fn(&Call) -> Outcome,
     ) -> Self {
         Self::new(Method::GET, path, name, Handler::Now(handler))
+    }
+
+    /// A route that makes something, from memory.
+    pub(crate) fn post(
+        path: &'static str,
+        name: &'static str,
+        handler: fn(&Call) -> Outcome,
+    ) -> Self {
+        Self::new(Method::POST, path, name, Handler::Now(handler))
     }
 
     /// A route whose answer has to be waited for.
@@ -139,6 +152,18 @@ impl Route {
 
     pub(crate) fn operations(mut self) -> Self {
         (self.side, self.tag) = (Side::Operations, "operations");
+        self.open()
+    }
+
+    /// Callers must be allowed this; to read unless said otherwise.
+    pub(crate) fn needs(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope);
+        self
+    }
+
+    /// Everybody may ask.
+    pub(crate) fn open(mut self) -> Self {
+        self.scope = None;
         self
     }
 

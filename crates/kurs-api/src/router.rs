@@ -17,12 +17,14 @@ use crate::v1::kept::{self, GapsDocument, OfficialDocument, SnapshotsDocument};
 use crate::v1::past;
 use crate::v1::rates::{self, BatchDocument, RATE_PROBLEMS, RateAnswerSchema};
 use crate::v1::sources::{self, PairsDocument, SourcesDocument, TrackedDocument};
-use crate::{docs, ops, stream};
+use crate::{auth, docs, ops, stream};
 use http::{Method, StatusCode};
+use kurs_auth::Scope;
 use kurs_reader::{ListDocument, RateDocument};
 
 const OK: StatusCode = StatusCode::OK;
 const STALE: &str = "Answer an expired rate with 200 and its state instead of 503.";
+const TICKET: &str = "A ticket of `/api/v1/stream/ticket`, in the place of a key.";
 const BATCH: &str = "Up to 500 pairs with commas between them, each as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`). What is none of these is named in `errors`.";
 const PAIR: &str = "A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`).";
 
@@ -88,6 +90,7 @@ fn rate_routes() -> Vec<Route> {
             .with("at", past::rate_at),
         Route::waiting(Method::GET, "/api/v1/history/{base}/{quote}", "getHistory", history::history)
             .tag("history")
+            .needs(Scope::History)
             .about("Every stored rate of a pair", "Oldest first, page by page; `Link` with `rel=\"next\"` leads on. By `Accept` as JSON, NDJSON or CSV.")
             .path("base", Form::Asset, "The asset that is priced.")
             .path("quote", Form::Asset, "The asset the price is counted in.")
@@ -110,15 +113,25 @@ fn stream_routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/stream", "streamRates", stream::events)
             .tag("streams")
+            .needs(Scope::Stream)
             .about("Rates as they change, as server-sent events", "First `hello`, then `snapshot` with how everything stands, then every change; `heartbeat` while there is none. The `id` of an event goes with the next request as `Last-Event-ID`, to any instance: what was missed is told first, or `gap` and a snapshot when that is not known any more. A client that is too slow hears `gap` and the newest of each topic.")
             .list("pairs", Form::Listing, "Pairs to listen to, with commas between them: published or derived.")
             .list("topics", Form::Listing, "What else to listen to: `rate:PAIR`, `rates` (all that are published), `top:SOURCE:PAIR` (a source's own best prices), `sources`. Without pairs and topics: `rates`.")
+            .query("ticket", Form::Cursor, TICKET)
             .query("last_event_id", Form::Listing, "The same as the header `Last-Event-ID`.")
             .gives_forms(OK, "The events, until the client or this instance ends.", vec![(stream::EVENT_STREAM, None)])
             .or(&[Kind::NotReady, Kind::TooBusy]),
+        Route::post("/api/v1/stream/ticket", "makeStreamTicket", auth::ticket)
+            .tag("streams")
+            .needs(Scope::Stream)
+            .about("A ticket for a stream", "For pages in a browser, which cannot send a header when they open a stream: good once, for 30 seconds, on this instance, for `/api/v1/stream?ticket=` and `/api/v1/ws?ticket=`. A key must never be part of a URL.")
+            .gives::<auth::TicketDocument>(OK, "The ticket.")
+            .or(&[Kind::TooBusy]),
         Route::get("/api/v1/ws", "socket", stream::socket::open)
             .tag("streams")
+            .needs(Scope::Stream)
             .about("The same over WebSocket", "Subprotocol `kurs.v1.json`. Commands `{\"id\":1,\"op\":\"subscribe\",\"topics\":[\"rate:BTC-USD\"],\"resume_from\":\"0.3-120\"}` with `op` in `subscribe`, `unsubscribe`, `list`, `ping`; each is answered with `{\"id\":1,\"ok\":true}` or its error. Events come as `{\"event\":\"rate\",\"id\":\"0.3-121\",\"data\":{}}`.")
+            .query("ticket", Form::Cursor, TICKET)
             .gives_forms(StatusCode::SWITCHING_PROTOCOLS, "The connection speaks WebSocket.", Vec::new())
             .or(&[Kind::UpgradeRequired, Kind::Forbidden, Kind::NotReady, Kind::TooBusy]),
     ]
@@ -128,6 +141,7 @@ fn candle_routes() -> Vec<Route> {
     vec![
         Route::waiting(Method::GET, "/api/v1/candles/{base}/{quote}", "getCandles", candles::candles)
             .tag("history")
+            .needs(Scope::History)
             .about("Candles of a pair", "Open, high, low and close of what was published, or of what one source said. A pair that is not published itself is joined from its markets, and says so. Oldest first, page by page; `Link` with `rel=\"next\"` leads on. By `Accept` as JSON, NDJSON or CSV.")
             .path("base", Form::Asset, "The asset that is priced.")
             .path("quote", Form::Asset, "The asset the price is counted in.")
@@ -151,6 +165,7 @@ fn kept_routes() -> Vec<Route> {
     vec![
         Route::waiting(Method::GET, "/api/v1/official/{source}/{symbol}", "getOfficial", kept::official)
             .tag("history")
+            .needs(Scope::History)
             .about("Official rates of a bank", "The rate of each calendar day, apart from all blended rates. A correction is a further version; all versions stay.")
             .path("source", Form::Source, SOURCE)
             .path("symbol", Form::Pair, PAIR)
@@ -161,6 +176,7 @@ fn kept_routes() -> Vec<Route> {
             .or(&[Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),
         Route::waiting(Method::GET, "/api/v1/gaps", "getGaps", kept::gaps)
             .tag("history")
+            .needs(Scope::History)
             .about("The gap ledger", "Times in which a source gave nothing usable of a pair, or in which kurs did not run.")
             .query("pair", Form::Pair, PAIR)
             .query("source", Form::Source, "Only of this source.")
@@ -171,6 +187,7 @@ fn kept_routes() -> Vec<Route> {
             .or(&[Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),
         Route::waiting(Method::GET, "/api/v1/books/{source}/{symbol}/snapshots", "getBookSnapshots", kept::snapshots)
             .tag("history")
+            .needs(Scope::History)
             .about("Order books of the past", "As they were written down every `recorder.book_every_seconds`.")
             .path("source", Form::Source, SOURCE)
             .path("symbol", Form::Pair, PAIR)
@@ -192,8 +209,9 @@ fn tracking_routes() -> Vec<Route> {
             .gives::<CurrenciesDocument>(OK, "The symbols, oldest first."),
         Route::waiting(Method::POST, "/api/v1/currency", "addCurrency", currency::add)
             .tag("tracking")
+            .needs(Scope::Admin)
             .also_at(&["/currency", "/api/currency"])
-            .about("Track a symbol", "On every enabled streaming venue that lists it, without restart, on every instance, for good. From the loopback address only.")
+            .about("Track a symbol", "On every enabled streaming venue that lists it, without restart, on every instance, for good.")
             .takes::<TrackRequest>()
             .gives::<TrackedDocument>(StatusCode::CREATED, "It is tracked from now on.")
             .gives::<TrackedDocument>(OK, "It was tracked already.")
@@ -209,8 +227,9 @@ fn tracking_routes() -> Vec<Route> {
             .or(&[Kind::UnknownSymbol]),
         Route::waiting(Method::DELETE, "/api/v1/currency/{symbol}", "removeCurrency", currency::remove)
             .tag("tracking")
+            .needs(Scope::Admin)
             .also_at(&["/currency/{symbol}", "/api/currency/{symbol}"])
-            .about("Stop tracking a symbol", "From the loopback address only.")
+            .about("Stop tracking a symbol", "")
             .path("symbol", Form::Symbol, SYMBOL)
             .gives_forms(StatusCode::NO_CONTENT, "It is not tracked any more.", Vec::new())
             .or(&[Kind::Forbidden, Kind::UnknownSymbol, Kind::WriterUnavailable]),
@@ -277,12 +296,14 @@ fn documentation_routes() -> Vec<Route> {
     let page = |path, name, handler, summary, media| {
         Route::get(path, name, handler)
             .tag("documentation")
+            .open()
             .about(summary, "")
             .gives_forms(OK, summary, vec![(media, None)])
     };
     let lead = |path, name| {
         Route::get(path, name, docs::lead)
             .tag("documentation")
+            .open()
             .about("Leads to the API browser", "")
             .gives_forms(StatusCode::FOUND, "See `/docs`.", Vec::new())
     };

@@ -1,22 +1,27 @@
 //! The accept loop: caps, deadlines, drain.
 
+mod drive;
+
 use crate::config::Limits;
 use crate::connection::{CoarseClock, ConnectionState, Order, Overdue, tick_of};
 use crate::io::{WatchedIo, problem_answer};
 use crate::open::{Entry, Open, Refused, address_of};
 use crate::problem::{Kind, Problem};
+use crate::proxy::TrustedProxies;
 use crate::service::{ApiService, Surface};
 use crate::state::ApiState;
+use crate::tls::{H2, Tls};
+use crate::{handshake, multiplex};
+use drive::drive;
 use futures_util::FutureExt;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use kurs_telemetry::metrics::Counter;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
@@ -56,7 +61,20 @@ pub async fn serve_surface(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> usize {
-    let server = Server::new(api, surface, limits);
+    serve_tls(listener, api, surface, limits, None, shutdown).await
+}
+
+/// The same over TLS, where HTTP/2 is spoken with clients that want it; without, when there is
+/// none.
+pub async fn serve_tls(
+    listener: TcpListener,
+    api: Arc<ApiState>,
+    surface: Surface,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
+    let server = Server::new(api, surface, limits, tls);
     let mut shutdown = pin!(shutdown);
     let mut tick = tokio::time::interval(tick_of(&server.limits));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -82,6 +100,9 @@ struct Server {
     surface: Surface,
     limits: Limits,
     http: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    tls: Option<Arc<Tls>>,
+    proxies: Option<Arc<TrustedProxies>>,
     clock: Arc<CoarseClock>,
     open: Arc<Open>,
     cut: Cuts,
@@ -91,6 +112,7 @@ struct Server {
 struct Cuts {
     capacity: Counter,
     address: Counter,
+    handshake: Counter,
     head: Counter,
     idle: Counter,
     write: Counter,
@@ -98,7 +120,7 @@ struct Cuts {
 }
 
 impl Server {
-    fn new(api: Arc<ApiState>, surface: Surface, limits: Limits) -> Self {
+    fn new(api: Arc<ApiState>, surface: Surface, limits: Limits, tls: Option<Arc<Tls>>) -> Self {
         let mut http = http1::Builder::new();
         // No timer: the deadlines of `connection.rs` take the place of hyper's only one, which
         // would also end idle connections. No `pipeline_flush`: with it hyper 1.12 writes nothing
@@ -112,12 +134,18 @@ impl Server {
         let cut = Cuts {
             capacity: metrics.cut("capacity"),
             address: metrics.cut("address_capacity"),
+            handshake: metrics.cut("handshake_timeout"),
             head: metrics.cut("head_timeout"),
             idle: metrics.cut("idle_timeout"),
             write: metrics.cut("write_timeout"),
             drain: metrics.cut("drain"),
         };
+        let config = &api.config;
+        let proxies = TrustedProxies::new(&config.trusted_proxies, config.proxy_header);
         Self {
+            http2: multiplex::protocol(&limits),
+            proxies: proxies.map(Arc::new),
+            tls,
             api,
             surface,
             limits,
@@ -131,11 +159,14 @@ impl Server {
     /// Takes a connection, or turns it away with a problem.
     fn take(&self, socket: TcpStream, peer: SocketAddr) {
         let state = Arc::new(ConnectionState::new(Arc::clone(&self.clock), &self.limits));
-        match self
+        let proxies = self.proxies.as_ref();
+        let proxies = proxies.filter(|proxies| proxies.trusts(peer.ip())).cloned();
+        let (address, is_proxy) = (address_of(peer.ip()), proxies.is_some());
+        let entered = self
             .open
-            .enter(address_of(peer.ip()), &self.limits, Arc::clone(&state))
-        {
-            Ok(entry) => self.start(socket, peer, state, entry),
+            .enter(address, is_proxy, &self.limits, Arc::clone(&state));
+        match entered {
+            Ok(entry) => self.start(socket, peer, proxies, state, entry),
             Err(refused) => {
                 let (counter, detail) = match refused {
                     Refused::Capacity => (&self.cut.capacity, "too many connections"),
@@ -144,8 +175,12 @@ impl Server {
                     }
                 };
                 counter.inc();
+                if self.tls.is_some() {
+                    // Who speaks TLS would not understand it.
+                    return;
+                }
                 let problem = Problem::new(Kind::TooBusy, detail);
-                let answer = problem_answer(&problem, self.api.ids.next().as_str());
+                let answer = problem_answer(&problem, self.api.ids.next().as_str(), None);
                 // Without waiting, past the runtime: a client that does not take this at once gets
                 // nothing.
                 if let Ok(mut socket) = socket.into_std() {
@@ -159,6 +194,7 @@ impl Server {
         &self,
         socket: TcpStream,
         peer: SocketAddr,
+        proxies: Option<Arc<TrustedProxies>>,
         state: Arc<ConnectionState>,
         entry: Entry,
     ) {
@@ -166,48 +202,47 @@ impl Server {
         let open = self.api.http_metrics.connections_open.clone();
         self.api.http_metrics.connections_accepted.inc();
         open.inc();
-        let io = WatchedIo::new(socket, Arc::clone(&state), Arc::clone(&self.api.ids));
+        let leaving = Leaving {
+            open,
+            _entry: entry,
+        };
+        let hsts = self.tls.as_ref().and_then(|tls| tls.hsts.clone());
         let service = ApiService {
             api: Arc::clone(&self.api),
             connection: Arc::clone(&state),
             peer: peer.ip(),
             surface: self.surface,
+            proxies,
+            hsts: hsts.clone(),
         };
-        let connection = self.http.serve_connection(TokioIo::new(io), service);
-        let connection = connection.with_upgrades();
-        tokio::spawn(async move {
-            let _leaving = Leaving {
-                open,
-                _entry: entry,
-            };
-            let mut connection = pin!(connection);
-            // The order that the connection was last told; none before its first poll.
-            let mut told = None;
-            let ended = poll_fn(|context| {
-                if told != Some(state.order()) {
-                    // Registered before the order is read again, and anew for every order, since
-                    // waking takes the waker: none can slip through in between.
-                    state.runs_in(context.waker());
-                    let order = state.order();
-                    told = Some(order);
-                    match order {
-                        Order::Serve => {}
-                        Order::Drain => {
-                            // What lies in the socket already is read first, and answered.
-                            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
-                                return Poll::Ready(ended);
-                            }
-                            if state.quiet_since_ms().is_some() {
-                                connection.as_mut().graceful_shutdown();
-                            }
-                        }
-                        Order::Close => return Poll::Ready(Ok(())),
-                    }
-                }
-                connection.as_mut().poll(context)
+        let ids = Arc::clone(&self.api.ids);
+        let Some(tls) = self.tls.clone() else {
+            let io = WatchedIo::new(socket, Arc::clone(&state), ids);
+            let connection = self.http.serve_connection(TokioIo::new(io), service);
+            let connection = connection.with_upgrades();
+            tokio::spawn(async move {
+                let _leaving = leaving;
+                drive(connection, &state, peer).await;
             });
-            if let Err(error) = ended.await {
-                tracing::debug!(%error, %peer, "a connection ended early");
+            return;
+        };
+        state.shakes_hands();
+        let (http, http2, limits) = (self.http.clone(), self.http2.clone(), self.limits.clone());
+        tokio::spawn(async move {
+            let _leaving = leaving;
+            let Some(socket) = handshake::shake(&tls, socket, &state).await else {
+                return;
+            };
+            let is_h2 = socket.get_ref().1.alpn_protocol() == Some(H2);
+            state.has_shaken_hands(is_h2);
+            let io = WatchedIo::new(socket, Arc::clone(&state), ids);
+            if is_h2 {
+                let service = multiplex::Multiplexed::new(service, &limits);
+                let connection = http2.serve_connection(TokioIo::new(io.binary()), service);
+                drive(connection, &state, peer).await;
+            } else {
+                let connection = http.serve_connection(TokioIo::new(io.secured(hsts)), service);
+                drive(connection.with_upgrades(), &state, peer).await;
             }
         });
     }
@@ -221,11 +256,12 @@ impl Server {
             };
             if connection.give(Order::Close) {
                 match overdue {
+                    Overdue::Handshake => self.cut.handshake.inc(),
                     Overdue::Head => self.cut.head.inc(),
                     Overdue::Idle => self.cut.idle.inc(),
-                    Overdue::Write => self.cut.write.inc(),
+                    Overdue::Write | Overdue::Stream => self.cut.write.inc(),
                 };
-                if connection.is_stream() {
+                if connection.is_stream() || overdue == Overdue::Stream {
                     self.api.stream_metrics.slow.inc();
                 }
             }
@@ -295,12 +331,17 @@ impl Server {
         }
     }
 
-    /// Closes the connections that were quiet this long since the drain began.
+    /// Closes the connections that were quiet this long since the drain began. HTTP/2 has words
+    /// for the end: those connections are told at once, and what was asked before they heard it is
+    /// answered.
     fn close_quiet(&self, linger_ms: u64) {
         let now_ms = self.clock.tick();
         for connection in self.open.all() {
             let quiet_since_ms = connection.quiet_since_ms();
-            if quiet_since_ms.is_some_and(|since_ms| since_ms.saturating_add(linger_ms) <= now_ms) {
+            if connection.has_many()
+                || quiet_since_ms
+                    .is_some_and(|since_ms| since_ms.saturating_add(linger_ms) <= now_ms)
+            {
                 connection.give(Order::Drain);
             }
         }

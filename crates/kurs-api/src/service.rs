@@ -2,6 +2,7 @@
 
 use crate::accept;
 use crate::answer::{self, Answer, Outcome, X_REQUEST_ID, finish, respond_problem};
+use crate::auth::{self, Admitted};
 use crate::body::Body;
 use crate::call::Call;
 use crate::conditional::Caching;
@@ -12,15 +13,17 @@ use crate::hot;
 use crate::incoming;
 use crate::parameter::Arguments;
 use crate::problem::{Kind, Problem, clean};
+use crate::proxy::TrustedProxies;
 use crate::request_id;
 use crate::route::{Handler, Route, Side};
 use crate::state::ApiState;
 use crate::table::{Found, PathEntry, wrong_method};
 use futures_util::FutureExt;
-use http::header::ALLOW;
+use http::header::{ALLOW, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
+use kurs_auth::Caller;
 use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::future::Future;
@@ -59,6 +62,10 @@ pub(crate) struct ApiService {
     pub(crate) connection: Arc<ConnectionState>,
     pub(crate) peer: IpAddr,
     pub(crate) surface: Surface,
+    /// The peer is one of them: it hands on what others ask.
+    pub(crate) proxies: Option<Arc<TrustedProxies>>,
+    /// What every answer says of TLS.
+    pub(crate) hsts: Option<HeaderValue>,
 }
 
 /// An answer, at hand or being made. The one at hand needs no box.
@@ -93,23 +100,29 @@ impl hyper::service::Service<Request<Incoming>> for ApiService {
         if !request.body().is_end_stream() {
             self.connection.body_announced();
         }
+        let peer = match &self.proxies {
+            None => self.peer,
+            Some(proxies) => proxies.client(self.peer, request.headers()),
+        };
         if self.surface != Surface::Operations
-            && let Some(ready) = hot::ready(&self.api, &request)
+            && let Some(ready) = hot::ready(&self.api, &request, peer)
         {
             let (get, head) = &self.api.hot_metrics;
             let counters = if ready.is_head { head } else { get };
             let mut response = ready.respond(request);
             self.api.say_goodbye(response.headers_mut());
+            say_tls(self.hsts.as_ref(), response.headers_mut());
             counters.observe(response.status().as_u16(), began.elapsed());
             self.connection.answer_made();
             return Answering::Done(Some(response));
         }
         let api = Arc::clone(&self.api);
         let connection = Arc::clone(&self.connection);
-        let (peer, surface) = (self.peer, self.surface);
+        let (surface, hsts) = (self.surface, self.hsts.clone());
         Answering::Working(Box::pin(async move {
             let draining = Arc::clone(&api);
             let mut response = respond(api, request, peer, surface, began).await;
+            say_tls(hsts.as_ref(), response.headers_mut());
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 return response;
             }
@@ -122,6 +135,13 @@ impl hyper::service::Service<Request<Incoming>> for ApiService {
             }
             response
         }))
+    }
+}
+
+/// Tells browsers to come back by TLS only, where it is TLS that they came by.
+fn say_tls(hsts: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    if let Some(hsts) = hsts {
+        headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
 }
 
@@ -158,6 +178,7 @@ async fn respond(
     cors::allow(&api.origins, &headers, response.headers_mut());
     tracing::debug!(
         request_id = %id,
+        client = %peer,
         method = %method,
         path,
         status = response.status().as_u16(),
@@ -199,11 +220,30 @@ async fn route(
         match found {
             Found::Route(route, arguments, counters) => {
                 let headers = parts.headers.clone();
-                let outcome = match arguments {
-                    Ok(arguments) => handle(api, route, arguments, parts, body, peer).await,
-                    Err(problem) => Err(problem),
+                let Admitted { passage, not_local } =
+                    admit(&api, route, &headers, arguments.as_ref().ok(), peer);
+                let response = match (passage, not_local) {
+                    (Err(refused), _) => {
+                        let problem = auth::problem(&refused, id);
+                        let mut response = respond_problem(&problem, id);
+                        auth::challenge(&refused, response.headers_mut());
+                        response
+                    }
+                    (Ok(_), Some(why)) => respond_problem(&Problem::new(Kind::Forbidden, why), id),
+                    (Ok(passage), None) => {
+                        let caller = passage.caller.clone();
+                        let outcome = match arguments {
+                            Ok(arguments) => {
+                                handle(api, route, arguments, parts, body, (peer, caller)).await
+                            }
+                            Err(problem) => Err(problem),
+                        };
+                        let mut response = respond_outcome(outcome, &method, &headers, id);
+                        auth::stamp(&passage, response.headers_mut());
+                        response
+                    }
                 };
-                (respond_outcome(outcome, &method, &headers, id), counters)
+                (response, counters)
             }
             Found::Options(entry) => (options(&api, entry, &parts.headers), &entry.options),
             Found::WrongMethod(entry) => (
@@ -225,13 +265,38 @@ async fn route(
     response
 }
 
+/// Looks who asks, and whether they may.
+fn admit(
+    api: &ApiState,
+    route: &Route,
+    headers: &HeaderMap,
+    arguments: Option<&Arguments>,
+    peer: IpAddr,
+) -> Admitted {
+    let asks_for_past = match route.handler {
+        Handler::LaterWith(parameter, ..) => arguments.is_some_and(|given| given.has(parameter)),
+        Handler::Now(_) | Handler::Later(_) => false,
+    };
+    let Some(scope) = auth::needed(route.scope, asks_for_past) else {
+        return Admitted::anybody();
+    };
+    let ticket = arguments.and_then(|given| given.text("ticket"));
+    let shown = auth::shown(headers, ticket);
+    let passage = api.doors.admit(shown, scope, peer, api.view.now());
+    let must_be_local = passage.as_ref().is_ok_and(|passage| passage.must_be_local);
+    Admitted {
+        not_local: (must_be_local.then(|| auth::why_not_local(peer, headers))).flatten(),
+        passage,
+    }
+}
+
 async fn handle(
     api: Arc<ApiState>,
     route: &Arc<Route>,
     arguments: Arguments,
     mut parts: Parts,
     body: Incoming,
-    peer: IpAddr,
+    (peer, caller): (IpAddr, Caller),
 ) -> Outcome {
     let offered = route.media_types();
     let media = match accept::media_type(&parts.headers, &offered) {
@@ -257,6 +322,7 @@ async fn handle(
         path,
         media,
         peer,
+        caller,
         is_head: parts.method == Method::HEAD,
         upgrade: Mutex::new(parts.extensions.remove()),
         headers: parts.headers,

@@ -8,6 +8,7 @@ use crate::table::Table;
 use crate::{openapi, router};
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Method};
+use kurs_auth::Doors;
 use kurs_bus::Bus;
 use kurs_reader::RateView;
 use kurs_store::Store;
@@ -40,6 +41,8 @@ pub struct ApiParts {
     pub version: &'static str,
     /// Who is told what changes.
     pub streams: Arc<Hub>,
+    /// Who is let in.
+    pub doors: Arc<Doors>,
     /// Random number for the prefix of request ids.
     pub seed: u64,
 }
@@ -52,6 +55,7 @@ pub struct ApiState {
     pub(crate) streams: Arc<Hub>,
     pub(crate) stream_places: Arc<Places>,
     pub(crate) stream_metrics: StreamMetrics,
+    pub(crate) doors: Arc<Doors>,
     pub(crate) health: Arc<Health>,
     pub(crate) http_metrics: HttpMetrics,
     pub(crate) metrics_text: MetricsText,
@@ -107,6 +111,7 @@ impl ApiState {
             view: parts.view,
             bus: parts.bus,
             store: parts.store,
+            doors: parts.doors,
             health: parts.health,
             metrics_text: parts.metrics_text,
             config,

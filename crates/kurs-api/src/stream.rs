@@ -10,6 +10,7 @@ use crate::open::address_of;
 use crate::problem::{FieldError, Kind, Problem};
 use crate::state::ApiState;
 use bytes::Bytes;
+use kurs_auth::Grant;
 use kurs_stream::{Item, Listener, Position, Refused, Topic};
 use kurs_telemetry::metrics::StreamMetrics;
 pub(crate) use places::{Place, Places};
@@ -36,6 +37,10 @@ pub(crate) fn events(call: &Call) -> Outcome {
     }
     let streams = &call.api.streams;
     let listener = streams.listen(&topics, resume).map_err(refused)?;
+    let grant = call.api.doors.open(&call.caller);
+    if let Some(grant) = &grant {
+        listener.belongs_to(grant.number());
+    }
     Ok(Answer::events(Some(EventBody {
         preface: Some(format!("retry: {}\n\n", streams.retry_ms()).into()),
         listener,
@@ -43,6 +48,7 @@ pub(crate) fn events(call: &Call) -> Outcome {
         has_ended: false,
         connection: None,
         _place: place,
+        _grant: grant,
     })))
 }
 
@@ -139,6 +145,8 @@ pub(crate) struct EventBody {
     /// The connection that it goes over: an ordinary one again when it has ended.
     connection: Option<Arc<ConnectionState>>,
     _place: Place,
+    /// As long as it is kept, the stream ends with the key.
+    _grant: Option<Grant>,
 }
 
 impl Drop for EventBody {

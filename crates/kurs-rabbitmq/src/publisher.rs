@@ -16,7 +16,11 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
+use tokio::time::timeout;
 
+/// How long the server may take until it can be published to.
+const PREPARE_WITHIN: Duration = Duration::from_secs(8);
 /// Updates handed to the client library at once.
 const BATCH_MAX: usize = 128;
 
@@ -49,7 +53,7 @@ impl Publisher {
             if matches!(failure, Failure::Ended) {
                 return;
             }
-            tracing::debug!("publishing to RabbitMQ begins again: {failure}");
+            tracing::info!("publishing to RabbitMQ begins again: {failure}");
             tokio::time::sleep(self.backoff.pause()).await;
         }
     }
@@ -60,8 +64,14 @@ impl Publisher {
         waiting: &mut VecDeque<PublisherConfirm>,
     ) -> Result<std::convert::Infallible, Failure> {
         let connection = self.flow.outward.wait().await?;
-        self.prepare(&connection).await?;
-        let channel = channel_with_confirms(&connection).await?;
+        // A server that has just started may leave a question without an answer.
+        let prepared = async {
+            self.prepare(&connection).await?;
+            channel_with_confirms(&connection).await
+        };
+        let channel = timeout(PREPARE_WITHIN, prepared)
+            .await
+            .unwrap_or(Err(Failure::Away))?;
         self.snapshots.wanted.notify_one();
         loop {
             tokio::select! {

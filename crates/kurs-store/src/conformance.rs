@@ -14,6 +14,7 @@ mod current_rates;
 mod fencing;
 mod history;
 mod kept;
+mod keys;
 mod leases;
 mod packing;
 mod published;
@@ -68,6 +69,10 @@ where
         fencing::salvaging_needs_an_epoch_that_somebody_closed,
         fencing::a_shard_given_back_holds_up_nobody,
         terms_are_kept_as_they_were_written,
+        keys::keys_are_kept_as_they_were,
+        keys::every_change_of_keys_has_a_version_and_a_use_has_none,
+        keys::a_key_is_replaced_once_and_good_for_a_while_still,
+        keys::a_key_is_revoked_once_and_its_last_use_goes_forward,
         symbols_are_tracked_once,
         seeding_happens_once,
         history::digits_are_kept,

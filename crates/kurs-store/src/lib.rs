@@ -23,6 +23,7 @@ pub mod sqlite;
 pub use config::{StoreConfig, StoreUrl, StoreUrlError, open, prepare};
 pub use model::batch::{Batch, Recorded};
 pub use model::candle::{Candle, CandleQuery, Interval, IntervalError, Origin};
+pub use model::key::{StoredKey, StoredKeys};
 pub use model::lease::{Beat, Claim, Fence, Lease, Leases, LivingWriter, Salvaged};
 pub use model::official::{OfficialQuery, OfficialRate, OfficialVersion};
 pub use model::published::{Published, PublishedEvent, PublishedPage, PublishedQuery};
@@ -173,6 +174,28 @@ pub trait Store: Send + Sync {
     /// written together, so a crash cannot lose them, and a symbol that was removed by hand stays
     /// removed.
     async fn seed(&self, symbols: Vec<TrackedSymbol>) -> Result<bool, StoreError>;
+
+    /// A number that grows with every change of the API keys, so that whoever holds a copy can ask
+    /// often whether it is right still. When a key was used is no change.
+    async fn key_version(&self) -> Result<u64, StoreError>;
+
+    /// All API keys, those that were revoked or have expired among them.
+    async fn keys(&self) -> Result<StoredKeys, StoreError>;
+
+    /// Adds an API key. False when its id was taken, and nothing was changed.
+    async fn add_key(&self, key: StoredKey) -> Result<bool, StoreError>;
+
+    /// Adds an API key in the place of another one, which is good until `until` still, or until it
+    /// would have ended anyway. False, and nothing was changed, when there is no other one that is
+    /// neither revoked nor replaced, or the id of the new one was taken.
+    async fn replace_key(&self, id: &str, by: StoredKey, until: Wall) -> Result<bool, StoreError>;
+
+    /// Takes an API key back, for ever. False when there is none; true, without a change, when it
+    /// was revoked before.
+    async fn revoke_key(&self, id: &str, at: Wall) -> Result<bool, StoreError>;
+
+    /// Notes when API keys were used last; an earlier time than the one noted changes nothing.
+    async fn note_key_use(&self, uses: Vec<(Arc<str>, Wall)>) -> Result<(), StoreError>;
 
     /// Cheap question whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

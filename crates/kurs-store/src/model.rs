@@ -6,6 +6,7 @@
 //! | [`published`] | what kurs published, event by event |
 //! | [`state`] | changes of a source's state for a pair, and the gaps that follow from them |
 //! | [`candle`] | candles |
+//! | [`key`] | API keys |
 //! | `current` | what every store does alike with current rates |
 //! | [`lease`] | who may write |
 //! | [`official`] | a bank's rate of a day, with its corrections |
@@ -16,6 +17,7 @@
 pub mod batch;
 pub mod candle;
 pub(crate) mod current;
+pub mod key;
 pub mod lease;
 pub mod official;
 pub mod published;

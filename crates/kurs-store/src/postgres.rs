@@ -11,7 +11,7 @@
 //! | `history`, `published` | the two great tables: plain rows and blocks, read as one |
 //! | `late` | what may be packed already |
 //! | `pack`, `blocks`, `prune` | old rows into blocks; outdated ones away |
-//! | `candles`, `current`, `kept`, `facts`, `names` | the other tables |
+//! | `candles`, `current`, `kept`, `facts`, `keys`, `names` | the other tables |
 //! | `types` | times and exact decimals in binary form |
 //! | `fault` | what PostgreSQL says, in the words of the caller |
 //!
@@ -28,6 +28,7 @@ mod facts;
 mod fault;
 mod history;
 mod kept;
+mod keys;
 mod late;
 mod lease;
 mod migrate;
@@ -48,7 +49,7 @@ use crate::{
     Batch, Beat, BookSnapshot, Candle, CandleQuery, Claim, CurrentRates, Fence, Gap, GapQuery,
     HistoryPage, HistoryQuery, HistoryRow, Leases, OfficialQuery, OfficialVersion, Outdated,
     Packing, PriceState, Published, PublishedPage, PublishedQuery, Salvaged, SchemaState,
-    SnapshotQuery, Store, StoreError,
+    SnapshotQuery, Store, StoreError, StoredKey, StoredKeys,
 };
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool, Transaction};
@@ -454,6 +455,39 @@ impl Store for PostgresStore {
     async fn seed(&self, symbols: Vec<TrackedSymbol>) -> Result<bool, StoreError> {
         on_connection!(self, self.call_limit(), |client| facts::seed(
             client, &symbols
+        ))
+    }
+
+    async fn key_version(&self) -> Result<u64, StoreError> {
+        on_connection!(self, self.call_limit(), |client| keys::version(client))
+    }
+
+    async fn keys(&self) -> Result<StoredKeys, StoreError> {
+        on_connection!(self, self.call_limit(), |client| keys::all(client))
+    }
+
+    async fn add_key(&self, key: StoredKey) -> Result<bool, StoreError> {
+        on_connection!(self, self.call_limit(), |client| keys::add(client, &key))
+    }
+
+    async fn replace_key(&self, id: &str, by: StoredKey, until: Wall) -> Result<bool, StoreError> {
+        on_connection!(self, self.call_limit(), |client| keys::replace(
+            client, id, &by, until
+        ))
+    }
+
+    async fn revoke_key(&self, id: &str, at: Wall) -> Result<bool, StoreError> {
+        on_connection!(self, self.call_limit(), |client| keys::revoke(
+            client, id, at
+        ))
+    }
+
+    async fn note_key_use(&self, uses: Vec<(Arc<str>, Wall)>) -> Result<(), StoreError> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        on_connection!(self, self.call_limit(), |client| keys::note_use(
+            client, &uses
         ))
     }
 

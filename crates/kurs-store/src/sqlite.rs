@@ -8,7 +8,7 @@
 //! | `migrate` | the schema, version by version |
 //! | `batch` | what is written together |
 //! | `lease` | who may write |
-//! | `history`, `published`, `states`, `candles`, `gaps`, `books`, `official`, `current`, `facts`, `names` | the statements |
+//! | `history`, `published`, `states`, `candles`, `gaps`, `books`, `official`, `current`, `facts`, `keys`, `names` | the statements |
 //! | [`backup`] | a copy while it is written to, and the way back |
 //! | `place` | ids and places as SQLite holds them |
 //! | `upkeep` | packing and deletion, in small steps |
@@ -28,6 +28,7 @@ mod facts;
 mod fault;
 mod gaps;
 mod history;
+mod keys;
 mod lease;
 mod migrate;
 mod names;
@@ -48,7 +49,7 @@ use crate::{
     Batch, Beat, BookSnapshot, Candle, CandleQuery, Claim, CurrentRates, Fence, Gap, GapQuery,
     HistoryPage, HistoryQuery, HistoryRow, Leases, OfficialQuery, OfficialVersion, Outdated,
     Packing, PriceState, Published, PublishedPage, PublishedQuery, Salvaged, SchemaState,
-    SnapshotQuery, Store, StoreError,
+    SnapshotQuery, Store, StoreError, StoredKey, StoredKeys,
 };
 use async_trait::async_trait;
 use connection::Place;
@@ -352,6 +353,47 @@ impl Store for SqliteStore {
     async fn seed(&self, symbols: Vec<TrackedSymbol>) -> Result<bool, StoreError> {
         self.writer
             .grouped(1, move |connection, _| facts::seed(connection, &symbols))
+            .await
+    }
+
+    async fn key_version(&self) -> Result<u64, StoreError> {
+        self.read(keys::version).await
+    }
+
+    async fn keys(&self) -> Result<StoredKeys, StoreError> {
+        self.read(keys::all).await
+    }
+
+    async fn add_key(&self, key: StoredKey) -> Result<bool, StoreError> {
+        self.writer
+            .grouped(1, move |connection, _| keys::add(connection, &key))
+            .await
+    }
+
+    async fn replace_key(&self, id: &str, by: StoredKey, until: Wall) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        self.writer
+            .grouped(2, move |connection, _| {
+                keys::replace(connection, &id, &by, until)
+            })
+            .await
+    }
+
+    async fn revoke_key(&self, id: &str, at: Wall) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        self.writer
+            .grouped(1, move |connection, _| keys::revoke(connection, &id, at))
+            .await
+    }
+
+    async fn note_key_use(&self, uses: Vec<(Arc<str>, Wall)>) -> Result<(), StoreError> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        self.writer
+            .grouped(uses.len(), move |connection, _| {
+                keys::note_use(connection, &uses)
+            })
             .await
     }
 

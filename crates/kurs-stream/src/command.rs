@@ -1,6 +1,7 @@
 //! What WebSocket clients ask, and what they are answered: conventions 20.
 
-use crate::event::{Event, EventKind};
+use crate::document::{ByeDocument, Document};
+use crate::event::Event;
 use crate::position::Position;
 use crate::topic::Topic;
 use kurs_core::{Mono, Pair};
@@ -213,8 +214,11 @@ impl Pace {
 /// The last word to a client that may not go on.
 #[must_use]
 pub fn bye(reason: &str) -> Arc<Event> {
-    let document = serde_json::json!({"reason": reason, "reconnect_after_ms": 0});
-    Arc::new(Event::of(EventKind::Bye, &document, Arc::from("")))
+    let document = Document::Bye(ByeDocument {
+        reason: reason.to_owned().into(),
+        reconnect_after_ms: 0,
+    });
+    Arc::new(Event::telling(document, Arc::from("")))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One thing that is told. Its text is made once and shared by everybody who hears it.
 
+use crate::document::Document;
 use crate::topic::Topic;
 use bytes::Bytes;
 use kurs_core::UpdateId;
@@ -57,8 +58,11 @@ pub struct Event {
     position: Arc<str>,
     /// The document, as JSON.
     data: Bytes,
+    /// The document before it was JSON.
+    document: Option<Document>,
     sse: OnceLock<Bytes>,
     text: OnceLock<Bytes>,
+    other: OnceLock<Bytes>,
 }
 
 impl Event {
@@ -71,17 +75,31 @@ impl Event {
             id: None,
             position,
             data,
+            document: None,
             sse: OnceLock::new(),
             text: OnceLock::new(),
+            other: OnceLock::new(),
         }
     }
 
-    /// The same of anything that becomes JSON. Documents are plain data: this cannot fail, and
-    /// should it ever, the document is empty rather than broken.
+    /// The same of anything that becomes JSON.
     #[must_use]
     pub fn of<T: Serialize>(kind: EventKind, document: &T, position: Arc<str>) -> Self {
-        let data = serde_json::to_vec(document).unwrap_or_else(|_| b"{}".to_vec());
-        Self::new(kind, data.into(), position)
+        Self::new(kind, crate::document::json(document).into(), position)
+    }
+
+    /// An event that tells this, in whatever form.
+    #[must_use]
+    pub fn telling(document: Document, position: Arc<str>) -> Self {
+        let data = document.json().into();
+        Self::telling_as(document, data, position)
+    }
+
+    /// The same of a document that was made JSON already.
+    pub(crate) fn telling_as(document: Document, data: Bytes, position: Arc<str>) -> Self {
+        let mut event = Self::new(document.kind(), data, position);
+        event.document = Some(document);
+        event
     }
 
     /// Of this topic, by this update.
@@ -102,6 +120,17 @@ impl Event {
     #[must_use]
     pub const fn data(&self) -> &Bytes {
         &self.data
+    }
+
+    /// What it tells; `None` of an event that was made of JSON alone.
+    #[must_use]
+    pub const fn document(&self) -> Option<&Document> {
+        self.document.as_ref()
+    }
+
+    /// In one more form than those that are known here: made once, shared by all who want it.
+    pub fn other(&self, make: impl FnOnce(&Self) -> Bytes) -> &Bytes {
+        self.other.get_or_init(|| make(self))
     }
 
     /// The position, as text.

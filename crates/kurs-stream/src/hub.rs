@@ -11,9 +11,11 @@ pub use beginning::{HelloDocument, SnapshotDocument};
 pub use render::{ErrorEvent, RateEvent, SourceEvent};
 
 use crate::config::StreamConfig;
-use crate::event::{Event, EventKind};
+use crate::document::{ByeDocument, Document, GapDocument, HeartbeatDocument};
+use crate::event::Event;
 use crate::listener::{Listener, Refused};
 use crate::mailbox::{Ended, Mailbox};
+use crate::places::{Place, Places};
 use crate::position::Position;
 use crate::ring::Ring;
 use crate::topic::Topic;
@@ -23,8 +25,8 @@ use kurs_core::{Mono, Pair, RateState};
 use kurs_reader::{Answer, Missing, RateDocument, RateView, Told};
 use kurs_telemetry::metrics::StreamMetrics;
 use parking_lot::Mutex;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -41,6 +43,7 @@ pub struct Hub {
     pub(crate) config: StreamConfig,
     pub(crate) metrics: StreamMetrics,
     pub(crate) inner: Mutex<Inner>,
+    places: Arc<Places>,
     numbers: AtomicU64,
 }
 
@@ -74,25 +77,6 @@ struct ToldRate {
     last: Option<(RateState, u64, u64)>,
 }
 
-/// What is told when updates went past this Reader, or come from elsewhere.
-#[derive(Debug, Serialize)]
-struct GapDocument<'a> {
-    reason: &'a str,
-    detail: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-struct HeartbeatDocument<'a> {
-    /// Empty while all is well, else why updates may be late.
-    degraded: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-struct ByeDocument<'a> {
-    reason: &'a str,
-    reconnect_after_ms: u64,
-}
-
 impl Hub {
     /// Nobody listens yet. `seed`: of the spread of reconnects.
     #[must_use]
@@ -118,6 +102,7 @@ impl Hub {
                 is_draining: false,
                 random: fastrand::Rng::with_seed(seed),
             }),
+            places: Places::new(config.per_address),
             config,
             numbers: AtomicU64::new(0),
         })
@@ -128,11 +113,7 @@ impl Hub {
         let mut inner = self.inner.lock();
         inner.ring.break_off();
         inner.all_rates = None;
-        let document = GapDocument {
-            reason: "lost",
-            detail,
-        };
-        let gap = Arc::new(Event::of(EventKind::Gap, &document, inner.ring.head_text()));
+        let gap = gap("lost", detail, inner.ring.head_text());
         let mut by_mailbox: BTreeMap<u64, (Arc<Mailbox>, Vec<Topic>)> = BTreeMap::new();
         for (topic, mailboxes) in &inner.topics {
             for (number, mailbox) in mailboxes {
@@ -210,12 +191,8 @@ impl Hub {
             Some(later) => mailbox.say(self.since(&mut inner, topics, &later, resume.as_ref())),
             None => {
                 if resume.is_some() {
-                    let document = GapDocument {
-                        reason: "resume",
-                        detail: "the place to go on from is not known any more",
-                    };
-                    let head = inner.ring.head_text();
-                    mailbox.say([Arc::new(Event::of(EventKind::Gap, &document, head))]);
+                    let detail = "the place to go on from is not known any more";
+                    mailbox.say([gap("resume", detail, inner.ring.head_text())]);
                 }
                 mailbox.say(self.beginning(&mut inner, topics));
             }
@@ -261,6 +238,16 @@ impl Hub {
             self.metrics.open.dec();
             self.metrics.conflations.inc_by(mailbox.conflations());
         }
+    }
+
+    /// A place for one more stream of an address, if it may have one more, whatever it speaks.
+    #[must_use]
+    pub fn enter(&self, address: IpAddr) -> Option<Place> {
+        let place = self.places.enter(address);
+        if place.is_none() {
+            self.metrics.refused.inc();
+        }
+        place
     }
 
     /// Topics that one listener may have.
@@ -328,17 +315,36 @@ impl Hub {
         Duration::from_millis(self.config.heartbeat_ms)
     }
 
+    /// Ends what belongs to these owners, who may not listen any more. Returns how many ended.
+    pub fn end_where(&self, is_over: impl Fn(u64) -> bool) -> usize {
+        let inner = self.inner.lock();
+        let mut ended = 0;
+        for mailbox in inner.listeners.values() {
+            let owner = mailbox.owner();
+            if owner != 0 && is_over(owner) {
+                let bye = Document::Bye(ByeDocument {
+                    reason: "revoked".into(),
+                    reconnect_after_ms: 0,
+                });
+                let bye = Event::telling(bye, inner.ring.head_text());
+                mailbox.end(Ended::Revoked, Some(Arc::new(bye)));
+                ended += 1;
+            }
+        }
+        ended
+    }
+
     /// Sends everybody elsewhere, at moments that are spread.
     pub fn drain(&self) {
         let mut inner = self.inner.lock();
         inner.is_draining = true;
         let mailboxes: Vec<Arc<Mailbox>> = inner.listeners.values().cloned().collect();
         for mailbox in mailboxes {
-            let bye = ByeDocument {
-                reason: "drain",
+            let bye = Document::Bye(ByeDocument {
+                reason: "drain".into(),
                 reconnect_after_ms: inner.random.u64(0..=self.config.spread_ms),
-            };
-            let bye = Event::of(EventKind::Bye, &bye, inner.ring.head_text());
+            });
+            let bye = Event::telling(bye, inner.ring.head_text());
             mailbox.end(Ended::Drained, Some(Arc::new(bye)));
         }
     }
@@ -387,6 +393,16 @@ impl Hub {
     fn rate_event(&self, pair: Pair, position: Arc<str>) -> Event {
         Event::from_answer(pair, &self.view.rate(pair, None), position)
     }
+}
+
+/// Updates went past this Reader, or come from elsewhere.
+fn gap(reason: &'static str, detail: &str, position: Arc<str>) -> Arc<Event> {
+    let document = Document::Gap(GapDocument {
+        reason,
+        detail: Some(detail.into()),
+        missed: None,
+    });
+    Arc::new(Event::telling(document, position))
 }
 
 /// What tells whether a rate is another one than before.
@@ -494,11 +510,10 @@ impl Inner {
     }
 
     fn heartbeat(&self) -> Arc<Event> {
-        let document = HeartbeatDocument {
-            degraded: &self.degraded,
-        };
-        let head = self.ring.head_text();
-        Arc::new(Event::of(EventKind::Heartbeat, &document, head))
+        let document = Document::Heartbeat(HeartbeatDocument {
+            degraded: Arc::clone(&self.degraded),
+        });
+        Arc::new(Event::telling(document, self.ring.head_text()))
     }
 
     fn join(&mut self, topic: Topic, number: u64, mailbox: &Arc<Mailbox>) {

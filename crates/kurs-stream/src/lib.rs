@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`topic`] | [`Topic`]: what can be listened to |
 //! | [`position`] | [`Position`]: how far somebody has heard; good on every Reader |
+//! | [`document`] | [`Document`]: what an event tells |
 //! | [`event`] | [`Event`]: one thing that is told, rendered once and shared by all who hear it |
 //! | [`ring`] | [`Ring`]: what was told lately, for those who come back |
 //! | [`mailbox`] | [`Mailbox`]: what waits for one listener; bounded, newest first when it is full |
+//! | [`places`] | how many streams one address has, whatever it speaks |
 //! | [`hub`] | [`Hub`]: from the updates of the view to the mailboxes |
 //! | [`listener`] | [`Listener`]: one client: its topics, its beginning, its end |
 //! | [`command`] | what WebSocket clients ask, and what they are answered |
@@ -17,19 +19,23 @@
 
 pub mod command;
 pub mod config;
+pub mod document;
 pub mod event;
 pub mod hub;
 pub mod listener;
 pub mod mailbox;
+pub mod places;
 pub mod position;
 pub mod ring;
 pub mod topic;
 
 pub use config::StreamConfig;
+pub use document::Document;
 pub use event::{Event, EventKind};
 pub use hub::Hub;
 pub use listener::{Listener, Refused};
 pub use mailbox::{Ended, Item, Mailbox};
+pub use places::Place;
 pub use position::Position;
 pub use ring::Ring;
 pub use topic::Topic;

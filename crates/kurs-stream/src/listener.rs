@@ -63,6 +63,11 @@ impl Listener {
         &self.topics
     }
 
+    /// Names who answers for it, as a number other than 0: see [`Hub::end_where`].
+    pub fn belongs_to(&self, owner: u64) {
+        self.mailbox.belongs_to(owner);
+    }
+
     /// Listens to these as well; how they stand is told first. What is listened to already is told
     /// again.
     ///

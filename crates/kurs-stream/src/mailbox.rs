@@ -2,14 +2,15 @@
 //! each topic waits, and the owner is told how much was left out.
 
 use crate::config::StreamConfig;
+use crate::document::{Document, GapDocument};
 use crate::event::{Event, EventKind};
 use crate::position::Position;
 use crate::topic::Topic;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 /// Why a stream ended.
@@ -32,20 +33,13 @@ pub enum Item {
     End(Ended),
 }
 
-/// What a client is told when something was left out.
-#[derive(Debug, Serialize)]
-struct LeftOut<'a> {
-    /// Why.
-    reason: &'a str,
-    /// How many events were replaced by newer ones.
-    missed: u64,
-}
-
 /// What waits for one listener.
 #[derive(Debug)]
 pub struct Mailbox {
     inner: Mutex<Inner>,
     waker: AtomicWaker,
+    /// Who answers for it, as a number that means something to them; 0: nobody.
+    owner: AtomicU64,
     events_max: usize,
     bytes_max: usize,
 }
@@ -99,9 +93,21 @@ impl Mailbox {
                 ..Inner::default()
             }),
             waker: AtomicWaker::new(),
+            owner: AtomicU64::new(0),
             events_max: config.mailbox_events,
             bytes_max: config.mailbox_bytes,
         }
+    }
+
+    /// Names who answers for it.
+    pub fn belongs_to(&self, owner: u64) {
+        self.owner.store(owner, Ordering::Relaxed);
+    }
+
+    /// Who answers for it; 0: nobody.
+    #[must_use]
+    pub fn owner(&self) -> u64 {
+        self.owner.load(Ordering::Relaxed)
     }
 
     /// Says something that its owner has asked for: it comes whatever the size, and is never left
@@ -174,13 +180,14 @@ impl Mailbox {
     pub fn next(&self) -> Option<Item> {
         let mut inner = self.inner.lock();
         if let Some(newest) = inner.newest.take() {
-            let left_out = LeftOut {
+            let left_out = Document::Gap(GapDocument {
                 reason: "slow",
-                missed: newest.missed,
-            };
+                detail: None,
+                missed: Some(newest.missed),
+            });
             inner.queue = newest.events.into_values().collect();
             (inner.waiting, inner.bytes) = (0, 0);
-            let gap = Event::of(EventKind::Gap, &left_out, Arc::from(""));
+            let gap = Event::telling(left_out, Arc::from(""));
             return Some(Item::Event(Arc::new(gap)));
         }
         if let Some(event) = inner.queue.pop_front() {

@@ -3,9 +3,9 @@
 use crate::client::Client;
 use crate::commands::{
     backfill, backup, candles, completions, config, convert, demo, doctor, explain, export, get,
-    health, history, migrate, pairs, record, replay, serve, sim, sources,
+    health, history, keys, migrate, pairs, record, replay, serve, sim, sources,
 };
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output};
 use clap::{Args, Parser, Subcommand};
 
@@ -103,13 +103,30 @@ impl ServerArgs {
             .server
             .clone()
             .or_else(|| std::env::var("KURS_SERVER").ok());
-        Client::new(
+        let client = Client::new(
             named
                 .as_deref()
                 .filter(|url| !url.is_empty())
                 .unwrap_or(DEFAULT_SERVER),
-        )
+        )?;
+        match own_key()? {
+            Some(key) => client.with_key(&key),
+            None => Ok(client),
+        }
     }
+}
+
+/// The key for the server: `KURS_API_KEY_FILE` names a file with it, or `KURS_API_KEY` holds it.
+/// Never a flag, which everybody on the machine could read.
+fn own_key() -> Result<Option<String>, Failure> {
+    let named = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    if let Some(path) = named("KURS_API_KEY_FILE") {
+        let read = crate::config::secrets::Files::default().read(&path);
+        return read
+            .map(Some)
+            .map_err(|what| Failure::new(Exit::Usage, format!("KURS_API_KEY_FILE: {what}")));
+    }
+    Ok(named("KURS_API_KEY"))
 }
 
 /// Where kurs serves by default.
@@ -146,6 +163,8 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// Bring the store to this program's version
     Migrate(migrate::MigrateArgs),
+    /// Make, list, revoke and rotate API keys
+    Keys(keys::KeysArgs),
     /// Fill in the past from the archives of the sources
     Backfill(backfill::BackfillArgs),
     /// Copy the embedded store into a file while it is used
@@ -237,6 +256,7 @@ mod tests {
             "record",
             "replay",
             "migrate",
+            "keys",
             "backfill",
             "backup",
             "restore",

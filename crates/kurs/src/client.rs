@@ -2,6 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::output::clean;
+use reqwest::header::HeaderValue;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub struct Client {
     server: String,
     http: reqwest::Client,
+    /// The key that every request carries.
+    key: Option<HeaderValue>,
 }
 
 /// An answer that is no problem document.
@@ -71,7 +74,22 @@ impl Client {
         Ok(Self {
             server: server.to_owned(),
             http,
+            key: None,
         })
+    }
+
+    /// Sends this key with every request.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] when it is no header text; it is not repeated.
+    pub fn with_key(mut self, key: &str) -> Result<Self, Failure> {
+        let value = HeaderValue::from_str(&format!("Bearer {}", key.trim()));
+        let mut value = value
+            .map_err(|_| Failure::new(Exit::Usage, "KURS_API_KEY holds what no key can hold"))?;
+        // Neither shown nor sent elsewhere.
+        value.set_sensitive(true);
+        self.key = Some(value);
+        Ok(self)
     }
 
     /// The server as it was named.
@@ -111,6 +129,9 @@ impl Client {
             Method::Post => self.http.post(url),
             Method::Delete => self.http.delete(url),
         };
+        if let Some(key) = &self.key {
+            request = request.header(reqwest::header::AUTHORIZATION, key.clone());
+        }
         if let Some(body) = body {
             request = request
                 .header("content-type", "application/json")

@@ -14,6 +14,7 @@ pub mod export;
 pub mod get;
 pub mod health;
 pub mod history;
+pub mod keys;
 pub mod man;
 pub mod migrate;
 pub mod openapi;
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Replay(arguments) => replay::run(arguments, &global).await,
         Command::Migrate(arguments) => migrate::run(arguments, output).await,
         Command::Backfill(arguments) => backfill::run(arguments, &global).await,
+        Command::Keys(arguments) => keys::run(arguments, output, global.no_input).await,
         Command::Export(arguments) => interruptible(export::run(arguments, output)).await,
         Command::Backup(arguments) => backup::backup(arguments, output).await,
         Command::Restore(arguments) => backup::restore(arguments, output, global.no_input).await,

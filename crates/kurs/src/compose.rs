@@ -3,6 +3,7 @@
 
 mod bus;
 mod capture;
+mod doors;
 mod readings;
 mod take_over;
 mod terms;
@@ -15,6 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::supervise::supervise;
 pub(crate) use capture::{Prepared, ReplaySetup, head as capture_head, replay};
 use kurs_api::{ApiParts, ApiState};
+use kurs_auth::Doors;
 use kurs_bus::Bus;
 use kurs_core::{Clock, Pair, SystemClock};
 use kurs_net::Proxies;
@@ -51,6 +53,8 @@ pub struct Built {
     pub view: Arc<RateView>,
     /// Who is told what changes in it.
     pub streams: Arc<Hub>,
+    /// Who is let in.
+    pub doors: Arc<Doors>,
     /// What the Writer runs on; a new plan takes the place of the old one while running.
     pub plan: watch::Sender<Arc<Plan>>,
     /// True when all sources are pointed at simulated venues.
@@ -141,6 +145,7 @@ pub(crate) fn build_at(
     );
     Ok(Built {
         streams,
+        doors: Arc::new(Doors::new(&config.auth, &config.limits)),
         capture: capture::recorder(
             config,
             &plan.sources,
@@ -207,6 +212,10 @@ pub async fn start_roles(built: Arc<Built>, config: Config, stopped: watch::Rece
     built.health.set("store", trouble, "not opened yet");
     let mut roles = JoinSet::new();
     let waits = config.bus.is_memory();
+    if has_reader {
+        let doors = doors::follow(Arc::clone(&built), config.auth.clone(), stopped.clone());
+        roles.spawn(doors);
+    }
     if has_reader && !waits {
         roles.spawn(reader(Arc::clone(&built), stopped.clone()));
     }
@@ -436,6 +445,7 @@ pub fn api(built: &Arc<Built>, config: &Config) -> Result<ApiState, Failure> {
         metrics: Arc::clone(&built.metrics),
         metrics_text: Arc::new(move || measured.metrics_text()),
         streams: Arc::clone(&built.streams),
+        doors: Arc::clone(&built.doors),
         version: env!("CARGO_PKG_VERSION"),
         seed: built.seed,
     };

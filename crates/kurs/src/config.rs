@@ -33,8 +33,10 @@ pub use mistake::{Mistake, Mistakes};
 pub use sections::{Role, ShutdownConfig};
 
 use kurs_api::ApiConfig;
+use kurs_auth::{AuthConfig, LimitsConfig};
 use kurs_core::Wall;
 use kurs_core::{Pair, PairParser};
+use kurs_grpc::GrpcConfig;
 use kurs_pricing::config::Knowledge;
 use kurs_pricing::rule::syntax::RESERVED_NAMES;
 use kurs_pricing::{Policy, WrittenPolicy};
@@ -76,6 +78,12 @@ pub struct Config {
     pub policy: BTreeMap<Pair, Policy>,
     /// The HTTP server.
     pub http: ApiConfig,
+    /// The gRPC server.
+    pub grpc: GrpcConfig,
+    /// Who may ask.
+    pub auth: AuthConfig,
+    /// How often.
+    pub limits: LimitsConfig,
     /// Streams of rates to clients.
     pub streams: StreamConfig,
     /// Where current rates and history are kept.
@@ -120,6 +128,9 @@ impl Default for Config {
                 .collect(),
             policy: BTreeMap::new(),
             http: ApiConfig::default(),
+            grpc: GrpcConfig::default(),
+            auth: AuthConfig::default(),
+            limits: LimitsConfig::default(),
             streams: StreamConfig::default(),
             store: StoreConfig::default(),
             bus: BusConfig::default(),
@@ -173,6 +184,13 @@ impl Config {
         }
         self.validate_policies(mistakes);
         self.http.validate(mistakes);
+        self.grpc.validate(mistakes);
+        let taken = [Some(self.http.addr), self.http.ops_addr];
+        if self.grpc.addr.is_some_and(|addr| addr.port() != 0) && taken.contains(&self.grpc.addr) {
+            mistakes.push("grpc.addr: must differ from http.addr and http.ops_addr".to_owned());
+        }
+        self.auth.validate(mistakes);
+        self.limits.validate(mistakes);
         self.streams.validate(mistakes);
         self.store.validate(mistakes);
         self.bus.validate(mistakes);

@@ -1,10 +1,12 @@
 //! The server's life: build, bind, run, drain.
 
+mod grpc;
+
 use crate::compose::Built;
 use crate::config::{Inputs, Loaded, Role};
 use crate::exit::{Exit, Failure};
 use crate::reload::{Hook, Reload};
-use kurs_api::Surface;
+use kurs_api::{Surface, Tls};
 use kurs_telemetry::LogHandle;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use tokio::task::JoinSet;
 /// How long the Writer may take to store what it accepted.
 const WRITER_END: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether the configuration file has changed.
+/// How often it is looked whether the configuration file or the certificate has changed.
 const FILE_CHECK: Duration = Duration::from_secs(2);
 
 /// SIGXFSZ, the same number on Linux (x86, ARM), macOS and the BSDs.
@@ -54,6 +56,7 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
     let _file_size = unix_signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?;
     let (stop, stopped) = watch::channel(false);
     let listeners = bind(&config.http.addr, config.http.ops_addr).await?;
+    let grpc_listener = grpc::bind(&config).await?;
     let built = Arc::new(crate::compose::build(&config, simulated)?);
     let mut roles = JoinSet::new();
     roles.spawn(crate::compose::start_roles(
@@ -63,7 +66,13 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
     ));
     let mut api = JoinSet::new();
     let (end_api, api_ended) = watch::channel(false);
-    serve(&mut api, &built, &config, listeners, &api_ended)?;
+    let tls = serve(&mut api, &built, &config, listeners, &api_ended)?;
+    grpc::serve(&mut api, &built, &config, grpc_listener, &api_ended)?;
+    let renew = |at_once| {
+        if let Some(tls) = &tls {
+            tls.renew(&built.health, at_once);
+        }
+    };
     let mut reload = Reload::new(
         inputs,
         loaded,
@@ -76,8 +85,14 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
     let exit = loop {
         tokio::select! {
             exit = signals.next() => break exit,
-            _ = hangup.recv() => { reload.reload(); }
-            _ = file_checks.tick() => { reload.reload_if_file_changed(); }
+            _ = hangup.recv() => {
+                reload.reload();
+                renew(true);
+            }
+            _ = file_checks.tick() => {
+                reload.reload_if_file_changed();
+                renew(false);
+            }
         }
     };
     tokio::select! {
@@ -160,14 +175,18 @@ async fn listen(key: &str, addr: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Starts the API on its sockets and says where it is.
+/// Starts the API on its sockets and says where it is. Returns what TLS serves, to renew it.
 pub(crate) fn serve(
     tasks: &mut JoinSet<()>,
     built: &Arc<Built>,
     config: &crate::config::Config,
     listeners: Listeners,
     ended: &watch::Receiver<bool>,
-) -> Result<(), Failure> {
+) -> Result<Option<Arc<Tls>>, Failure> {
+    let tls = Tls::load(&config.http.tls).map_err(|error| {
+        let message = format!("{error}; http.tls.cert_file and http.tls.key_file name the files");
+        Failure::new(Exit::Failure, message)
+    })?;
     let state = Arc::new(crate::compose::api(built, config)?);
     let mut limits = config.http.limits.clone();
     let grace_ms = u64::try_from(config.shutdown.grace.0.as_millis()).unwrap_or(u64::MAX);
@@ -182,19 +201,21 @@ pub(crate) fn serve(
         Surface::All
     };
     let sockets = [
-        Some((listeners.api, surface)),
+        Some((listeners.api, surface, tls.clone())),
+        // Apart it is for those who are near; containers and balancers probe it without TLS.
         listeners
             .operations
-            .map(|socket| (socket, Surface::Operations)),
+            .map(|socket| (socket, Surface::Operations, None)),
     ];
-    for (socket, surface) in sockets.into_iter().flatten() {
+    for (socket, surface, tls) in sockets.into_iter().flatten() {
         if matches!(surface, Surface::Operations) {
-            tracing::info!("probes and metrics: http://{}", socket.local_addr()?);
+            let scheme = scheme(tls.is_some());
+            tracing::info!("probes and metrics: {scheme}://{}", socket.local_addr()?);
         }
         let end = until(ended.clone());
         let (state, limits) = (Arc::clone(&state), limits.clone());
         tasks.spawn(async move {
-            let cut = kurs_api::serve_surface(socket, state, surface, limits, end).await;
+            let cut = kurs_api::serve_tls(socket, state, surface, limits, tls, end).await;
             if cut > 0 {
                 tracing::warn!(
                     connections = cut,
@@ -203,20 +224,25 @@ pub(crate) fn serve(
             }
         });
     }
-    tracing::info!("listening on http://{address}");
-    tasks.spawn(announce(Arc::clone(built), address, ended.clone()));
-    Ok(())
+    let url = format!("{}://{address}", scheme(tls.is_some()));
+    tracing::info!("listening on {url}");
+    tasks.spawn(announce(Arc::clone(built), url, ended.clone()));
+    Ok(tls)
+}
+
+const fn scheme(is_tls: bool) -> &'static str {
+    if is_tls { "https" } else { "http" }
 }
 
 /// Says where kurs serves once it can: the first picture of all rates is there.
-async fn announce(built: Arc<Built>, address: SocketAddr, ended: watch::Receiver<bool>) {
+async fn announce(built: Arc<Built>, url: String, ended: watch::Receiver<bool>) {
     let started = async {
         while !built.health.is_started() {
             tokio::time::sleep(crate::compose::START_CHECK).await;
         }
     };
     tokio::select! {
-        () = started => tracing::info!("kurs is ready: http://{address}  (docs: /docs)"),
+        () = started => tracing::info!("kurs is ready: {url}  (docs: /docs)"),
         () = until(ended) => {}
     }
 }

@@ -13,6 +13,7 @@ use http::header::{
 };
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use kurs_auth::Grant;
 use kurs_stream::command::{self, Asked, Pace, ReplyDocument, bye};
 use kurs_stream::{Ended, Event, Item, Listener, Refused, Topic};
 use std::future::pending;
@@ -62,6 +63,7 @@ pub(crate) fn open(call: &Call) -> Outcome {
         peer: call.peer,
         listener: None,
         pace: Pace::default(),
+        grant: call.api.doors.open(&call.caller),
         _place: place,
     };
     tokio::spawn(session.run(upgrade));
@@ -151,6 +153,8 @@ enum End {
     /// The client has closed, or is gone.
     Gone,
     Drained,
+    /// Whoever listens may not any more.
+    Revoked,
     Policy(&'static str),
     TooLarge,
     NotText,
@@ -166,6 +170,7 @@ impl End {
         match self {
             Self::Gone => None,
             Self::Drained => Some((1_001, "drain")),
+            Self::Revoked => Some((1_008, "revoked")),
             Self::NotText => Some((1_003, "text only")),
             Self::Policy(why) => Some((1_008, why)),
             Self::TooLarge => Some((1_009, "a message has at most 64 KiB")),
@@ -182,6 +187,8 @@ struct Session {
     peer: IpAddr,
     listener: Option<Listener>,
     pace: Pace,
+    /// The key or token that it was opened with.
+    grant: Option<Grant>,
     _place: Place,
 }
 
@@ -208,7 +215,7 @@ impl Session {
         self.listener = None;
         if let Some((code, reason)) = end.code() {
             let last = async {
-                if !matches!(end, End::Drained | End::Slow) {
+                if !matches!(end, End::Drained | End::Slow | End::Revoked) {
                     let event = bye(reason);
                     socket.feed(message(&event)).await?;
                 }
@@ -276,7 +283,7 @@ impl Session {
                     Item::Event(event) => timeout(patience, self.tell(socket, event)).await,
                     Item::End(Ended::Drained) => return End::Drained,
                     Item::End(Ended::Slow) => return End::Slow,
-                    Item::End(Ended::Revoked) => return End::Policy("revoked"),
+                    Item::End(Ended::Revoked) => return End::Revoked,
                 },
                 () = sleep_until(timer) => {
                     if pong_by.is_some() {
@@ -344,6 +351,14 @@ impl Session {
                 Ok(ReplyDocument::done(id, topics(&self.listener)))
             }
             Asked::Subscribe(wanted, resume) => {
+                // Before it listens nobody else ends it.
+                let may_stay = self.grant.as_ref().is_none_or(|grant| {
+                    let now = self.api.view.now().wall;
+                    self.api.doors.may_stay(grant.number(), now)
+                });
+                if !may_stay {
+                    return Err(End::Revoked);
+                }
                 let refusal = match &mut self.listener {
                     Some(_) if resume.is_some() => {
                         let why = "only the first subscribe goes on from somewhere".to_owned();
@@ -352,6 +367,9 @@ impl Session {
                     Some(listener) => listener.subscribe(&wanted).err(),
                     None => match self.api.streams.listen(&wanted, resume) {
                         Ok(listener) => {
+                            if let Some(grant) = &self.grant {
+                                listener.belongs_to(grant.number());
+                            }
                             self.listener = Some(listener);
                             None
                         }

@@ -212,6 +212,18 @@ impl Plan {
         if rng.u8(..) < 20 {
             let _ = write!(bytes, "X-Request-Id: {}\r\n", junk(rng));
         }
+        if rng.u8(..12) == 0 {
+            let wrong = [
+                "Bearer",
+                "Bearer x",
+                "Bearer a.b.c",
+                "Basic x",
+                "kurs_live_x",
+                "",
+            ];
+            let name = ["Authorization", "X-Api-Key"][rng.usize(..2)];
+            let _ = write!(bytes, "{name}: {}\r\n", wrong[rng.usize(..wrong.len())]);
+        }
         if rng.u8(..) < 10 {
             let _ = write!(
                 bytes,
@@ -433,7 +445,7 @@ async fn a_hundred_thousand_random_requests_get_declared_answers() {
     println!("{seen:?}");
     assert_eq!(seen.values().sum::<usize>(), REQUESTS);
     for status in [
-        200, 201, 204, 302, 304, 400, 403, 404, 405, 406, 414, 415, 422,
+        200, 201, 204, 302, 304, 400, 401, 403, 404, 405, 406, 414, 415, 422,
     ] {
         assert!(
             seen.contains_key(&status),

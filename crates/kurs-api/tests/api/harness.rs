@@ -2,6 +2,7 @@
 
 use crate::client::{Client, Reply};
 use kurs_api::{ApiConfig, ApiParts, ApiState, Limits, serve};
+use kurs_auth::{AuthConfig, Doors, KeyRing, LimitsConfig};
 use kurs_bus::memory::MemoryBus;
 use kurs_bus::{Body, Bus, Command, Reply as WriterReply, SourcePrice, SourceStatus, Update};
 use kurs_core::{
@@ -36,6 +37,7 @@ pub(crate) struct Harness {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) api: Arc<ApiState>,
     pub(crate) streams: Arc<Hub>,
+    pub(crate) doors: Arc<Doors>,
     /// Makes the handler of `/metrics` panic.
     pub(crate) metrics_panic: Arc<AtomicBool>,
     seq: AtomicU64,
@@ -88,12 +90,54 @@ impl Harness {
         harness
     }
 
+    /// The same with doors of its own.
+    pub(crate) async fn with_doors(
+        change: impl FnOnce(&mut AuthConfig, &mut LimitsConfig, &mut ApiConfig),
+    ) -> Self {
+        let (mut auth, mut limits) = (AuthConfig::default(), LimitsConfig::default());
+        let mut config = ApiConfig::default();
+        change(&mut auth, &mut limits, &mut config);
+        let doors = Doors::new(&auth, &limits);
+        let harness = Self::build(|set| *set = config, StreamConfig::default(), doors).await;
+        harness.status("binance", SourceKind::Exchange, 1);
+        harness.rate("BTC-USD", "54000.000123", "binance", HOUR);
+        harness
+    }
+
+    /// The same before its keys were read.
+    pub(crate) async fn with_unread_keys() -> Self {
+        let harness =
+            Self::build_with(|_| {}, StreamConfig::default(), Doors::default(), None).await;
+        harness.rate("BTC-USD", "54000.000123", "binance", HOUR);
+        harness
+    }
+
     /// A server that knows its directions and nothing else.
     pub(crate) async fn empty(change: impl FnOnce(&mut ApiConfig)) -> Self {
         Self::bare(change, StreamConfig::default()).await
     }
 
-    async fn bare(change: impl FnOnce(&mut ApiConfig), streams: StreamConfig) -> Self {
+    /// A server that has nothing yet.
+    pub(crate) async fn bare(change: impl FnOnce(&mut ApiConfig), streams: StreamConfig) -> Self {
+        Self::build(change, streams, Doors::default()).await
+    }
+
+    async fn build(
+        change: impl FnOnce(&mut ApiConfig),
+        streams: StreamConfig,
+        doors: Doors,
+    ) -> Self {
+        // No keys, which is not the same as not knowing any.
+        Self::build_with(change, streams, doors, Some(KeyRing::default())).await
+    }
+
+    async fn build_with(
+        change: impl FnOnce(&mut ApiConfig),
+        streams: StreamConfig,
+        doors: Doors,
+        keys: Option<KeyRing>,
+    ) -> Self {
+        let doors = Arc::new(doors);
         let store = Arc::new(SqliteStore::open(":memory:", SqliteOptions::default()).unwrap());
         store.migrate().await.unwrap();
         let now = Now {
@@ -111,6 +155,9 @@ impl Harness {
         let bus = Arc::new(MemoryBus::new());
         let stream_metrics = metrics.streams.clone();
         let streams = Hub::new(Arc::clone(&view), streams, stream_metrics, 7);
+        if let Some(keys) = keys {
+            doors.set_ring(keys);
+        }
         let mut config = ApiConfig::default();
         change(&mut config);
         let limits: Limits = config.limits.clone();
@@ -128,6 +175,7 @@ impl Harness {
                 text.encode()
             }),
             streams: Arc::clone(&streams),
+            doors: Arc::clone(&doors),
             version: "0.0.0-test",
             seed: 7,
         };
@@ -152,6 +200,7 @@ impl Harness {
             metrics,
             api,
             streams,
+            doors,
             metrics_panic,
             seq: AtomicU64::new(1),
             stop,

@@ -1,6 +1,8 @@
 //! The API over real sockets: a server on a free port, a view fed by hand, a store in memory.
 
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
 mod books;
 #[cfg(test)]
 mod candles;
@@ -17,18 +19,30 @@ mod fuzz;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod headers;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod multiplex;
+#[cfg(test)]
 mod operations;
+#[cfg(test)]
+mod owasp;
+#[cfg(test)]
+mod proxies;
 #[cfg(test)]
 mod rates;
 #[cfg(test)]
 mod routes;
+#[cfg(test)]
+mod secure;
 #[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
 mod sockets;
 #[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod tls;

@@ -163,3 +163,105 @@ async fn connections_of_one_address_and_of_all_are_capped() {
         }
     }
 }
+
+/// How many connections of this process there may be, each with a socket on both sides.
+fn most_connections(wanted: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok())
+        .unwrap_or(1_024);
+    wanted.min(files.saturating_sub(200) / 2)
+}
+
+/// Opens connections that send nothing, a byte now and then, and half of `beginning`; asks as an
+/// ordinary client all the while; returns when all of them are closed.
+async fn flood(
+    count: usize,
+    address: std::net::SocketAddr,
+    beginning: &'static [u8],
+    healthy: impl AsyncFn(),
+) {
+    let mut slow = tokio::task::JoinSet::new();
+    for number in 0..count {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        slow.spawn(async move {
+            let (mut reader, mut writer) = stream.into_split();
+            let send = async {
+                match number % 3 {
+                    0 => {}
+                    1 => drop(writer.write_all(&beginning[..beginning.len() / 2]).await),
+                    _ => {
+                        let mut pause = tokio::time::interval(Duration::from_millis(500));
+                        for byte in beginning {
+                            pause.tick().await;
+                            if writer.write_all(&[*byte]).await.is_err() {
+                                break;
+                            }
+                        }
+                    }
+                }
+                std::future::pending::<()>().await;
+            };
+            let mut rest = Vec::new();
+            tokio::select! {
+                () = send => {}
+                _ = tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut rest) => {}
+            }
+        });
+    }
+    let all_closed = async {
+        while !slow.is_empty() {
+            healthy().await;
+            while slow.try_join_next().is_some() {}
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let ended = tokio::time::timeout(3 * crate::client::GUARD, all_closed).await;
+    assert!(ended.is_ok(), "some are open still");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_slow_clients_are_closed_and_others_are_unharmed() {
+    let count = most_connections(5_000);
+    let harness = harness(|limits| {
+        limits.head_ms = 3_000;
+        limits.idle_ms = 3_600_000;
+        limits.connections_per_address = 10_000;
+    })
+    .await;
+    let client = tokio::sync::Mutex::new(harness.client().await);
+    let beginning = b"GET /api/v1/rates/BTC/USD HTTP/1.1\r\nHost: localhost\r\n";
+    flood(count, harness.address, beginning, async || {
+        let mut client = client.lock().await;
+        let reply = client.ask("GET", "/api/v1/rates/BTC/USD", "").await;
+        assert_eq!(reply.status, 200);
+        // Who comes newly is served as well.
+        assert_eq!(harness.get("/livez").await.status, 200);
+    })
+    .await;
+    assert_eq!(cut(&harness, "head_timeout"), count as u64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_clients_that_never_shake_hands_are_closed_and_others_are_unharmed() {
+    let count = most_connections(1_000);
+    let secure = crate::secure::Secure::with(
+        |config| {
+            config.limits.handshake_ms = 3_000;
+            config.limits.connections_per_address = 10_000;
+        },
+        |_| {},
+    )
+    .await;
+    let client = secure.reqwest(|builder| builder);
+    // The beginning of a ClientHello of 512 bytes.
+    let beginning = &[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3, 0, 0, 0, 0, 0];
+    flood(count, secure.address, beginning, async || {
+        let answer = client.get(secure.url("/livez")).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    })
+    .await;
+    assert_eq!(secure.cut("handshake_timeout"), count as u64);
+}

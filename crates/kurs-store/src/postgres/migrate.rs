@@ -35,6 +35,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/postgres/0002_leases.sql"),
         compatible_from: 1,
     },
+    Migration {
+        version: 3,
+        name: "0003_keys.sql",
+        sql: include_str!("../../migrations/postgres/0003_keys.sql"),
+        compatible_from: 2,
+    },
 ];
 
 /// What the roles may do.

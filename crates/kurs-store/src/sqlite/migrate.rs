@@ -50,6 +50,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0004_leases.sql"),
         compatible_from: 3,
     },
+    Migration {
+        version: 5,
+        name: "0005_keys.sql",
+        sql: include_str!("../../migrations/sqlite/0005_keys.sql"),
+        compatible_from: 4,
+    },
 ];
 
 /// Columns of the table of migrations; the first release had one less.

@@ -117,7 +117,7 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
             ),
         )
     };
-    newer(3, 2);
+    newer(4, 3);
     let store = open(&database.url());
     store.save_terms("old".to_owned(), None).await.unwrap();
     assert_eq!(store.terms().await.unwrap().as_deref(), Some("old"));
@@ -125,11 +125,11 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
     assert_eq!(
         state,
         SchemaState {
-            found: 3,
-            needed: 2
+            found: 4,
+            needed: 3
         }
     );
-    newer(4, 4);
+    newer(5, 5);
     let store = open(&database.url());
     for error in [
         store.terms().await.unwrap_err(),
@@ -139,8 +139,8 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
             matches!(
                 error,
                 StoreError::Schema {
-                    found: 4,
-                    needed: 2
+                    found: 5,
+                    needed: 3
                 }
             ),
             "{error}"

@@ -6,7 +6,7 @@ use kurs_store::conformance::{claim, current, id, pair, price, rate, source};
 use kurs_store::{
     Batch, Beat, BookSnapshot, Candle, CandleQuery, Fence, Gap, GapQuery, Interval, OfficialQuery,
     OfficialRate, Origin, Outdated, PriceState, Published, PublishedQuery, SnapshotQuery, Store,
-    StoreError,
+    StoreError, StoredKey,
 };
 use kurs_testkit::Postgres;
 use std::time::Duration;
@@ -126,7 +126,7 @@ async fn each_role_can_do_its_work_and_nothing_more() {
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
 }
 
-const WRITER_MAY_NOT: [&str; 11] = [
+const WRITER_MAY_NOT: [&str; 13] = [
     "CREATE TABLE t (x int)",
     "DROP TABLE history",
     "TRUNCATE history",
@@ -138,8 +138,10 @@ const WRITER_MAY_NOT: [&str; 11] = [
     "DELETE FROM lease",
     "UPDATE schema_migrations SET version = 9",
     "UPDATE pairs SET name = 'X-Y'",
+    "DELETE FROM api_keys",
+    "INSERT INTO key_version VALUES (2, 1)",
 ];
-const READER_MAY_NOT: [&str; 12] = [
+const READER_MAY_NOT: [&str; 14] = [
     "CREATE TABLE t (x int)",
     "INSERT INTO meta VALUES ('a', 'b')",
     "DELETE FROM history",
@@ -152,6 +154,8 @@ const READER_MAY_NOT: [&str; 12] = [
     "SELECT * FROM kurs_renew('x', 1, true, '{}', '{}')",
     "SELECT kurs_release(0, 1, NULL)",
     "SELECT * FROM lease FOR SHARE",
+    "UPDATE api_keys SET scopes = 'admin'",
+    "INSERT INTO api_keys SELECT * FROM api_keys",
 ];
 
 async fn write_everything(writer: &dyn Store) {
@@ -196,6 +200,23 @@ async fn write_everything(writer: &dyn Store) {
     writer.seed(vec![symbol.clone()]).await.unwrap();
     writer.untrack("BTCUSDT", Some(FENCE)).await.unwrap();
     assert!(writer.track(symbol, Some(FENCE)).await.unwrap());
+    let key = |id: &str| StoredKey {
+        id: id.into(),
+        environment: "live".into(),
+        name: "shop".into(),
+        scopes: "read".into(),
+        hash: [1; 32],
+        created_at: at(0),
+        expires_at: None,
+        revoked_at: None,
+        replaced_by: None,
+        used_at: None,
+    };
+    assert!(writer.add_key(key("a")).await.unwrap());
+    assert!(writer.replace_key("a", key("b"), at(9)).await.unwrap());
+    assert!(writer.revoke_key("b", at(1)).await.unwrap());
+    let uses = vec![("a".into(), at(1))];
+    writer.note_key_use(uses).await.unwrap();
     let packing = writer.pack(at(3 * super::DAY)).await.unwrap();
     assert_eq!((packing.rows, packing.published), (11, 11));
     // Once more, now that it is packed.
@@ -272,4 +293,5 @@ async fn read_everything(store: &dyn Store) {
     };
     assert_eq!(store.official(query).await.unwrap().len(), 2);
     assert_eq!(store.recorded_until().await.unwrap(), None);
+    assert_eq!(store.keys().await.unwrap().keys.len(), 2);
 }

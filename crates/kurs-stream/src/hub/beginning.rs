@@ -3,7 +3,8 @@
 use super::render::ErrorEvent;
 use super::{Hub, Inner};
 use crate::config::StreamConfig;
-use crate::event::{Event, EventKind};
+use crate::document::Document;
+use crate::event::Event;
 use crate::position::Position;
 use crate::ring::Told;
 use crate::topic::Topic;
@@ -22,7 +23,7 @@ const CHUNK: usize = 500;
 const USED_AGAIN: Duration = Duration::from_millis(500);
 
 /// Data of `snapshot`.
-#[derive(Debug, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct SnapshotDocument {
     /// Rates, as every other answer shows them.
     pub rates: Vec<Arc<RateDocument>>,
@@ -37,17 +38,17 @@ pub struct SnapshotDocument {
 }
 
 /// Data of `hello`.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct HelloDocument<'a> {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct HelloDocument {
     /// It goes on where the client had ended: no snapshot comes.
     pub resumed: bool,
     /// What is listened to.
     #[schemars(with = "Vec<String>")]
-    pub topics: &'a [Topic],
+    pub topics: Arc<[Topic]>,
     /// How often the stream says that it lives, milliseconds.
     pub heartbeat_ms: u64,
     /// Empty while all is well, else why updates may be late.
-    pub degraded: &'a str,
+    pub degraded: Arc<str>,
 }
 
 /// The picture of all rates at one moment.
@@ -89,7 +90,8 @@ impl Hub {
         let is_only_rates = topics == [Topic::Rates];
         if !is_only_rates {
             let head = inner.ring.head_text();
-            told.push(Arc::new(Event::of(EventKind::Snapshot, &document, head)));
+            let document = Document::Snapshot(document);
+            told.push(Arc::new(Event::telling(document, head)));
         }
         told
     }
@@ -141,7 +143,7 @@ impl Hub {
                 last: part == parts,
                 ..SnapshotDocument::default()
             };
-            let event = Event::of(EventKind::Snapshot, &document, Arc::clone(&head));
+            let event = Event::telling(Document::Snapshot(document), Arc::clone(&head));
             events.push(Arc::new(event));
         }
         inner.all_rates = Some(AllRates {
@@ -223,11 +225,11 @@ impl Inner {
     ) -> Arc<Event> {
         let document = HelloDocument {
             resumed,
-            topics,
+            topics: topics.into(),
             heartbeat_ms: config.heartbeat_ms,
-            degraded: &self.degraded,
+            degraded: Arc::clone(&self.degraded),
         };
         // It says nothing of what was heard.
-        Arc::new(Event::of(EventKind::Hello, &document, Arc::from("")))
+        Arc::new(Event::telling(Document::Hello(document), Arc::from("")))
     }
 }

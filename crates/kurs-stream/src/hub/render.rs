@@ -1,8 +1,9 @@
 //! The documents that events tell.
 
-use crate::event::{Event, EventKind};
+use crate::document::Document;
+use crate::event::Event;
 use crate::topic::Topic;
-use kurs_bus::{Body, SourcePrice, SourceStatus, Update};
+use kurs_bus::{SourcePrice, SourceStatus, Update};
 use kurs_core::Pair;
 use kurs_reader::{Answer, Missing, RateDocument};
 use schemars::JsonSchema;
@@ -10,13 +11,13 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// Data of `rate`.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RateEvent {
     /// `rate:BTC-USD`.
     #[schemars(with = "String")]
     pub topic: Topic,
     /// The rate, as every other answer shows it.
-    pub rate: RateDocument,
+    pub rate: Arc<RateDocument>,
 }
 
 /// Data of `error`.
@@ -73,35 +74,11 @@ impl ErrorEvent {
 
 impl Event {
     /// What an update tells; `None` for what is of no topic.
-    pub(super) fn from_update(update: &Update, position: Arc<str>) -> Option<Self> {
-        let none = |pair, code, detail: &str| {
-            let topic = Topic::Rate(pair);
-            let document = ErrorEvent {
-                topic: Some(topic),
-                code,
-                detail: detail.to_owned(),
-            };
-            (EventKind::Error, topic, json(&document))
-        };
-        let (kind, topic, data) = match &update.body {
-            Body::Rate(rate) => {
-                let topic = Topic::Rate(rate.pair);
-                let rate = RateDocument::of(rate.pair, update.id, rate, rate.state);
-                (EventKind::Rate, topic, json(&RateEvent { topic, rate }))
-            }
-            Body::NoRate(told) => none(told.pair, "no-rate", &told.why),
-            Body::Withdrawn(pair) => none(*pair, "withdrawn", "it is not published any more"),
-            Body::SourcePrice(price) => {
-                let topic = Topic::Top(price.source, price.pair);
-                (EventKind::Source, topic, json(&top(topic, price)))
-            }
-            Body::SourceStatus(status) => {
-                let data = json(&of_source(status));
-                (EventKind::Source, Topic::Sources, data)
-            }
-            Body::Tracked(_) | Body::Heartbeat(_) | Body::Unknown(_) => return None,
-        };
-        Some(Self::new(kind, data.into(), position).about(topic, update.id))
+    pub(super) fn from_update(update: &Arc<Update>, position: Arc<str>) -> Option<Self> {
+        let (topic, told) = Document::of_update(update)?;
+        let data = crate::document::json(&told).into();
+        let document = Document::Update(Arc::clone(update));
+        Some(Self::telling_as(document, data, position).about(topic, update.id))
     }
 
     /// How the rate of a pair stands, by no single update.
@@ -112,33 +89,14 @@ impl Event {
     ) -> Self {
         let topic = Topic::Rate(pair);
         let rate = match answer {
-            Ok(answer) => RateDocument::clone(&answer.document),
-            Err(Missing::Expired(document)) => RateDocument::clone(document),
+            Ok(answer) => Arc::clone(&answer.document),
+            Err(Missing::Expired(document)) => Arc::new(RateDocument::clone(document)),
             Err(missing) => {
-                let document = ErrorEvent::of(pair, missing);
-                return Self::of(EventKind::Error, &document, position).on(topic);
+                let document = Document::Error(ErrorEvent::of(pair, missing));
+                return Self::telling(document, position).on(topic);
             }
         };
-        Self::of(EventKind::Rate, &RateEvent { topic, rate }, position).on(topic)
+        let document = Document::Rate(RateEvent { topic, rate });
+        Self::telling(document, position).on(topic)
     }
-}
-
-pub(super) const fn top(topic: Topic, price: &SourcePrice) -> SourceEvent<'_> {
-    SourceEvent {
-        topic,
-        price: Some(price),
-        status: None,
-    }
-}
-
-pub(super) const fn of_source(status: &SourceStatus) -> SourceEvent<'_> {
-    SourceEvent {
-        topic: Topic::Sources,
-        price: None,
-        status: Some(status),
-    }
-}
-
-fn json(document: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(document).unwrap_or_else(|_| b"{}".to_vec())
 }

@@ -41,9 +41,10 @@ pub struct HttpMetrics {
 }
 
 /// Why a connection was turned away or cut. A closed set, so that the labels are bounded.
-pub const CUT_REASONS: [&str; 8] = [
+pub const CUT_REASONS: [&str; 9] = [
     "capacity",
     "address_capacity",
+    "handshake_timeout",
     "head_timeout",
     "idle_timeout",
     "body_timeout",

@@ -176,6 +176,24 @@ impl Store for MoodyStore {
     async fn drop_current(&self, pairs: Vec<Pair>, fence: Option<Fence>) -> Result<(), StoreError> {
         self.inner.drop_current(pairs, fence).await
     }
+    async fn key_version(&self) -> Result<u64, StoreError> {
+        self.inner.key_version().await
+    }
+    async fn keys(&self) -> Result<StoredKeys, StoreError> {
+        self.inner.keys().await
+    }
+    async fn add_key(&self, key: StoredKey) -> Result<bool, StoreError> {
+        self.inner.add_key(key).await
+    }
+    async fn replace_key(&self, id: &str, by: StoredKey, until: Wall) -> Result<bool, StoreError> {
+        self.inner.replace_key(id, by, until).await
+    }
+    async fn revoke_key(&self, id: &str, at: Wall) -> Result<bool, StoreError> {
+        self.inner.revoke_key(id, at).await
+    }
+    async fn note_key_use(&self, uses: Vec<(Arc<str>, Wall)>) -> Result<(), StoreError> {
+        self.inner.note_key_use(uses).await
+    }
     async fn terms(&self) -> Result<Option<String>, StoreError> {
         self.inner.terms().await
     }

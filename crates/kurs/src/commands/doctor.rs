@@ -1,11 +1,12 @@
 //! `kurs doctor`: checks everything kurs needs, and explains what is wrong and how to mend it.
 
 mod broker;
+mod security;
 mod sources;
 
 use super::settings::SettingsArgs;
-use crate::config::Config;
 use crate::config::redact::redact_url;
+use crate::config::{Config, Loaded};
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output};
 use clap::Args;
@@ -19,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   kurs doctor
   kurs doctor --offline      without asking the sources
+  kurs doctor --security     what is open, to whom, and how to close it
   kurs doctor --json
 ";
 
@@ -34,7 +36,13 @@ pub struct DoctorArgs {
     /// Do not ask the sources
     #[arg(long)]
     offline: bool,
+    /// Only what is open: addresses, keys, passwords, rights of files
+    #[arg(long)]
+    security: bool,
 }
+
+/// How long a server on this machine may take to say that it lives.
+const LIVE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// How one check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -82,16 +90,11 @@ pub(super) async fn run(arguments: DoctorArgs, output: Output) -> Result<Exit, F
             return Err(Failure::silent(Exit::Usage));
         }
     };
-    let mut findings = vec![finding("configuration", Verdict::Ok, "valid", "")];
-    findings.push(clock(
-        kurs_core::Clock::now(&kurs_core::SystemClock::new()).wall,
-    ));
-    findings.push(store(&loaded.config).await);
-    findings.extend(broker::ask(&loaded.config).await);
-    findings.push(address(&loaded.config).await);
-    if !arguments.offline {
-        findings.extend(sources::ask_all(&loaded).await);
-    }
+    let findings = if arguments.security {
+        security::look(&loaded).await
+    } else {
+        needs(&loaded, arguments.offline).await
+    };
     show(&findings, output)?;
     let problems = findings
         .iter()
@@ -105,6 +108,21 @@ pub(super) async fn run(arguments: DoctorArgs, output: Output) -> Result<Exit, F
         Exit::Failure,
         format!("problems found: {problems}"),
     ))
+}
+
+/// What kurs needs to run.
+async fn needs(loaded: &Loaded, is_offline: bool) -> Vec<Finding> {
+    let mut findings = vec![finding("configuration", Verdict::Ok, "valid", "")];
+    findings.push(clock(
+        kurs_core::Clock::now(&kurs_core::SystemClock::new()).wall,
+    ));
+    findings.push(store(&loaded.config).await);
+    findings.extend(broker::ask(&loaded.config).await);
+    findings.push(address(&loaded.config).await);
+    if !is_offline {
+        findings.extend(sources::ask_all(loaded).await);
+    }
+    findings
 }
 
 fn show(findings: &[Finding], output: Output) -> Result<(), Failure> {
@@ -254,12 +272,7 @@ async fn address(config: &Config) -> Finding {
     match tokio::net::TcpListener::bind(addr).await {
         Ok(_) => finding("http.addr", Verdict::Ok, format!("{addr} is free"), ""),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let client = crate::client::Client::new(&format!("http://{addr}"));
-            let is_kurs = match client {
-                Ok(client) => client.get("/livez", &[]).await.is_ok(),
-                Err(_) => false,
-            };
-            if is_kurs {
+            if is_kurs(config).await {
                 return finding(
                     "http.addr",
                     Verdict::Ok,
@@ -282,4 +295,21 @@ async fn address(config: &Config) -> Finding {
             "set http.addr",
         ),
     }
+}
+
+/// Whether a kurs answers on the address of the API.
+async fn is_kurs(config: &Config) -> bool {
+    let is_tls = config.http.tls.is_on();
+    let scheme = if is_tls { "https" } else { "http" };
+    // The certificate is for another name than an address, and nothing is told to who answers.
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(LIVE_PATIENCE)
+        .tls_danger_accept_invalid_certs(is_tls)
+        .build();
+    let Ok(client) = client else { return false };
+    let url = format!("{scheme}://{}/livez", config.http.addr);
+    let answer = client.get(url).send().await;
+    // Probes may have an address of their own; the refusal is a kurs' too.
+    answer.is_ok_and(|answer| answer.headers().contains_key("api-supported-versions"))
 }

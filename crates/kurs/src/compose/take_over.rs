@@ -11,9 +11,10 @@ use std::time::Duration;
 const TRACK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Keys that a running process takes over, by their beginnings.
-const TAKEN_OVER: [&str; 14] = [
+const TAKEN_OVER: [&str; 15] = [
     "candles",
     "directions",
+    "limits",
     "pairs",
     "policy",
     "recorder",
@@ -54,6 +55,9 @@ pub fn take_over(built: &Arc<Built>, old: &Config, new: &Config) -> Vec<String> 
         && old.sinks == new.sinks
         && old.store.retention() == new.store.retention()
         && old.store.pack_after() == new.store.pack_after();
+    if old.limits != new.limits {
+        built.doors.set_limits(&new.limits);
+    }
     if !is_same {
         built.view.set_directions(new.directions.clone());
         built.plan.send_replace(Arc::new(plan));

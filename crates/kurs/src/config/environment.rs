@@ -12,7 +12,14 @@ pub const PREFIX: &str = "KURS_";
 
 /// Variables that are no keys of the configuration: they belong to the command line, to builds
 /// and to tests.
-const OF_OTHERS: [&str; 4] = ["KURS_CONFIG", "KURS_SERVER", "KURS_COMMIT", "KURS_FIXTURES"];
+const OF_OTHERS: [&str; 6] = [
+    "KURS_API_KEY",
+    "KURS_API_KEY_FILE",
+    "KURS_CONFIG",
+    "KURS_SERVER",
+    "KURS_COMMIT",
+    "KURS_FIXTURES",
+];
 
 /// Short names of single keys.
 const ALIASES: [(&str, &str); 1] = [("KURS_OPS_ADDR", "KURS_HTTP__OPS_ADDR")];

@@ -101,14 +101,16 @@ async fn a_client_that_is_cut_again_and_again_hears_every_update_once_on_alterna
         |body: &Body| matches!(body, Body::Rate(_) | Body::NoRate(_) | Body::Withdrawn(_));
     let published = until_async("the consumer has heard it all", PATIENCE, || async {
         consumer.look(|all| {
-            let ids = all.updates.iter().map(|(_, update)| update);
+            let mut ids = all.updates.iter().map(|(_, update)| update);
             let all: Vec<UpdateId> = ids
                 .clone()
                 .filter(|update| is_told(&update.body))
                 .map(|update| update.id)
                 .filter(|id| (first..=last).contains(id))
                 .collect();
-            ids.last().filter(|update| update.id >= last).map(|_| all)
+            ids.next_back()
+                .filter(|update| update.id >= last)
+                .map(|_| all)
         })
     })
     .await;
