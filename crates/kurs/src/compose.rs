@@ -212,17 +212,21 @@ pub async fn start_roles(built: Arc<Built>, config: Config, stopped: watch::Rece
     built.health.set("store", trouble, "not opened yet");
     let mut roles = JoinSet::new();
     let waits = config.bus.is_memory();
+    let follow_doors = || doors::follow(Arc::clone(&built), config.auth.clone(), stopped.clone());
     if has_reader {
-        let doors = doors::follow(Arc::clone(&built), config.auth.clone(), stopped.clone());
-        roles.spawn(doors);
+        // Whoever comes with a key right after the start must find it known.
+        let not_yet = "the keys were not read yet";
+        built.health.set(doors::CHECK, Status::Failed, not_yet);
     }
     if has_reader && !waits {
+        roles.spawn(follow_doors());
         roles.spawn(reader(Arc::clone(&built), stopped.clone()));
     }
     let mut ended = stopped.clone();
     tokio::select! {
         () = prepare_store(&built, &config, trouble) => {
             if has_reader && waits {
+                roles.spawn(follow_doors());
                 roles.spawn(reader(Arc::clone(&built), stopped.clone()));
             }
             if has_writer {

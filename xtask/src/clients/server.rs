@@ -45,7 +45,7 @@ impl Server {
             url: String::new(),
         };
         server.url = server.wait(&log)?;
-        console::line(&format!("kurs demo (ready at {})", server.url));
+        console::line(&format!("the server is ready at {}", server.url));
         Ok(server)
     }
 

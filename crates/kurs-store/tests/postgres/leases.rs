@@ -335,7 +335,10 @@ async fn what_the_version_before_leases_left_behind_is_kept() {
         ),
     );
     let store = open(&database.url());
-    assert_eq!(store.pending().await.unwrap(), ["0002_leases.sql"]);
+    assert_eq!(
+        store.pending().await.unwrap(),
+        ["0002_leases.sql", "0003_keys.sql"]
+    );
     store.migrate().await.unwrap();
     let kept = store.load_current().await.unwrap();
     assert_eq!([&kept[0].stored, &kept[1].stored], [&of_1970, &of_2100]);

@@ -51,7 +51,7 @@ async fn ten_that_migrate_at_once_make_one_schema_and_no_error() {
         assert_eq!(empty, 1 - first_found, "{states:?}");
     }
     let applied = server.sql(database.name(), "SELECT count(*) FROM schema_migrations");
-    assert_eq!(applied, "2");
+    assert_eq!(applied, "3");
     // Functions with their owner's rights look for tables nowhere else.
     let paths = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'kurs%'
          AND 'search_path=public, pg_temp' = ANY (proconfig)";
@@ -69,7 +69,7 @@ async fn looking_what_is_pending_changes_nothing() {
     let store = open(&database.url());
     assert_eq!(
         store.pending().await.unwrap(),
-        ["0001_first.sql", "0002_leases.sql"]
+        ["0001_first.sql", "0002_leases.sql", "0003_keys.sql"]
     );
     let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     assert_eq!(server.sql(database.name(), tables), "0");

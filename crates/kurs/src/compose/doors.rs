@@ -31,7 +31,7 @@ const ISSUER_PAUSE: Duration = Duration::from_secs(30);
 /// How long an issuer may take to answer.
 const ISSUER_PATIENCE: Duration = Duration::from_secs(5);
 /// The check that the probes show.
-const CHECK: &str = "keys";
+pub(super) const CHECK: &str = "keys";
 
 /// Follows everything until `stopped` turns true.
 pub(super) async fn follow(
