@@ -163,6 +163,13 @@ mod tests {
         let mut server = sleeper("TERM");
         assert!(!server.has_ended());
         let process = format!("/proc/{}", server.child.id());
+        // Only from then on it has its signal.
+        let name = format!("{process}/comm");
+        let end = Instant::now() + PATIENCE;
+        while std::fs::read_to_string(&name).unwrap().trim() != "sleep" {
+            assert!(Instant::now() < end, "it has not begun");
+            std::thread::sleep(LOOK_EVERY);
+        }
         let (unheld, _) = mpsc::channel();
         server.hold = unheld;
         assert!(server.ends_within(PATIENCE), "nobody has killed it");
