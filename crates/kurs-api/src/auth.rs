@@ -34,51 +34,13 @@ pub(crate) const PROBLEMS: [Kind; 5] = [
 
 /// What the headers show, and a ticket of the query.
 pub(crate) fn shown<'a>(headers: &'a HeaderMap, ticket: Option<&'a str>) -> Credential<'a> {
-    let mut all = Credential::None;
-    let mut add = |one: Credential<'a>| {
-        all = if all == Credential::None {
-            one
-        } else {
-            Credential::Unreadable
-        };
+    let texts = |name| {
+        headers
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().ok())
     };
-    for value in headers.get_all(AUTHORIZATION) {
-        if let Some(one) = authorization(value) {
-            add(one);
-        }
-    }
-    for value in headers.get_all(X_API_KEY) {
-        add(api_key(value));
-    }
-    if let Some(ticket) = ticket {
-        add(Credential::Ticket(ticket));
-    }
-    all
-}
-
-/// A key or a token; `None` for other ways of saying who one is, which are meant for somebody in
-/// front of kurs.
-pub(crate) fn authorization(value: &HeaderValue) -> Option<Credential<'_>> {
-    let Ok(text) = value.to_str() else {
-        return Some(Credential::Unreadable);
-    };
-    let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return None;
-    }
-    let token = rest.trim();
-    Some(if token.is_empty() || token.contains([' ', ',']) {
-        Credential::Unreadable
-    } else {
-        Credential::Bearer(token)
-    })
-}
-
-pub(crate) fn api_key(value: &HeaderValue) -> Credential<'_> {
-    match value.to_str().map(str::trim) {
-        Ok(key) if !key.is_empty() => Credential::Key(key),
-        _ => Credential::Unreadable,
-    }
+    Credential::read(texts(AUTHORIZATION), texts(X_API_KEY), ticket)
 }
 
 /// The answer to somebody who is not let in, without the headers of [`challenge`].

@@ -170,9 +170,9 @@ fn plain(headers: &HeaderMap) -> Option<Asked<'_>> {
                 return None;
             }
             asked.shown = if *name == X_API_KEY {
-                auth::api_key(value)
+                Credential::api_key(value.to_str().ok())
             } else {
-                auth::authorization(value).unwrap_or(Credential::None)
+                Credential::authorization(value.to_str().ok()).unwrap_or(Credential::None)
             };
         } else if *name == X_REQUEST_ID {
             if asked.request_id.is_some() {

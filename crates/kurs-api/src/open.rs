@@ -4,7 +4,7 @@ use crate::config::Limits;
 use crate::connection::ConnectionState;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -89,31 +89,5 @@ impl Drop for Entry {
         if book.connections.is_empty() {
             self.open.emptied.notify_one();
         }
-    }
-}
-
-/// What counts as one address: an IPv4 address, or the /64 network that one IPv6 host has for
-/// itself.
-pub(crate) fn address_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = u128::from(address) & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from(network))
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ipv6_host_counts_as_its_network() {
-        let one: IpAddr = "2001:db8::1".parse().unwrap();
-        let other: IpAddr = "2001:db8::ffff:1".parse().unwrap();
-        assert_eq!(address_of(one), address_of(other));
-        let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
-        assert_eq!(address_of(mapped), "10.0.0.1".parse::<IpAddr>().unwrap());
     }
 }

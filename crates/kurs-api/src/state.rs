@@ -3,7 +3,6 @@
 use crate::answer::Asset;
 use crate::config::ApiConfig;
 use crate::request_id::RequestIds;
-use crate::stream::Places;
 use crate::table::Table;
 use crate::{openapi, router};
 use http::header::CONNECTION;
@@ -53,7 +52,6 @@ pub struct ApiState {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) streams: Arc<Hub>,
-    pub(crate) stream_places: Arc<Places>,
     pub(crate) stream_metrics: StreamMetrics,
     pub(crate) doors: Arc<Doors>,
     pub(crate) health: Arc<Health>,
@@ -105,7 +103,6 @@ impl ApiState {
             history_reads: Semaphore::new(config.limits.history_reads),
             http_metrics: parts.metrics.http.clone(),
             panics: parts.metrics.process.panics("api"),
-            stream_places: Places::new(parts.streams.per_address()),
             stream_metrics: parts.metrics.streams.clone(),
             streams: parts.streams,
             view: parts.view,

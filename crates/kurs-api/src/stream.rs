@@ -1,19 +1,17 @@
 //! Streams of rates: server-sent events (HTML standard, section 9.2). Conventions 18 to 23.
 
-mod places;
 pub(crate) mod socket;
 
 use crate::answer::{Answer, Outcome};
 use crate::call::Call;
 use crate::connection::ConnectionState;
-use crate::open::address_of;
 use crate::problem::{FieldError, Kind, Problem};
 use crate::state::ApiState;
 use bytes::Bytes;
 use kurs_auth::Grant;
+use kurs_stream::places::{Place, address_of};
 use kurs_stream::{Item, Listener, Position, Refused, Topic};
 use kurs_telemetry::metrics::StreamMetrics;
-pub(crate) use places::{Place, Places};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -121,9 +119,8 @@ fn resume_of(call: &Call) -> Result<Option<Position>, Problem> {
 }
 
 fn enter(call: &Call) -> Result<Place, Problem> {
-    let places = &call.api.stream_places;
-    places.enter(address_of(call.peer)).ok_or_else(|| {
-        call.api.stream_metrics.refused.inc();
+    let place = call.api.streams.enter(address_of(call.peer));
+    place.ok_or_else(|| {
         Problem::new(Kind::TooBusy, "too many streams from this address").retry_after(5)
     })
 }

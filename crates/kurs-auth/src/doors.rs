@@ -34,6 +34,55 @@ pub enum Credential<'a> {
     Unreadable,
 }
 
+impl<'a> Credential<'a> {
+    /// What all values of the fields `Authorization` and `X-Api-Key` show together, and a ticket;
+    /// `None` stands for a value that is no text. More than one thing is nothing that can be read:
+    /// whoever checks one of them and whoever uses another would not mean the same.
+    pub fn read(
+        authorization: impl Iterator<Item = Option<&'a str>>,
+        keys: impl Iterator<Item = Option<&'a str>>,
+        ticket: Option<&'a str>,
+    ) -> Self {
+        let mut all = authorization
+            .filter_map(Self::authorization)
+            .chain(keys.map(Self::api_key))
+            .chain(ticket.map(Self::Ticket));
+        match (all.next(), all.next()) {
+            (None, _) => Self::None,
+            (Some(one), None) => one,
+            (Some(_), Some(_)) => Self::Unreadable,
+        }
+    }
+
+    /// A key or a token; `None` for other ways of saying who one is, which are meant for somebody
+    /// in front of kurs.
+    #[must_use]
+    pub fn authorization(value: Option<&'a str>) -> Option<Self> {
+        let Some(text) = value else {
+            return Some(Self::Unreadable);
+        };
+        let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let token = rest.trim();
+        Some(if token.is_empty() || token.contains([' ', ',']) {
+            Self::Unreadable
+        } else {
+            Self::Bearer(token)
+        })
+    }
+
+    /// A key of a field of its own.
+    #[must_use]
+    pub fn api_key(value: Option<&'a str>) -> Self {
+        match value.map(str::trim) {
+            Some(key) if !key.is_empty() => Self::Key(key),
+            _ => Self::Unreadable,
+        }
+    }
+}
+
 /// Why somebody is not let in. Never holds anything of what they showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {

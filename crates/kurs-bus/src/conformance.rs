@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest wait for something that should happen at once.
-const HANG: Duration = Duration::from_secs(20);
+const HANG: Duration = Duration::from_secs(60);
 
 /// One bus as two programs see it; in one process both may be the same.
 #[derive(Clone)]

@@ -174,7 +174,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn it_is_a_bus() {
         let fresh = || async {
-            let bus: Arc<dyn Bus> = Arc::new(MemoryBus::with_capacity(64));
+            let bus: Arc<dyn Bus> = Arc::new(MemoryBus::with_capacity(256));
             conformance::Opened {
                 writer: Arc::clone(&bus),
                 reader: bus,

@@ -2,8 +2,7 @@
 
 use crate::gate::{Gate, Scope, Who};
 use crate::refusal::Refusal;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use kurs_auth::{Credential, Doors, Refused};
 use kurs_core::Clock;
 use std::net::IpAddr;
@@ -42,39 +41,13 @@ impl Gate for AtTheDoors {
 
 /// What the metadata shows: `authorization: Bearer ...` or `x-api-key: ...`, once.
 fn shown(metadata: &HeaderMap) -> Credential<'_> {
-    let bearers = metadata.get_all(AUTHORIZATION).iter().filter_map(bearer);
-    let keys = metadata.get_all("x-api-key").iter().map(key);
-    let mut all = bearers.chain(keys);
-    match (all.next(), all.next()) {
-        (None, _) => Credential::None,
-        (Some(one), None) => one,
-        (Some(_), Some(_)) => Credential::Unreadable,
-    }
-}
-
-/// A key or a token; `None` for other ways of saying who one is, which are meant for somebody in
-/// front of kurs.
-fn bearer(value: &HeaderValue) -> Option<Credential<'_>> {
-    let Ok(text) = value.to_str() else {
-        return Some(Credential::Unreadable);
+    let texts = |name: &str| {
+        metadata
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().ok())
     };
-    let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return None;
-    }
-    let token = rest.trim();
-    Some(if token.is_empty() || token.contains([' ', ',']) {
-        Credential::Unreadable
-    } else {
-        Credential::Bearer(token)
-    })
-}
-
-fn key(value: &HeaderValue) -> Credential<'_> {
-    match value.to_str().map(str::trim) {
-        Ok(key) if !key.is_empty() => Credential::Key(key),
-        _ => Credential::Unreadable,
-    }
+    Credential::read(texts("authorization"), texts("x-api-key"), None)
 }
 
 fn refusal(refused: Refused) -> Refusal {

@@ -14,7 +14,8 @@ async fn it_is_a_bus() {
     let fresh = || {
         let mut options = common::options(&server.url());
         options.config.prefix = format!("check{}", number.fetch_add(1, Ordering::Relaxed));
-        options.config.buffer = 64;
+        // Fewer than the slow subscriber misses, more than any other check publishes.
+        options.config.buffer = 256;
         async move {
             let writer: Arc<dyn Bus> = Arc::new(common::connected(options.clone()).await);
             let reader: Arc<dyn Bus> = Arc::new(common::connected(options).await);

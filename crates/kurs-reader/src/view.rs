@@ -13,7 +13,8 @@ use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use kurs_bus::{SourceStatus, Update};
 use kurs_core::{
-    Asset, Clock, Epoch, Mono, Now, Pair, PairError, PairParser, SourceId, TrackedSymbol, UpdateId,
+    Asset, Clock, Epoch, Mono, Now, Pair, PairError, PairParser, RateState, SourceId,
+    TrackedSymbol, UpdateId,
 };
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -325,6 +326,16 @@ impl RateView {
     pub fn publishes(&self, pair: Pair) -> bool {
         let slot = self.slot(pair);
         slot.is_some_and(|slot| slot.load().is_some() || slot.unpriced().is_some())
+    }
+
+    /// Tells every published pair with the state of its rate now, without making documents.
+    pub fn each_state(&self, mut tell: impl FnMut(Pair, RateState)) {
+        let now = self.clock.mono();
+        for slot in self.index.load().values() {
+            if let Some(held) = slot.load() {
+                tell(slot.pair, held.state_at(now));
+            }
+        }
     }
 
     /// Grows with every change; equal values mean that nothing changed in between.

@@ -128,6 +128,21 @@ impl Event {
         self.document.as_ref()
     }
 
+    /// The same for somebody who has heard everything up to here.
+    pub(crate) fn placed_at(&self, position: Arc<str>) -> Self {
+        Self {
+            kind: self.kind,
+            topic: self.topic,
+            id: self.id,
+            position,
+            data: self.data.clone(),
+            document: self.document.clone(),
+            sse: OnceLock::new(),
+            text: OnceLock::new(),
+            other: OnceLock::new(),
+        }
+    }
+
     /// In one more form than those that are known here: made once, shared by all who want it.
     pub fn other(&self, make: impl FnOnce(&Self) -> Bytes) -> &Bytes {
         self.other.get_or_init(|| make(self))

@@ -20,7 +20,7 @@ use crate::position::Position;
 use crate::ring::Ring;
 use crate::topic::Topic;
 use beginning::AllRates;
-use kurs_bus::{Body, Update};
+use kurs_bus::{Body, NoRate, Update};
 use kurs_core::{Mono, Pair, RateState};
 use kurs_reader::{Answer, Missing, RateDocument, RateView, Told};
 use kurs_telemetry::metrics::StreamMetrics;
@@ -181,15 +181,18 @@ impl Hub {
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let later = resume.as_ref().and_then(|from| inner.ring.after(from));
-        let heard = resume.clone().filter(|_| later.is_some());
+        let is_resumed = later.is_some();
+        let heard = resume.clone().filter(|_| is_resumed);
         let mailbox = Arc::new(Mailbox::new(&self.config, heard));
-        let hello = inner.hello(&self.config, later.is_some(), topics);
+        let hello = inner.hello(&self.config, is_resumed, topics);
         mailbox.say([hello]);
         inner.listeners.insert(number, Arc::clone(&mailbox));
         self.put_in(&mut inner, topics, number, &mailbox);
-        match later {
-            Some(later) => mailbox.say(self.since(&mut inner, topics, &later, resume.as_ref())),
-            None => {
+        match (later, resume) {
+            (Some(later), Some(from)) => {
+                mailbox.say(self.since(&mut inner, topics, &later, &from));
+            }
+            (_, resume) => {
                 if resume.is_some() {
                     let detail = "the place to go on from is not known any more";
                     mailbox.say([gap("resume", detail, inner.ring.head_text())]);
@@ -256,12 +259,6 @@ impl Hub {
         self.config.topics
     }
 
-    /// Listeners that one address may have.
-    #[must_use]
-    pub const fn per_address(&self) -> usize {
-        self.config.per_address
-    }
-
     /// How long a client may take nothing of what is to be sent.
     #[must_use]
     pub const fn write_patience(&self) -> Duration {
@@ -300,7 +297,7 @@ impl Hub {
             }
             if now >= beat_at {
                 beat_at = now.plus(self.heartbeat());
-                let inner = self.inner.lock();
+                let mut inner = self.inner.lock();
                 let beat = inner.heartbeat();
                 inner.tell_all(&beat);
                 for mailbox in inner.listeners.values() {
@@ -326,7 +323,7 @@ impl Hub {
                     reason: "revoked".into(),
                     reconnect_after_ms: 0,
                 });
-                let bye = Event::telling(bye, inner.ring.head_text());
+                let bye = Event::telling(bye, Arc::from(""));
                 mailbox.end(Ended::Revoked, Some(Arc::new(bye)));
                 ended += 1;
             }
@@ -344,7 +341,8 @@ impl Hub {
                 reason: "drain".into(),
                 reconnect_after_ms: inner.random.u64(0..=self.config.spread_ms),
             });
-            let bye = Event::telling(bye, inner.ring.head_text());
+            // Without a place: what still waits here is told elsewhere, after what was heard last.
+            let bye = Event::telling(bye, Arc::from(""));
             mailbox.end(Ended::Drained, Some(Arc::new(bye)));
         }
     }
@@ -361,11 +359,19 @@ impl Hub {
     /// Rates that have run out without a word of the Writer.
     fn tell_expired(&self) {
         let mut inner = self.inner.lock();
-        let mut looked_at: BTreeSet<Pair> = inner.told.keys().copied().collect();
-        if inner.topics.contains_key(&Topic::Rates) {
-            looked_at.extend(self.view.pairs());
-        }
-        for pair in looked_at {
+        let told = inner.told.iter();
+        let mut changed: BTreeSet<Pair> = told
+            .filter(|(_, told)| told.is_derived)
+            .map(|(pair, _)| *pair)
+            .collect();
+        // Of those that are published the state alone is looked at: they may be many.
+        self.view.each_state(|pair, state| {
+            let told = inner.told.get(&pair).and_then(|told| told.last);
+            if told.is_some_and(|(before, _, _)| before != state) {
+                changed.insert(pair);
+            }
+        });
+        for pair in changed {
             self.tell_if_new(&mut inner, pair);
         }
     }
@@ -418,7 +424,10 @@ fn present(answer: &Result<Answer, Missing>) -> Option<(RateState, u64, u64)> {
 impl Inner {
     fn applied(&mut self, now: Mono, update: &Arc<Update>) {
         self.ring.moved(update.id);
-        let topic = match &update.body {
+        let Some(topic) = Topic::of(&update.body) else {
+            return;
+        };
+        match &update.body {
             Body::Rate(rate) => {
                 let last = (rate.state, update.id.epoch.0, update.id.seq.0);
                 if self.topics.contains_key(&Topic::Rates) {
@@ -428,20 +437,10 @@ impl Inner {
                     (told.last, told.is_derived) = (Some(last), false);
                 }
                 self.may_have_changed(rate.pair);
-                Topic::Rate(rate.pair)
             }
-            Body::NoRate(none) => {
-                self.no_rate(none.pair);
-                Topic::Rate(none.pair)
-            }
-            Body::Withdrawn(pair) => {
-                self.no_rate(*pair);
-                Topic::Rate(*pair)
-            }
-            Body::SourcePrice(price) => Topic::Top(price.source, price.pair),
-            Body::SourceStatus(_) => Topic::Sources,
-            Body::Tracked(_) | Body::Heartbeat(_) | Body::Unknown(_) => return,
-        };
+            Body::NoRate(NoRate { pair, .. }) | Body::Withdrawn(pair) => self.no_rate(*pair),
+            _ => {}
+        }
         self.ring.keep(now, update);
         let is_heard = self.topics.contains_key(&topic)
             || (matches!(topic, Topic::Rate(_)) && self.topics.contains_key(&Topic::Rates));
@@ -509,7 +508,7 @@ impl Inner {
         }
     }
 
-    fn heartbeat(&self) -> Arc<Event> {
+    fn heartbeat(&mut self) -> Arc<Event> {
         let document = Document::Heartbeat(HeartbeatDocument {
             degraded: Arc::clone(&self.degraded),
         });

@@ -135,6 +135,7 @@ impl Mailbox {
             if inner.ended.is_some() || !inner.wants(event) {
                 return;
             }
+            let event = &inner.placed(event);
             if let Some(newest) = &mut inner.newest {
                 newest.put(Arc::clone(event));
             } else {
@@ -223,6 +224,19 @@ impl Inner {
             heard.is_some_and(|heard| heard.covers(id))
         };
         !event.id.is_some_and(is_heard)
+    }
+
+    /// The place after an event is never one that its owner was beyond already: this Reader may be
+    /// behind the one where it was.
+    fn placed(&self, event: &Arc<Event>) -> Arc<Event> {
+        let Some(heard) = &self.heard else {
+            return Arc::clone(event);
+        };
+        let Ok(mut position) = event.position().parse::<Position>() else {
+            return Arc::clone(event);
+        };
+        position.join(heard);
+        Arc::new(event.placed_at(position.to_string().into()))
     }
 
     fn conflate(&mut self) {

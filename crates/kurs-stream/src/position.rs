@@ -34,6 +34,13 @@ impl Position {
         *heard = (*heard).max(id);
     }
 
+    /// Moves on to wherever this one is further.
+    pub fn join(&mut self, other: &Self) {
+        for id in other.ids() {
+            self.advance(id);
+        }
+    }
+
     /// The last update heard of a shard.
     #[must_use]
     pub fn of(&self, shard: u16) -> Option<UpdateId> {

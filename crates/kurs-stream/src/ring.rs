@@ -3,32 +3,23 @@
 use crate::position::Position;
 use kurs_bus::Update;
 use kurs_core::{Mono, UpdateId};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// One update, and how far the Reader was with it.
-#[derive(Debug, Clone)]
-pub struct Told {
-    /// When it was taken in.
-    pub at: Mono,
-    /// The update.
-    pub update: Arc<Update>,
-    /// The position of whoever has heard everything up to it.
-    pub position: Arc<str>,
-}
 
 /// What was told lately.
 #[derive(Debug)]
 pub struct Ring {
-    told: VecDeque<Told>,
+    /// With when it was taken in.
+    told: VecDeque<(Mono, Arc<Update>)>,
     keeps: Duration,
     most: usize,
     /// Everything later than this is in it.
     floor: Position,
     /// The last update of each shard, told to anybody or not.
     head: Position,
-    head_text: Arc<str>,
+    /// The same as text, once somebody has asked.
+    head_text: Option<Arc<str>>,
 }
 
 impl Ring {
@@ -41,7 +32,7 @@ impl Ring {
             most,
             floor: Position::default(),
             head: Position::default(),
-            head_text: Arc::from(""),
+            head_text: None,
         }
     }
 
@@ -57,21 +48,17 @@ impl Ring {
         }
         if !self.head.covers(id) {
             self.head.advance(id);
-            self.head_text = self.head.to_string().into();
+            self.head_text = None;
         }
     }
 
     /// It is to be kept. Comes after [`Self::moved`].
     pub fn keep(&mut self, now: Mono, update: &Arc<Update>) {
-        self.told.push_back(Told {
-            at: now,
-            update: Arc::clone(update),
-            position: Arc::clone(&self.head_text),
-        });
-        while let Some(first) = self.told.front()
-            && (self.told.len() > self.most || now.since(first.at) > self.keeps)
+        self.told.push_back((now, Arc::clone(update)));
+        while let Some((at, first)) = self.told.front()
+            && (self.told.len() > self.most || now.since(*at) > self.keeps)
         {
-            self.floor.advance(first.update.id);
+            self.floor.advance(first.id);
             self.told.pop_front();
         }
     }
@@ -90,14 +77,18 @@ impl Ring {
 
     /// The same as text.
     #[must_use]
-    pub fn head_text(&self) -> Arc<str> {
-        Arc::clone(&self.head_text)
+    pub fn head_text(&mut self) -> Arc<str> {
+        let head = &self.head;
+        let text = self
+            .head_text
+            .get_or_insert_with(|| head.to_string().into());
+        Arc::clone(text)
     }
 
     /// What came after a position; `None` when some of it is gone, or the position is of somewhere
     /// else. One that is ahead of this Reader is good: nothing came after it yet.
     #[must_use]
-    pub fn after(&self, position: &Position) -> Option<Vec<Told>> {
+    pub fn after(&self, position: &Position) -> Option<Vec<Arc<Update>>> {
         let is_known = |head: UpdateId| {
             let heard = position.of(head.shard);
             heard.is_some_and(|heard| self.floor.of(head.shard).is_none_or(|floor| heard >= floor))
@@ -105,9 +96,19 @@ impl Ring {
         if self.head.is_empty() || !self.head.ids().all(is_known) {
             return None;
         }
-        let later = self.told.iter();
-        let later = later.filter(|told| !position.covers(told.update.id));
-        Some(later.cloned().collect())
+        // From the newest back, until each shard has come to what was heard: in order they are.
+        let mut heard = BTreeSet::new();
+        let shards = self.head.ids().count();
+        let mut later = Vec::new();
+        for (_, update) in self.told.iter().rev() {
+            if !position.covers(update.id) {
+                later.push(Arc::clone(update));
+            } else if heard.insert(update.id.shard) && heard.len() == shards {
+                break;
+            }
+        }
+        later.reverse();
+        Some(later)
     }
 }
 
@@ -138,7 +139,7 @@ mod tests {
 
     fn after(ring: &Ring, position: &str) -> Option<Vec<String>> {
         let told = ring.after(&position.parse().unwrap())?;
-        Some(told.iter().map(|told| told.update.id.to_string()).collect())
+        Some(told.iter().map(|update| update.id.to_string()).collect())
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What can be listened to.
 
+use kurs_bus::Body;
 use kurs_core::{Pair, SourceId};
 use std::fmt;
 use thiserror::Error;
@@ -54,6 +55,21 @@ impl Topic {
                 "is none of rate:PAIR, rates, top:SOURCE:PAIR, sources".to_owned(),
             )),
         }
+    }
+}
+
+impl Topic {
+    /// What an update is about; `None` where nobody can listen to that.
+    #[must_use]
+    pub const fn of(body: &Body) -> Option<Self> {
+        Some(match body {
+            Body::Rate(rate) => Self::Rate(rate.pair),
+            Body::NoRate(none) => Self::Rate(none.pair),
+            Body::Withdrawn(pair) => Self::Rate(*pair),
+            Body::SourcePrice(price) => Self::Top(price.source, price.pair),
+            Body::SourceStatus(_) => Self::Sources,
+            Body::Tracked(_) | Body::Heartbeat(_) | Body::Unknown(_) => return None,
+        })
     }
 }
 

@@ -201,8 +201,10 @@ async fn only_what_the_ledger_names_is_filled_and_then_marked() {
         why: "kurs did not run".into(),
         is_filled: false,
     };
-    // Days before today, so that every candle of it is over.
-    let minute = |number: i64| Wall(minutes_ago(300 + 2 * 1_440).0 + number * 60_000_000);
+    // Days before today, so that every candle of it is over; and counted
+    // from one moment, whichever minute the clock comes to meanwhile.
+    let first = Interval::Day.start_of(minutes_ago(2 * 1_440));
+    let minute = |number: i64| Wall(first.0 + number * 60_000_000);
     let just_now = minutes_ago(10);
     let half = 30_000_000;
     let batch = Batch {

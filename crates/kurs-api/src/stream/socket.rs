@@ -1,6 +1,6 @@
 //! Streams over WebSocket (RFC 6455): conventions 20. Only text goes either way.
 
-use super::{Place, enter};
+use super::enter;
 use crate::answer::{Answer, Outcome};
 use crate::call::Call;
 use crate::problem::{Kind, Problem};
@@ -15,6 +15,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use kurs_auth::Grant;
 use kurs_stream::command::{self, Asked, Pace, ReplyDocument, bye};
+use kurs_stream::places::Place;
 use kurs_stream::{Ended, Event, Item, Listener, Refused, Topic};
 use std::future::pending;
 use std::net::IpAddr;

@@ -6,9 +6,8 @@ use crate::config::StreamConfig;
 use crate::document::Document;
 use crate::event::Event;
 use crate::position::Position;
-use crate::ring::Told;
 use crate::topic::Topic;
-use kurs_bus::{Body, SourcePrice, SourceStatus};
+use kurs_bus::{SourcePrice, SourceStatus, Update};
 use kurs_core::{Mono, Pair, RateState};
 use kurs_reader::{Answer, Missing, RateDocument};
 use schemars::JsonSchema;
@@ -114,15 +113,8 @@ impl Hub {
             && now.since(all.at) <= USED_AGAIN
             && let Some(later) = inner.ring.after(&all.position)
         {
-            let later = later.iter().filter_map(|told| {
-                let is_rate = matches!(
-                    told.update.body,
-                    Body::Rate(_) | Body::NoRate(_) | Body::Withdrawn(_)
-                );
-                let event =
-                    is_rate.then(|| Event::from_update(&told.update, told.position.clone()));
-                event.flatten().map(Arc::new)
-            });
+            let is_rate = |topic| matches!(topic, Topic::Rate(_));
+            let later = replayed(&later, all.position.clone(), is_rate);
             return all.events.iter().cloned().chain(later).collect();
         }
         let mut rates = Vec::new();
@@ -160,20 +152,16 @@ impl Hub {
         &self,
         inner: &mut Inner,
         topics: &[Topic],
-        later: &[Told],
-        from: Option<&Position>,
+        later: &[Arc<Update>],
+        from: &Position,
     ) -> Vec<Arc<Event>> {
         let wanted: BTreeSet<Topic> = topics.iter().copied().collect();
         let all = wanted.contains(&Topic::Rates);
-        let mut told = Vec::new();
-        for one in later {
-            let event = Event::from_update(&one.update, Arc::clone(&one.position));
-            let Some(event) = event else { continue };
-            let is_rate = matches!(event.topic, Some(Topic::Rate(_)));
-            if (all && is_rate) || event.topic.is_some_and(|topic| wanted.contains(&topic)) {
-                told.push(Arc::new(event));
-            }
-        }
+        let is_wanted = |topic| wanted.contains(&topic) || (all && matches!(topic, Topic::Rate(_)));
+        let mut told = replayed(later, from.clone(), is_wanted);
+        let mut end = from.clone();
+        end.join(inner.ring.head());
+        let end: Arc<str> = end.to_string().into();
         for topic in topics {
             let Topic::Rate(pair) = topic else { continue };
             let answer = self.view.rate(*pair, None);
@@ -182,14 +170,32 @@ impl Hub {
             let is_fresh = answer
                 .as_ref()
                 .is_ok_and(|answer| answer.document.state == RateState::Fresh);
-            let is_heard = publishes || from.is_some_and(|from| was_told(from, &answer));
+            let is_heard = publishes || was_told(from, &answer);
             if !(is_fresh && is_heard) {
-                let event = Event::from_answer(*pair, &answer, inner.ring.head_text());
+                let event = Event::from_answer(*pair, &answer, Arc::clone(&end));
                 told.push(Arc::new(event));
             }
         }
         told
     }
+}
+
+/// What these updates tell of some topics to somebody who was here before them.
+fn replayed(
+    later: &[Arc<Update>],
+    mut position: Position,
+    is_wanted: impl Fn(Topic) -> bool,
+) -> Vec<Arc<Event>> {
+    let mut told = Vec::new();
+    for update in later {
+        position.advance(update.id);
+        if Topic::of(&update.body).is_some_and(&is_wanted)
+            && let Some(event) = Event::from_update(update, position.to_string().into())
+        {
+            told.push(Arc::new(event));
+        }
+    }
+    told
 }
 
 /// True when a derived rate is made of nothing that came after this position.

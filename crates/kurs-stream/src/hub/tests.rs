@@ -1,6 +1,5 @@
 use super::*;
 use crate::mailbox::Item;
-use kurs_bus::NoRate;
 use kurs_core::{
     Choice, Clock, Epoch, ManualClock, Now, Price, Rate, Seq, SourceId, UpdateId, Wall,
 };
@@ -183,6 +182,41 @@ fn whoever_comes_back_to_any_instance_hears_what_it_missed_and_nothing_twice() {
     here.publish("BTC-USD", "102");
     here.publish("BTC-USD", "103");
     assert_eq!(short(&ahead), ["hello", "BTC-USD 103 fresh"]);
+}
+
+#[test]
+fn an_instance_that_is_behind_never_takes_the_place_of_a_client_back() {
+    let mut behind = Desk::new();
+    behind.publish("BTC-USDT", "100");
+    behind.publish("USDT-RUB", "80");
+    let topics = [rate_of("BTC-USDT"), rate_of("BTC-RUB")];
+    let listener = behind.listen(&topics, Some("0.3-9"));
+    let _ = heard(&listener);
+    behind.publish("USDT-RUB", "81");
+    behind.hub.tell_derived();
+    let beat = behind.hub.inner.lock().heartbeat();
+    behind.hub.inner.lock().tell_all(&beat);
+    for told in heard(&listener) {
+        assert_eq!(told.position, "0.3-9", "{}", told.kind);
+    }
+}
+
+#[test]
+fn what_still_waits_at_the_end_is_told_elsewhere() {
+    let (mut ends, mut stays) = (Desk::new(), Desk::new());
+    for desk in [&mut ends, &mut stays] {
+        desk.publish("BTC-USD", "100");
+    }
+    let listener = ends.listen(&[Topic::Rates], None);
+    let heard_up_to = heard(&listener).pop().unwrap().position;
+    for desk in [&mut ends, &mut stays] {
+        desk.publish("BTC-USD", "101");
+    }
+    ends.hub.drain();
+    let bye = heard(&listener).pop().unwrap();
+    assert_eq!((bye.kind, &*bye.position), ("bye", ""));
+    let back = stays.listen(&[Topic::Rates], Some(&heard_up_to));
+    assert_eq!(short(&back), ["hello", "BTC-USD 101 fresh"]);
 }
 
 #[test]
