@@ -12,6 +12,7 @@
 //! | `flood` | (h) one exchange sends garbage: what the others notice |
 //! | `store` | (i) writing, size, candles, export, start and answers of the store |
 //! | `brokers` | (j) buses against bare clients, two Readers against one, start of a Reader |
+//! | `streams` | (k) streams against bare writes, all clients at once, keys and limits |
 //! | `world`, `relay`, `beacon`, `exposition` | five exchanges around the real program, for (g) and (h) |
 //! | `section`, `report`, `plot` | what was measured, as JSON, Markdown and SVG |
 //! | `process`, `client`, `machine`, `statistics`, `frames`, `feed`, `options`, `console` | what they share |
@@ -47,6 +48,7 @@ mod section;
 mod statistics;
 mod steady;
 mod store;
+mod streams;
 mod venues;
 mod world;
 
@@ -100,6 +102,12 @@ enum Command {
         #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
         only: Vec<brokers::Part>,
     },
+    /// (k) Streams against bare writes, all clients at once, clients that never read, doors
+    Streams {
+        /// Only some of it, shown and not kept for the page
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
+        only: Vec<streams::Part>,
+    },
     /// All of them, then the page
     All {
         /// Where the page goes; its pictures go into `images/` beside it
@@ -118,6 +126,14 @@ enum Command {
     /// Serve one body as plainly as hyper can
     #[command(hide = true)]
     ServeHyper { address: SocketAddr, body: PathBuf },
+    /// Write the same bytes to every connection, so many times a second
+    #[command(hide = true)]
+    ServeBytes {
+        address: SocketAddr,
+        file: PathBuf,
+        per_second: u32,
+        writers: streams::raw::Writers,
+    },
 }
 
 fn main() -> Result<()> {
@@ -143,6 +159,11 @@ fn main() -> Result<()> {
             console::line(&report::text_of(&brokers::measure(options, &only)?));
             Ok(())
         }
+        Command::Streams { only } if only.is_empty() => finish(options, &streams::run(options)?),
+        Command::Streams { only } => {
+            console::line(&report::text_of(&streams::measure(options, &only)?));
+            Ok(())
+        }
         Command::All { out } => {
             all(options)?;
             report::write(options, &out)
@@ -150,6 +171,12 @@ fn main() -> Result<()> {
         Command::Report { out } => report::write(options, &out),
         Command::ServeKurs { address } => http::kurs::serve(address),
         Command::ServeHyper { address, body } => http::hyper::serve(address, &body),
+        Command::ServeBytes {
+            address,
+            file,
+            per_second,
+            writers,
+        } => streams::raw::serve(address, &file, per_second, writers),
     }
 }
 
@@ -166,7 +193,7 @@ type Benchmark = fn(&Options) -> Result<Section>;
 /// from running, but the whole fails then.
 fn all(options: &Options) -> Result<()> {
     let mut failed = Vec::new();
-    let parts: [(&str, Benchmark); 10] = [
+    let parts: [(&str, Benchmark); 11] = [
         ("http", http::run),
         ("steady", steady::run),
         ("pipeline", pipeline::run),
@@ -177,6 +204,7 @@ fn all(options: &Options) -> Result<()> {
         ("flood", flood::run),
         ("store", store::run),
         ("brokers", brokers::run),
+        ("streams", streams::run),
     ];
     for (name, run) in parts {
         console::line(&format!("== {name}"));

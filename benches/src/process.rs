@@ -196,6 +196,13 @@ impl Server {
         kilobytes(self.child.id(), name)
     }
 
+    /// Ends it at once, as a crash does. Its address is free afterwards.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Asks it to end, as an administrator does, and waits until it has.
     pub(crate) fn stop(mut self) -> Result<()> {
         let id = self.child.id();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Names of the benchmarks in the order of the page.
-pub(crate) const ORDER: [&str; 10] = [
+pub(crate) const ORDER: [&str; 11] = [
     "http",
     "steady",
     "pipeline",
@@ -18,6 +18,7 @@ pub(crate) const ORDER: [&str; 10] = [
     "flood",
     "store",
     "brokers",
+    "streams",
 ];
 
 /// One benchmark's results.

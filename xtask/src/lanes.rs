@@ -12,12 +12,11 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use results::Totals;
 
-use crate::clients::Choices;
 use crate::console::{self, seconds};
 use crate::process::cargo;
 use crate::provision::{self, Purpose};
 use crate::workspace::Workspace;
-use crate::{clients, commands, deny, layers, promises, words};
+use crate::{clients, commands, contract, deny, layers, promises, words};
 
 /// One check. The order here is the order of the run: quick ones first, the tests last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,18 +39,12 @@ pub(crate) enum Lane {
     Docs,
     /// Commands shown in the texts exist
     Commands,
+    /// Every answer is as the OpenAPI document says, by schemathesis
+    Contract,
     /// Clients are what the document gives, compile, and work against a live server
     Clients,
     /// All tests of the workspace, documentation tests included
     Tests,
-}
-
-impl Lane {
-    /// The packages of other languages come from registries of theirs, so the clients are asked
-    /// for by name.
-    const fn is_ordinary(self) -> bool {
-        !matches!(self, Self::Clients)
-    }
 }
 
 /// Many tests wait for sockets and timers most of their time: more run at once than there are cores.
@@ -66,13 +59,13 @@ struct Outcome {
     passed: bool,
 }
 
-/// Runs the chosen lanes, or all ordinary ones when none is named.
+/// Runs the chosen lanes, or all when none is named.
 pub(crate) fn run(workspace: &Workspace, only: &[Lane]) -> Result<()> {
     let start = Instant::now();
     let chosen: Vec<Lane> = Lane::value_variants()
         .iter()
         .copied()
-        .filter(|lane| only.contains(lane) || (only.is_empty() && lane.is_ordinary()))
+        .filter(|lane| only.contains(lane) || only.is_empty())
         .collect();
     let mut outcomes = Vec::new();
     let mut totals = Totals::default();
@@ -135,7 +128,8 @@ fn run_lane(workspace: &Workspace, lane: Lane, totals: &mut Totals) -> Result<()
                 .run()
         }
         Lane::Commands => commands::run(workspace),
-        Lane::Clients => clients::run(workspace, &Choices::default()),
+        Lane::Contract => contract::run(workspace),
+        Lane::Clients => clients::lane(workspace),
         Lane::Tests => {
             if env::var_os(FIXTURES_VARIABLE).is_none() {
                 console::notice(
@@ -201,6 +195,7 @@ fn name(lane: Lane) -> &'static str {
         Lane::Clippy => "clippy",
         Lane::Docs => "docs",
         Lane::Commands => "commands",
+        Lane::Contract => "contract",
         Lane::Clients => "clients",
         Lane::Tests => "tests",
     }

@@ -10,6 +10,8 @@
 //! | `documents`, `commands` | commands shown in the texts exist |
 //! | `deny` | cargo-deny: licences, bans, sources, advisories |
 //! | `provision` | programs the tasks need, and how they are installed |
+//! | `contract` | the API against its own document, by schemathesis |
+//! | `demo`, `registry` | a live server; packages of PyPI and npm |
 //! | `clients`, `clients/` | generated clients: made again, compared, compiled, run |
 //! | `coverage` | line coverage by cargo-llvm-cov |
 //! | `bench` | starts the benchmark program |
@@ -24,7 +26,9 @@ mod cli;
 mod clients;
 mod commands;
 mod console;
+mod contract;
 mod coverage;
+mod demo;
 mod deny;
 mod documents;
 mod fuzz;
@@ -33,6 +37,7 @@ mod layers;
 mod process;
 mod promises;
 mod provision;
+mod registry;
 mod test_code;
 mod tree;
 mod words;

@@ -4,7 +4,7 @@
 use crate::accept::{self, Coding};
 use crate::body::Body;
 use crate::compress::{COMPRESSED_ABOVE, Effort, compress};
-use crate::conditional::{Caching, content_etag, none_match_hits, weakened};
+use crate::conditional::{Caching, content_etag, none_match_hits, version_etag, weakened};
 use crate::problem::{Kind, PROBLEM_JSON, Problem};
 use crate::stream::{EVENT_STREAM, EventBody};
 use bytes::Bytes;
@@ -152,6 +152,12 @@ impl Answer {
 
     pub(crate) fn cached(mut self, caching: Caching) -> Self {
         self.caching = caching;
+        self
+    }
+
+    /// The tag of its content begins with this version.
+    pub(crate) fn of_version(mut self, version: u64) -> Self {
+        self.etag = Some(version_etag(version, &self.body()));
         self
     }
 

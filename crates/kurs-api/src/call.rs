@@ -3,6 +3,7 @@
 use crate::parameter::Arguments;
 use crate::problem::Problem;
 use crate::state::ApiState;
+use crate::v1::missing::pair_problem;
 use http::HeaderMap;
 use hyper::upgrade::OnUpgrade;
 use kurs_auth::Caller;
@@ -46,7 +47,7 @@ impl Call {
             .view
             .parse_pair(&format!("{base}-{quote}"))
             .map_err(|error| match error {
-                PairError::SameAsset => Problem::parameter("quote", error.to_string()),
+                PairError::SameAsset => pair_problem("quote", &error),
                 _ => Problem::parameter("base", error.to_string()),
             })
     }

@@ -1,6 +1,6 @@
 //! Validators and caching (RFC 9110 sections 8.8 and 13, RFC 9111).
 
-use http::header::IF_NONE_MATCH;
+use http::header::{IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 use std::hash::Hasher;
 use std::sync::LazyLock;
@@ -14,6 +14,34 @@ pub(crate) fn none_match_hits(headers: &HeaderMap, etag: &HeaderValue) -> bool {
         let bytes = value.as_bytes();
         bytes.trim_ascii() == b"*" || tags(bytes).any(|tag| tag == own)
     })
+}
+
+/// The versions that `If-Match` names: a change is wanted only of one of them. `None`: of any. A tag
+/// begins with its version, see [`version_etag`]; one that does not is of no version. Whether a tag
+/// is weak says how its body was coded, and nothing of what it is the version of.
+pub(crate) fn expected_versions(headers: &HeaderMap) -> Option<Vec<u64>> {
+    let mut values = headers.get_all(IF_MATCH).iter().peekable();
+    values.peek()?;
+    let mut versions = Vec::new();
+    for value in values {
+        let bytes = value.as_bytes();
+        if bytes.trim_ascii() == b"*" {
+            return None;
+        }
+        versions.extend(tags(bytes).filter_map(|tag| {
+            let text = std::str::from_utf8(tag).ok()?.trim_matches('"');
+            text.split('-').next()?.parse::<u64>().ok()
+        }));
+    }
+    Some(versions)
+}
+
+/// A tag for a body of this version, parts of which may change without one.
+pub(crate) fn version_etag(version: u64, body: &[u8]) -> HeaderValue {
+    let content = content_etag(body);
+    let content = content.to_str().unwrap_or("").trim_matches('"');
+    HeaderValue::from_str(&format!("\"{version}-{content}\""))
+        .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 /// A tag without its mark of weakness.
@@ -146,6 +174,28 @@ mod tests {
         ] {
             assert!(!hits(value), "{value}");
         }
+    }
+
+    #[test]
+    fn if_match_names_versions_whatever_the_coding() {
+        let expected = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_MATCH, HeaderValue::from_static(value));
+            expected_versions(&headers)
+        };
+        assert_eq!(expected_versions(&HeaderMap::new()), None);
+        assert_eq!(expected("*"), None);
+        assert_eq!(expected("\"7\""), Some(vec![7]));
+        assert_eq!(expected("W/\"7-0f\", \"8\""), Some(vec![7, 8]));
+        assert_eq!(
+            expected("\"x\""),
+            Some(Vec::new()),
+            "no version is this one"
+        );
+        let etag = version_etag(7, b"body");
+        let mut headers = HeaderMap::new();
+        headers.insert(IF_MATCH, weakened(&etag));
+        assert_eq!(expected_versions(&headers), Some(vec![7]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Settings of the HTTP server.
 
-use crate::proxy::{Network, ProxyHeader};
+use kurs_auth::{Network, ProxyHeader};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;

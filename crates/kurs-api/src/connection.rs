@@ -10,6 +10,8 @@ use crate::config::Limits;
 use answers::Answers;
 pub(crate) use answers::Slot;
 use futures_util::task::AtomicWaker;
+use kurs_stream::Mailbox;
+use kurs_telemetry::metrics::Counter;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -111,6 +113,16 @@ pub(crate) struct ConnectionState {
     has_many: AtomicBool,
     /// The open answers of a connection that has many at a time.
     answers: Mutex<Answers>,
+    /// What is told over it, while its answer is a stream.
+    told: Mutex<Option<Told>>,
+}
+
+/// What is told over a connection whose answer is a stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// Events handed over.
+    pub(crate) events: Counter,
 }
 
 impl ConnectionState {
@@ -131,6 +143,7 @@ impl ConnectionState {
             task: AtomicWaker::new(),
             has_many: AtomicBool::new(false),
             answers: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -197,11 +210,24 @@ impl ConnectionState {
 
     /// The answer is a stream: it goes on as long as the client takes what is to be sent, within
     /// this time each.
-    pub(crate) fn streams(&self, patience: Duration) {
+    /// `told`: of what the pump may write while the task rests.
+    pub(crate) fn streams(&self, patience: Duration, told: Option<Told>) {
+        *self.told.lock() = told;
         let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         self.write_ms.store(patience_ms, Ordering::Relaxed);
         self.phase.store(STREAM, Ordering::Relaxed);
         self.read_deadline_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// What is told over it, of what the pump may write.
+    pub(crate) fn told(&self) -> Option<Told> {
+        self.told.lock().clone()
+    }
+
+    /// The stream has ended.
+    pub(crate) fn stream_ended(&self) {
+        *self.told.lock() = None;
+        self.answer_made();
     }
 
     /// True when the answer is a stream.
@@ -217,6 +243,11 @@ impl ConnectionState {
             let deadline = self.clock.now_ms().saturating_add(limit_ms);
             self.write_deadline_ms.store(deadline, Ordering::Relaxed);
         }
+    }
+
+    /// True while the socket takes no more.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.write_deadline_ms.load(Ordering::Relaxed) != 0
     }
 
     /// All that was to be written went to the socket.

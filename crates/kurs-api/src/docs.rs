@@ -14,8 +14,13 @@ pub(crate) const STYLE: &str = "text/css; charset=utf-8";
 
 static PAGE: LazyLock<Arc<Asset>> =
     LazyLock::new(|| Asset::new(include_str!("../assets/docs.html"), HTML));
-static CODE: LazyLock<Arc<Asset>> =
-    LazyLock::new(|| Asset::new(include_str!("../assets/docs.js"), SCRIPT));
+static CODE: [LazyLock<Arc<Asset>>; 5] = [
+    LazyLock::new(|| Asset::new(include_str!("../assets/docs.js"), SCRIPT)),
+    LazyLock::new(|| Asset::new(include_str!("../assets/elements.js"), SCRIPT)),
+    LazyLock::new(|| Asset::new(include_str!("../assets/try.js"), SCRIPT)),
+    LazyLock::new(|| Asset::new(include_str!("../assets/streams.js"), SCRIPT)),
+    LazyLock::new(|| Asset::new(include_str!("../assets/messages.js"), SCRIPT)),
+];
 static LOOK: LazyLock<Arc<Asset>> =
     LazyLock::new(|| Asset::new(include_str!("../assets/docs.css"), STYLE));
 static PROBLEMS: LazyLock<Arc<Asset>> = LazyLock::new(|| Asset::new(problems_page(), HTML));
@@ -25,9 +30,9 @@ pub(crate) fn page(_: &Call) -> Outcome {
     Ok(Answer::asset(&PAGE))
 }
 
-/// `GET /docs/docs.js`.
-pub(crate) fn script(_: &Call) -> Outcome {
-    Ok(Answer::asset(&CODE))
+/// `GET /docs/docs.js` and its modules, by their place in [`CODE`].
+pub(crate) fn script<const AT: usize>(_: &Call) -> Outcome {
+    Ok(Answer::asset(&CODE[AT]))
 }
 
 /// `GET /docs/docs.css`.

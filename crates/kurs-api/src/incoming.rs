@@ -12,7 +12,7 @@ use std::pin::Pin;
 /// Deepest nesting of a JSON body.
 const DEPTH_MAX: usize = 32;
 
-/// The body as JSON.
+/// The body as JSON, at most `limit` bytes of it.
 ///
 /// # Errors
 /// A problem for another media type, for too many bytes, for a body that does not arrive, and
@@ -21,9 +21,9 @@ pub(crate) async fn json(
     headers: &HeaderMap,
     body: Incoming,
     limits: &Limits,
+    limit: usize,
 ) -> Result<Value, Problem> {
     check_media(headers)?;
-    let limit = limits.body_bytes;
     let too_large = || Problem::new(Kind::BodyTooLarge, format!("the limit is {limit} bytes"));
     let announced = headers
         .get(CONTENT_LENGTH)

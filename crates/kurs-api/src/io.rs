@@ -5,7 +5,9 @@ use crate::answer::{NO_REFERRER_TEXT, POLICY_TEXT};
 use crate::connection::ConnectionState;
 use crate::problem::{Kind, PROBLEM_JSON, Problem};
 use crate::request_id::RequestIds;
+use crate::stream::wire::{Direct, Lend};
 use http::HeaderValue;
+use kurs_stream::Event;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,6 +30,8 @@ pub(crate) struct WatchedIo<T> {
     /// Bytes dropped after the last answer.
     lingered: usize,
     hsts: Option<HeaderValue>,
+    /// Where the pump writes the events of a stream, with what it could not write.
+    direct: Option<Arc<Direct>>,
 }
 
 /// Most bytes that are dropped after the last answer.
@@ -45,6 +49,7 @@ impl<T> WatchedIo<T> {
             replaced: 0,
             lingered: 0,
             hsts: None,
+            direct: None,
         }
     }
 }
@@ -104,6 +109,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WatchedIo<T> {
         written
     }
 
+    /// Sends what the pump could not.
+    fn poll_rest(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.direct {
+            None => Poll::Ready(Ok(())),
+            Some(direct) => self.note(direct.poll_rest(context)),
+        }
+    }
+
     /// Sends what replaces an error head.
     fn poll_replacement(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self.replacement.get(self.replaced..)
@@ -123,7 +136,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WatchedIo<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
+impl<T: Lend> WatchedIo<T> {
+    /// The socket, for others to write to as well.
+    pub(crate) fn lend(&mut self) -> Option<Arc<tokio::net::TcpStream>> {
+        self.socket.lend()
+    }
+
+    /// All of a stream was written that is to be written now: its task rests, unless something
+    /// waits that it did not take out while the socket was full.
+    fn rests(&mut self, context: &Context<'_>) {
+        let Some(told) = self.state.told() else {
+            return;
+        };
+        if !told.mailbox.has_outlet()
+            && let Some(socket) = self.socket.lend()
+        {
+            let direct = Direct::new(socket, Event::chunk, told.events);
+            told.mailbox.lead_to(Arc::clone(&direct) as Arc<_>);
+            self.direct = Some(direct);
+        }
+        if !told.mailbox.rest() {
+            context.waker().wake_by_ref();
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Lend + Unpin> AsyncWrite for WatchedIo<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -139,21 +177,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
             self.replacement.extend_from_slice(&answer);
             return Poll::Ready(Ok(bytes.len()));
         }
+        ready!(self.poll_rest(context))?;
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.note(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_replacement(context))?;
+        ready!(self.poll_rest(context))?;
         // TLS keeps back what the socket does not take.
         let flushed = Pin::new(&mut self.socket).poll_flush(context);
         ready!(self.note(flushed))?;
         self.state.written();
+        if self.state.is_stream() {
+            self.rests(context);
+        }
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_replacement(context))?;
+        ready!(self.poll_rest(context))?;
         let shut = Pin::new(&mut self.socket).poll_shutdown(context);
         ready!(self.note(shut))?;
         if self.replacement.is_empty() && !self.state.may_have_unread() {

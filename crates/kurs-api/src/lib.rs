@@ -9,22 +9,24 @@
 //! | `open` | the open connections, counted and capped |
 //! | `connection`, `io` | which wait is running on a connection, noted by a wrapper of its socket |
 //! | [`tls`], `handshake`, `multiplex` | TLS and its certificate; HTTP/2, which only TLS brings |
-//! | [`proxy`] | which proxies are believed about whose requests they hand on |
 //! | `service`, `hot` | from a request to an answer; the short way for one rate |
 //! | `route`, `table`, `parameter`, `pattern` | declarations of routes, and how requests are checked by them |
 //! | `host` | the `Host` field of requests |
 //! | `auth` | who asks, what they may do, and how often |
+//! | [`admin`] | what is set while kurs runs, and the log of changes |
 //! | `call`, `incoming` | a checked request; its JSON body |
 //! | `answer`, `accept`, `compress`, `conditional`, `cors` | forms, codings, validators and headers of answers |
 //! | [`problem`] | [`Problem`]: the body of every 4xx and 5xx |
-//! | `openapi` | `/openapi.json` from the same table |
+//! | `openapi`, `asyncapi` | `/openapi.json` from the same table; `/asyncapi.json` from what is written to brokers and clients |
 //! | `exposition` | the two text forms of metrics |
 //! | [`config`] | [`ApiConfig`] and [`Limits`] |
 //! | `stream/` | streams of rates: server-sent events and WebSocket |
 //! | [`state`] | [`ApiState`]: what all requests share |
 
 mod accept;
+pub mod admin;
 mod answer;
+mod asyncapi;
 mod auth;
 mod body;
 mod call;
@@ -47,7 +49,6 @@ mod ops;
 mod parameter;
 mod pattern;
 pub mod problem;
-pub mod proxy;
 mod request_id;
 mod route;
 mod router;
@@ -59,12 +60,19 @@ mod table;
 pub mod tls;
 mod v1;
 
+pub use admin::{SettingStanding, SettingsInForce};
 pub use config::{ApiConfig, Limits, TlsConfig};
 pub use problem::Problem;
 pub use server::{serve, serve_surface, serve_tls};
 pub use service::Surface;
 pub use state::{ApiParts, ApiState, MetricsText, RouteConflict};
 pub use tls::Tls;
+
+/// The AsyncAPI 3.0 document of this version, for `kurs asyncapi`: brokers and streams.
+#[must_use]
+pub fn asyncapi(version: &str) -> serde_json::Value {
+    asyncapi::document(version)
+}
 
 /// The OpenAPI 3.1 document of this version, for `kurs openapi`.
 #[must_use]

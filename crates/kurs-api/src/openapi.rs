@@ -1,8 +1,14 @@
 //! `/openapi.json`, made from the table of routes.
 
+mod plain;
+
+use crate::answer::JSON;
 use crate::auth;
+use crate::parameter::{Parameter, Type};
+use crate::pattern::Form;
 use crate::problem::{Kind, PROBLEM_JSON, ProblemSchema};
 use crate::route::{Route, Success};
+use crate::stream::EVENT_STREAM;
 use http::Method;
 use kurs_auth::Scope;
 use schemars::SchemaGenerator;
@@ -25,28 +31,35 @@ pub(crate) fn document(routes: &[Arc<Route>], version: &str) -> Value {
     let mut settings = SchemaSettings::draft2020_12().for_serialize();
     settings.definitions_path = "/components/schemas".into();
     let mut generator = settings.into_generator();
+    // What is sent has rules of its own: what has a default need not be there.
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    let mut sent = settings.into_generator();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for route in routes {
         for path in route.paths() {
-            let operation = operation(route, path, &mut generator);
+            let operation = operation(route, path, &mut generator, &mut sent);
             let methods = paths.entry(path).or_default();
             methods.insert(route.method.as_str().to_ascii_lowercase(), operation);
         }
     }
     generator.subschema_for::<ProblemSchema>();
-    json!({
+    let mut schemas = sent.take_definitions(true);
+    // Of a type that goes both ways the form in which it is told counts.
+    schemas.extend(generator.take_definitions(true));
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "kurs",
             "version": version,
             "description": "Exchange rates that can be trusted and explained. Prices are exact decimals, \
                 written as strings. HEAD works wherever GET does; clients must ignore members they do not know.",
-            "license": {"name": "MIT OR Apache-2.0"},
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": generator.take_definitions(true),
+            "schemas": schemas,
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -71,10 +84,17 @@ pub(crate) fn document(routes: &[Arc<Route>], version: &str) -> Value {
                 },
             },
         },
-    })
+    });
+    plain::plain(&mut document);
+    document
 }
 
-fn operation(route: &Route, path: &str, generator: &mut SchemaGenerator) -> Value {
+fn operation(
+    route: &Route,
+    path: &str,
+    generator: &mut SchemaGenerator,
+    sent: &mut SchemaGenerator,
+) -> Value {
     let alias = route.aliases.iter().position(|alias| *alias == path);
     let name = match alias {
         None => route.name.to_owned(),
@@ -84,7 +104,7 @@ fn operation(route: &Route, path: &str, generator: &mut SchemaGenerator) -> Valu
         "operationId": name,
         "tags": [if alias.is_some() { "aliases" } else { route.tag }],
         "summary": route.summary,
-        "parameters": route.parameters.iter().map(|parameter| parameter.document()).collect::<Vec<_>>(),
+        "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
         "responses": responses(route, generator),
     });
     if !route.about.is_empty() {
@@ -114,10 +134,59 @@ fn operation(route: &Route, path: &str, generator: &mut SchemaGenerator) -> Valu
     if let Some(schema) = route.body {
         operation["requestBody"] = json!({
             "required": true,
-            "content": {"application/json": {"schema": schema(generator)}},
+            "content": {"application/json": {"schema": schema(sent)}},
         });
     }
     operation
+}
+
+/// A parameter, with a value that can be tried where there is one that is good everywhere.
+fn parameter(parameter: &Parameter) -> Value {
+    let mut document = parameter.document();
+    let form = match parameter.kind {
+        Type::Text(form) | Type::Repeated(form) => form,
+        Type::Flag | Type::Switch | Type::Whole { .. } => return document,
+    };
+    let example = match (form, parameter.name) {
+        (Form::Asset, "base") => json!("BTC"),
+        (Form::Asset, "quote") => json!("USDT"),
+        (Form::Symbol | Form::Pair, _) => json!("BTC-USDT"),
+        (Form::Source, _) => json!("binance"),
+        (Form::Amount, _) => json!("2.5"),
+        (Form::Interval, _) => json!("1m"),
+        (Form::Pairs, _) | (Form::Listing, "pairs") => json!(["BTC-USD", "ETH-USD"]),
+        _ => return document,
+    };
+    document["example"] = example;
+    document
+}
+
+/// The schema of an answer that no type of ours describes.
+fn unnamed(media: &str) -> Value {
+    match media {
+        JSON => json!({"type": "object"}),
+        EVENT_STREAM => json!({
+            "description": "One event of the stream.",
+            "type": "object",
+            "properties": {
+                "event": {
+                    "type": "string",
+                    "enum": ["hello", "snapshot", "rate", "source", "gap", "heartbeat", "bye", "error"],
+                },
+                "id": {
+                    "description": "Where a later stream goes on, as `Last-Event-ID`.",
+                    "type": "string",
+                },
+                "data": {"type": "string", "contentMediaType": JSON},
+                "retry": {
+                    "description": "Milliseconds to wait before coming back.",
+                    "type": "integer",
+                    "minimum": 0,
+                },
+            },
+        }),
+        _ => json!({"type": "string"}),
+    }
 }
 
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Map<String, Value> {
@@ -219,10 +288,7 @@ fn success_response(success: &Success, generator: &mut SchemaGenerator) -> Value
     let mut content = Map::new();
     for (media, schema) in &success.forms {
         let plain = media.split(';').next().unwrap_or(media);
-        let schema = schema.map_or_else(
-            || json!({"type": "string"}),
-            |schema| json!(schema(generator)),
-        );
+        let schema = schema.map_or_else(|| unnamed(plain), |schema| json!(schema(generator)));
         content.insert(plain.to_owned(), json!({"schema": schema}));
     }
     response["content"] = Value::Object(content);

@@ -28,6 +28,10 @@ pub(crate) enum Form {
     Interval,
     /// The number of an update.
     Seq,
+    /// A key of the configuration: `sources.binance.enabled`.
+    Setting,
+    /// Any text of one line.
+    Line,
 }
 
 const ASSET: &str = "[A-Za-z0-9]{1,16}";
@@ -36,7 +40,7 @@ const DASHED_IDS: [&str; 2] = ["usd-coin", "the-open-network"];
 
 impl Form {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Asset,
         Self::Pair,
         Self::Pairs,
@@ -48,6 +52,8 @@ impl Form {
         Self::Cursor,
         Self::Interval,
         Self::Seq,
+        Self::Setting,
+        Self::Line,
     ];
 
     /// The form as an ECMA-262 pattern, anchored on both sides.
@@ -71,6 +77,8 @@ impl Form {
                 format!("^({})$", words.join("|"))
             }
             Self::Seq => "^(0|[1-9][0-9]{0,18})$".to_owned(),
+            Self::Setting => "^[A-Za-z0-9_:-]{1,64}(\\.[A-Za-z0-9_:-]{1,64}){0,5}$".to_owned(),
+            Self::Line => "^[^\\x00-\\x1F\\x7F]+$".to_owned(),
         }
     }
 
@@ -79,7 +87,8 @@ impl Form {
         match self {
             Self::Asset => 16,
             Self::Pair => 33,
-            Self::Pairs | Self::Listing => 8_192,
+            // What the longest target leaves room for.
+            Self::Pairs | Self::Listing => 7_500,
             Self::Source => 31,
             Self::Amount => 28,
             Self::Symbol => 33,
@@ -87,6 +96,7 @@ impl Form {
             Self::Cursor => 200,
             Self::Interval => 2,
             Self::Seq => 19,
+            Self::Setting | Self::Line => 256,
         }
     }
 
@@ -122,6 +132,18 @@ impl Form {
                     && text.bytes().all(|b| b.is_ascii_digit())
                     && (text == "0" || !text.starts_with('0'))
             }
+            Self::Setting => {
+                text.split('.').count() <= 6
+                    && text.split('.').all(|part| {
+                        (1..=64).contains(&part.len())
+                            && part
+                                .bytes()
+                                .all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b))
+                    })
+            }
+            Self::Line => {
+                !text.is_empty() && !text.chars().any(|c| matches!(c, '\0'..='\x1F' | '\x7F'))
+            }
         }
     }
 
@@ -146,6 +168,10 @@ impl Form {
             Self::Cursor => "a cursor is taken as it is from the `next` of an earlier page",
             Self::Interval => "an interval is one of 1s, 1m, 5m, 1h, 1d",
             Self::Seq => "a seq is a whole number, taken as it is from an answer",
+            Self::Setting => {
+                "a key is written as in the configuration, such as sources.binance.enabled"
+            }
+            Self::Line => "1 to 256 characters in one line",
         }
     }
 }
@@ -298,6 +324,21 @@ mod tests {
                 Form::Seq,
                 &["", "-1", "+1", "01", "1.0", "12345678901234567890"],
             ),
+            (
+                Form::Setting,
+                &[
+                    "",
+                    ".",
+                    "a.",
+                    ".a",
+                    "a..b",
+                    "a b",
+                    "a/b",
+                    "ä",
+                    "a.b.c.d.e.f.g",
+                ],
+            ),
+            (Form::Line, &["", "a\nb", "\u{0}", "\u{7f}"]),
             (Form::Interval, &["", "1", "m", "2m", "1M", "1m ", "10m"]),
         ] {
             for text in texts {

@@ -1,6 +1,8 @@
 //! Problem documents (RFC 9457): the body of every 4xx and 5xx answer.
 
 use http::StatusCode;
+use kurs_reader::RateDocument;
+use kurs_telemetry::Check;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -89,6 +91,10 @@ kinds! {
         "The route does not know the method; `Allow` lists those it knows.";
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No acceptable form",
         "The `Accept` header excludes every form this route has.";
+    PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "Another change came first",
+        "The settings have another version than `If-Match` names; nothing was changed. Read them again, and decide anew.";
+    InvalidSetting = UNPROCESSABLE_ENTITY, "invalid-setting", "It cannot be set so",
+        "A key is none that may be set, or a value is not valid, alone or together with the rest of the configuration; nothing was changed. `errors` names every mistake.";
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The body took too long",
         "The body of the request did not arrive in time.";
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large",
@@ -122,7 +128,7 @@ kinds! {
     KeysUnavailable = SERVICE_UNAVAILABLE, "keys-unavailable", "The keys are not known yet",
         "This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.";
     StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "The store cannot be asked",
-        "The history cannot be read at present. Rates go on.";
+        "History, settings or the audit log cannot be read at present. Rates go on.";
     NotRecordedYet = SERVICE_UNAVAILABLE, "not-recorded-yet", "Not recorded yet",
         "What was published at the moment asked for is not stored yet, at the latest a few seconds after it; or the store was away. Try again after `Retry-After` seconds.";
     TooBusy = SERVICE_UNAVAILABLE, "temporary-reduced-capacity", "Too busy",
@@ -322,6 +328,12 @@ pub(crate) struct ProblemSchema {
     /// Every mistake found in the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<FieldError>>,
+    /// The last rate, where that is what is not good enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<RateDocument>,
+    /// What is not as it should be, of an instance that is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Vec<Check>>,
 }
 
 #[cfg(test)]

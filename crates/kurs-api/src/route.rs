@@ -74,6 +74,8 @@ pub(crate) struct Route {
     pub(crate) parameters: Vec<Parameter>,
     /// The schema of the body, if one is sent.
     pub(crate) body: Option<SchemaOf>,
+    /// Longest body in bytes, where that is not the usual one.
+    pub(crate) body_bytes: Option<usize>,
     pub(crate) successes: Vec<Success>,
     pub(crate) problems: Vec<Kind>,
     pub(crate) handler: Handler,
@@ -93,6 +95,7 @@ impl Route {
             scope: Some(Scope::Read),
             parameters: Vec::new(),
             body: None,
+            body_bytes: None,
             successes: Vec::new(),
             problems: Vec::new(),
             handler,
@@ -244,6 +247,12 @@ impl Route {
             Kind::BodyTooLarge,
             Kind::UnsupportedMediaType,
         ]);
+        self
+    }
+
+    /// The body may be this long, in bytes.
+    pub(crate) fn up_to(mut self, body_bytes: usize) -> Self {
+        self.body_bytes = Some(body_bytes);
         self
     }
 

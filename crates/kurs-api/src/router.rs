@@ -1,6 +1,8 @@
 //! The whole HTTP surface on one page. What is declared here is what is routed, checked and
 //! documented.
 
+use crate::admin::audit::{self, AuditDocument};
+use crate::admin::settings::{self, ChangeDocument, PatchRequest, SetRequest, SettingsDocument};
 use crate::answer::JSON;
 use crate::exposition::{OPENMETRICS, PROMETHEUS};
 use crate::parameter::Type;
@@ -17,7 +19,7 @@ use crate::v1::kept::{self, GapsDocument, OfficialDocument, SnapshotsDocument};
 use crate::v1::past;
 use crate::v1::rates::{self, BatchDocument, RATE_PROBLEMS, RateAnswerSchema};
 use crate::v1::sources::{self, PairsDocument, SourcesDocument, TrackedDocument};
-use crate::{auth, docs, ops, stream};
+use crate::{admin, auth, docs, ops, stream};
 use http::{Method, StatusCode};
 use kurs_auth::Scope;
 use kurs_reader::{ListDocument, RateDocument};
@@ -35,6 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
     all.extend(candle_routes());
     all.extend(kept_routes());
     all.extend(tracking_routes());
+    all.extend(admin_routes());
     all.extend(operations_routes());
     all.extend(documentation_routes());
     all
@@ -252,6 +255,64 @@ fn tracking_routes() -> Vec<Route> {
     ]
 }
 
+fn admin_routes() -> Vec<Route> {
+    const KEY: &str = "A key of the configuration, such as `sources.binance.enabled` or `policy.BTC-RUB`; `may_be_set` of the list says which.";
+    const CHANGES: [Kind; 4] = [
+        Kind::Forbidden,
+        Kind::PreconditionFailed,
+        Kind::InvalidSetting,
+        Kind::WriterUnavailable,
+    ];
+    vec![
+        Route::waiting(Method::GET, "/api/v1/admin/settings", "listSettings", settings::list)
+            .tag("admin")
+            .needs(Scope::Admin)
+            .about("What is set", "Everything that was set while kurs ran, whether this instance acts by it, and what its configuration says without. A setting is stronger than file and environment, and weaker than a flag.")
+            .gives::<SettingsDocument>(OK, "The settings, by key.")
+            .or(&[Kind::Forbidden, Kind::StoreUnavailable]),
+        Route::waiting(Method::PATCH, "/api/v1/admin/settings", "changeSettings", settings::patch)
+            .tag("admin")
+            .needs(Scope::Admin)
+            .about("Change several settings", "All of them or none. With `If-Match` and the `ETag` of the list only if no other change came first. In force on every instance within a second; the answer waits for this one.")
+            .takes::<PatchRequest>()
+            .up_to(admin::BODY_BYTES)
+            .gives::<ChangeDocument>(OK, "They are set.")
+            .or(&CHANGES)
+            .or(&[Kind::StoreUnavailable]),
+        Route::waiting(Method::PUT, "/api/v1/admin/settings/{key}", "putSetting", settings::set)
+            .tag("admin")
+            .needs(Scope::Admin)
+            .about("Set a value", "It is checked as a value of the configuration file is, together with all others. A value that is set already changes nothing.")
+            .path("key", Form::Setting, KEY)
+            .takes::<SetRequest>()
+            .up_to(admin::BODY_BYTES)
+            .gives::<ChangeDocument>(OK, "It is set.")
+            .or(&CHANGES)
+            .or(&[Kind::StoreUnavailable]),
+        Route::waiting(Method::DELETE, "/api/v1/admin/settings/{key}", "deleteSetting", settings::unset)
+            .tag("admin")
+            .needs(Scope::Admin)
+            .about("Take a setting away", "What the configuration says holds again. A key that is not set changes nothing.")
+            .path("key", Form::Setting, KEY)
+            .query("why", Form::Line, "What for, for the audit log.")
+            .gives::<ChangeDocument>(OK, "It is not set.")
+            .or(&CHANGES)
+            .or(&[Kind::StoreUnavailable]),
+        Route::waiting(Method::GET, "/api/v1/admin/audit", "getAudit", audit::audit)
+            .tag("admin")
+            .needs(Scope::Admin)
+            .about("The audit log", "Who changed what, and when: settings, tracked symbols, keys. Newest first, page by page; `Link` with `rel=\"next\"` leads on.")
+            .query("start", Form::Time, "At or after.")
+            .query("end", Form::Time, "Before.")
+            .query("who", Form::Line, "Only by this one, such as `key:3kTMd92x`.")
+            .query("subject", Form::Line, "Only of this, such as `sources.binance.enabled`.")
+            .whole("limit", audit::LIMITS, "Entries per page.")
+            .query("cursor", Form::Cursor, "Go on where an earlier page ended.")
+            .gives::<AuditDocument>(OK, "A page.")
+            .or(&[Kind::Forbidden, Kind::StoreUnavailable, Kind::TooBusy]),
+    ]
+}
+
 fn operations_routes() -> Vec<Route> {
     use ops::HealthDocument;
     vec![
@@ -300,6 +361,8 @@ fn documentation_routes() -> Vec<Route> {
             .about(summary, "")
             .gives_forms(OK, summary, vec![(media, None)])
     };
+    let script =
+        |path, name, handler| page(path, name, handler, "Code of the API browser", docs::SCRIPT);
     let lead = |path, name| {
         Route::get(path, name, docs::lead)
             .tag("documentation")
@@ -319,17 +382,15 @@ fn documentation_routes() -> Vec<Route> {
             "/asyncapi.json",
             "asyncapi",
             docs::asyncapi,
-            "What travels between the parts of kurs on a broker",
+            "What travels on streams and on a broker",
             JSON,
         ),
         page("/docs", "docs", docs::page, "API browser", docs::HTML),
-        page(
-            "/docs/docs.js",
-            "docsScript",
-            docs::script,
-            "Code of the API browser",
-            docs::SCRIPT,
-        ),
+        script("/docs/docs.js", "docsScript", docs::script::<0>),
+        script("/docs/elements.js", "docsElements", docs::script::<1>),
+        script("/docs/try.js", "docsTry", docs::script::<2>),
+        script("/docs/streams.js", "docsStreams", docs::script::<3>),
+        script("/docs/messages.js", "docsMessages", docs::script::<4>),
         page(
             "/docs/docs.css",
             "docsStyle",

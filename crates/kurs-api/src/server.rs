@@ -7,15 +7,16 @@ use crate::connection::{CoarseClock, ConnectionState, Order, Overdue, tick_of};
 use crate::io::{WatchedIo, problem_answer};
 use crate::open::{Entry, Open, Refused};
 use crate::problem::{Kind, Problem};
-use crate::proxy::TrustedProxies;
 use crate::service::{ApiService, Surface};
 use crate::state::ApiState;
+use crate::stream::wire::Wire;
 use crate::tls::{H2, Tls};
 use crate::{handshake, multiplex};
 use drive::drive;
 use futures_util::FutureExt;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use kurs_auth::TrustedProxies;
 use kurs_stream::places::address_of;
 use kurs_telemetry::metrics::Counter;
 use std::future::Future;
@@ -218,7 +219,7 @@ impl Server {
         };
         let ids = Arc::clone(&self.api.ids);
         let Some(tls) = self.tls.clone() else {
-            let io = WatchedIo::new(socket, Arc::clone(&state), ids);
+            let io = WatchedIo::new(Wire::Own(socket), Arc::clone(&state), ids);
             let connection = self.http.serve_connection(TokioIo::new(io), service);
             let connection = connection.with_upgrades();
             tokio::spawn(async move {

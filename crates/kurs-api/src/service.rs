@@ -13,7 +13,6 @@ use crate::hot;
 use crate::incoming;
 use crate::parameter::Arguments;
 use crate::problem::{Kind, Problem, clean};
-use crate::proxy::TrustedProxies;
 use crate::request_id;
 use crate::route::{Handler, Route, Side};
 use crate::state::ApiState;
@@ -21,9 +20,10 @@ use crate::table::{Found, PathEntry, wrong_method};
 use futures_util::FutureExt;
 use http::header::{ALLOW, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use kurs_auth::Caller;
+use kurs_auth::TrustedProxies;
 use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::future::Future;
@@ -119,6 +119,8 @@ impl hyper::service::Service<Request<Incoming>> for ApiService {
         let api = Arc::clone(&self.api);
         let connection = Arc::clone(&self.connection);
         let (surface, hsts) = (self.surface, self.hsts.clone());
+        // HTTP/1.0 knows no chunks, and HTTP/2 has frames of its own.
+        let has_chunks = request.version() == Version::HTTP_11;
         Answering::Working(Box::pin(async move {
             let draining = Arc::clone(&api);
             let mut response = respond(api, request, peer, surface, began).await;
@@ -129,7 +131,7 @@ impl hyper::service::Service<Request<Incoming>> for ApiService {
             draining.say_goodbye(response.headers_mut());
             match response.body_mut() {
                 Body::Events(events) => {
-                    events.over(connection, draining.streams.write_patience());
+                    events.over(connection, draining.streams.write_patience(), has_chunks);
                 }
                 Body::Empty | Body::Full(_) => connection.answer_made(),
             }
@@ -208,7 +210,7 @@ async fn route(
     let (response, counters) = if let Some(mistake) = host::mistake(parts.version, &parts.headers) {
         let problem = Problem::new(Kind::MalformedRequest, mistake);
         (respond_problem(&problem, id), &table_of.table.unrouted)
-    } else if target_bytes > limit {
+    } else if target_bytes > limit && knows(&table_of, &parts, surface) {
         let problem = Problem::new(Kind::UriTooLong, format!("the limit is {limit} bytes"));
         (respond_problem(&problem, id), &table_of.table.unrouted)
     } else {
@@ -265,6 +267,14 @@ async fn route(
     response
 }
 
+/// False when the path has other methods alone: that is then said, however long the query is.
+fn knows(api: &ApiState, parts: &Parts, surface: Surface) -> bool {
+    let is_served = |side| surface.serves(side);
+    let path = parts.uri.path();
+    let found = api.table.find(&parts.method, path, None, is_served);
+    !matches!(found, Found::WrongMethod(_))
+}
+
 /// Looks who asks, and whether they may.
 fn admit(
     api: &ApiState,
@@ -308,7 +318,11 @@ async fn handle(
         }
     };
     let body = match route.body {
-        Some(_) => Some(incoming::json(&parts.headers, body, &api.config.limits).await?),
+        Some(_) => Some({
+            let limits = &api.config.limits;
+            let most = route.body_bytes.unwrap_or(0).max(limits.body_bytes);
+            incoming::json(&parts.headers, body, limits, most).await?
+        }),
         None => None,
     };
     let path = parts

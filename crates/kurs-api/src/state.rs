@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use crate::admin::SettingsInForce;
 use crate::answer::Asset;
 use crate::config::ApiConfig;
 use crate::request_id::RequestIds;
@@ -68,6 +69,8 @@ pub struct ApiState {
     /// Counts of the one route that has a way of its own, for GET and HEAD.
     pub(crate) hot_metrics: (RouteMetrics, RouteMetrics),
     pub(crate) panics: kurs_telemetry::metrics::Counter,
+    /// What this process knows of what is set.
+    pub(crate) settings: Option<Arc<dyn SettingsInForce>>,
 }
 
 /// The table of routes contradicts itself.
@@ -97,7 +100,7 @@ impl ApiState {
             .collect();
         Ok(Self {
             openapi: document(openapi::document(table.routes(), parts.version)),
-            asyncapi: document(kurs_bus::asyncapi::document(parts.version)),
+            asyncapi: document(crate::asyncapi::document(parts.version)),
             hot_metrics: table.counters(HOT_PATH, &Method::GET),
             ids: Arc::new(RequestIds::new(parts.seed)),
             history_reads: Semaphore::new(config.limits.history_reads),
@@ -114,7 +117,15 @@ impl ApiState {
             config,
             table,
             origins,
+            settings: None,
         })
+    }
+
+    /// Tells how what is set stands in this process.
+    #[must_use]
+    pub fn with_settings(mut self, settings: Arc<dyn SettingsInForce>) -> Self {
+        self.settings = Some(settings);
+        self
     }
 
     /// While the instance drains, every answer is the last one of its connection, so that clients

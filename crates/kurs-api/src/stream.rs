@@ -1,10 +1,11 @@
 //! Streams of rates: server-sent events (HTML standard, section 9.2). Conventions 18 to 23.
 
 pub(crate) mod socket;
+pub(crate) mod wire;
 
 use crate::answer::{Answer, Outcome};
 use crate::call::Call;
-use crate::connection::ConnectionState;
+use crate::connection::{ConnectionState, Told};
 use crate::problem::{FieldError, Kind, Problem};
 use crate::state::ApiState;
 use bytes::Bytes;
@@ -45,6 +46,7 @@ pub(crate) fn events(call: &Call) -> Outcome {
         metrics: call.api.stream_metrics.clone(),
         has_ended: false,
         connection: None,
+        has_chunks: false,
         _place: place,
         _grant: grant,
     })))
@@ -141,6 +143,8 @@ pub(crate) struct EventBody {
     has_ended: bool,
     /// The connection that it goes over: an ordinary one again when it has ended.
     connection: Option<Arc<ConnectionState>>,
+    /// It is one of HTTP/1.1.
+    has_chunks: bool,
     _place: Place,
     /// As long as it is kept, the stream ends with the key.
     _grant: Option<Grant>,
@@ -149,22 +153,43 @@ pub(crate) struct EventBody {
 impl Drop for EventBody {
     fn drop(&mut self) {
         if let Some(connection) = &self.connection {
-            connection.answer_made();
+            connection.stream_ended();
         }
     }
 }
 
 impl EventBody {
-    /// Goes over this connection, whose client may take nothing for so long.
-    pub(crate) fn over(&mut self, connection: Arc<ConnectionState>, patience: Duration) {
-        connection.streams(patience);
+    /// Goes over this connection, whose client may take nothing for so long. `has_chunks`: it is
+    /// one of HTTP/1.1.
+    pub(crate) fn over(
+        &mut self,
+        connection: Arc<ConnectionState>,
+        patience: Duration,
+        has_chunks: bool,
+    ) {
+        let told = has_chunks.then(|| Told {
+            mailbox: Arc::clone(self.listener.mailbox()),
+            events: self.metrics.events.clone(),
+        });
+        self.has_chunks = has_chunks;
+        connection.streams(patience, told);
         self.connection = Some(connection);
+    }
+
+    fn is_blocked(&self) -> bool {
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|connection| connection.is_blocked())
     }
 
     /// The next piece: one event as it is, or several together.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(preface) = self.preface.take() {
             return Poll::Ready(Some(preface));
+        }
+        if self.has_chunks && self.is_blocked() {
+            // What waits is bounded and replaced by newer; what hyper holds is neither. The socket
+            // wakes this when it takes more.
+            return Poll::Pending;
         }
         let mut first: Option<Bytes> = None;
         let mut piece: Vec<u8> = Vec::new();

@@ -119,6 +119,14 @@ impl Tls {
         })))
     }
 
+    /// The same certificate, renewed with this one, for a listener that speaks nothing but HTTP/2.
+    #[must_use]
+    pub fn http2(&self) -> Arc<ServerConfig> {
+        let mut server = ServerConfig::clone(&self.server);
+        server.alpn_protocols = vec![H2.to_vec()];
+        Arc::new(server)
+    }
+
     /// The last moment of the certificate that is served; `None` when it does not say.
     #[must_use]
     pub fn ends_at(&self) -> Option<Wall> {

@@ -10,6 +10,7 @@
 //! | [`jwks`] | [`KeySet`]: the public keys of an issuer |
 //! | [`token`] | [`Tokens`]: JWTs of trusted issuers |
 //! | [`limit`] | [`Limiter`]: how often; bounded |
+//! | [`proxy`] | [`TrustedProxies`]: whose word about a client's address is believed |
 //! | [`ticket`] | [`Tickets`]: one use each, for browsers |
 //! | [`doors`] | [`Doors`]: all of it together: who is let in, and why not |
 //! | [`entropy`] | random bytes of the operating system |
@@ -25,6 +26,7 @@ pub mod jwks;
 pub mod key;
 pub mod key_ring;
 pub mod limit;
+pub mod proxy;
 pub mod scope;
 pub mod ticket;
 pub mod token;
@@ -34,6 +36,8 @@ mod verify;
 mod forged;
 #[cfg(test)]
 mod mutated;
+#[cfg(test)]
+mod signer;
 
 pub use caller::{Caller, Who};
 pub use config::{AuthConfig, IssuerConfig, LimitsConfig, QuotaConfig};
@@ -43,6 +47,7 @@ pub use jwks::{JwksError, KeySet};
 pub use key::{KeyHash, KeyId, KeyTextError, SecretKey};
 pub use key_ring::{Key, KeyRefused, KeyRing};
 pub use limit::{Exhausted, Left, Limiter, Quota};
+pub use proxy::{Network, ProxyHeader, TrustedProxies};
 pub use scope::{Scope, ScopeError, Scopes};
 pub use ticket::{TicketText, Tickets};
 pub use token::{TokenRefused, Tokens};

@@ -316,3 +316,6 @@ impl<'de> Deserialize<'de> for Claims {
         from.deserialize_map(Once)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,22 @@ use crate::book::BookState;
 use kurs_core::{Pair, SourceId, TrackedSymbol};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Who wants a change, for the audit log. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Actor {
+    /// `key:ID`, `token:ISSUER/SUBJECT`, `loopback` or `configuration`.
+    pub who: Arc<str>,
+    /// The network address that it came from, if it came over a network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Arc<str>>,
+    /// What for, in the words of whoever wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Arc<str>>,
+}
 
 /// Asks for a change, or for what only the Writer has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,11 +31,28 @@ pub enum Command {
         symbol: Arc<str>,
         /// The pair it means.
         pair: Pair,
+        /// Who wants it; earlier versions do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Box<Actor>>,
     },
     /// Stop following this symbol.
     Untrack {
         /// As asked for, upper case.
         symbol: Arc<str>,
+        /// Who wants it; earlier versions do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Box<Actor>>,
+    },
+    /// Change settings, all of these or none.
+    Change {
+        /// Values by key, such as `sources.binance.enabled`; without one the key is not set any
+        /// more.
+        changes: BTreeMap<String, Option<Value>>,
+        /// Only if the settings have this version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected: Option<u64>,
+        /// Who wants it.
+        by: Box<Actor>,
     },
     /// Show the order book of this source and pair.
     Book {
@@ -35,6 +67,15 @@ pub enum Command {
         )]
         levels: u16,
     },
+}
+
+/// One thing that is wrong with a change of settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChangeMistake {
+    /// The key of the configuration that it is about; empty when it is about the whole.
+    pub key: Arc<str>,
+    /// One sentence for people.
+    pub what: Arc<str>,
 }
 
 /// The Writer's answer.
@@ -52,6 +93,23 @@ pub enum Reply {
     Untracked {
         /// False when it was not tracked before.
         existed: bool,
+    },
+    /// The settings are as was wanted, stored durably.
+    Changed {
+        /// The version that they have.
+        version: u64,
+        /// False when they were so before.
+        changed: bool,
+    },
+    /// The change cannot be made, and nothing was changed.
+    Refused {
+        /// Everything that is wrong with it.
+        mistakes: Vec<ChangeMistake>,
+    },
+    /// The settings have another version than the change was for; nothing was changed.
+    Outdated {
+        /// The version that they have.
+        version: u64,
     },
     /// No enabled streaming venue lists it.
     NotListed {

@@ -40,7 +40,7 @@ pub mod wire;
 
 pub use backoff::Backoff;
 pub use book::BookState;
-pub use command::{Command, Reply};
+pub use command::{Actor, ChangeMistake, Command, Reply};
 pub use counters::BusCounters;
 pub use examination::Examination;
 pub use monitor::{BusState, Monitor, StateTeller};

@@ -12,6 +12,9 @@ use std::time::Duration;
 pub struct GrpcConfig {
     /// Address and port. Without one there is no gRPC. Port 0 takes any free port.
     pub addr: Option<SocketAddr>,
+    /// Speaks without TLS although `http.tls` has a certificate: for a proxy on the same machine.
+    /// Otherwise gRPC is served with the certificate of HTTP, if there is one.
+    pub plaintext: bool,
     /// Connections open at one time, over all addresses.
     pub connections: usize,
     /// Connections open at one time from one IPv4 address or one IPv6 /64 network.
@@ -41,6 +44,7 @@ impl Default for GrpcConfig {
     fn default() -> Self {
         Self {
             addr: None,
+            plaintext: false,
             connections: 20_000,
             connections_per_address: 1_000,
             calls_per_connection: 100,

@@ -6,8 +6,7 @@ use crate::proto::{
 };
 use crate::refusal::Refusal;
 use kurs_core::{Asset, Pair};
-use kurs_reader::{Missing, RateView, Rendered};
-use serde::Deserialize;
+use kurs_reader::{Missing, RateView};
 use std::time::Duration;
 use tonic::Code;
 
@@ -85,23 +84,11 @@ pub(crate) fn list(
 }
 
 fn list_of(view: &RateView, name: &str, stale: bool) -> Result<ListRatesResponse, Refusal> {
-    let refuse = |missing: Missing| Refusal::of_missing(&missing);
-    let base = base(view, name)?;
-    let listed = if stale {
-        view.list_stale(base)
-    } else {
-        view.list(base)
-    };
-    // Which quotes there are; then each as it would be told alone.
-    let listed = listed.map_err(refuse)?;
-    let quotes = quotes(&listed);
-    let rates = quotes.filter_map(|pair| of(view, pair, stale).ok());
-    let rates: Vec<Rate> = rates.collect();
-    if rates.is_empty() {
-        // All of them have run out since.
-        view.list(base).map_err(refuse)?;
-    }
-    Ok(ListRatesResponse { rates })
+    let listed = view.list_documents(base(view, name)?, stale);
+    let listed = listed.map_err(|missing| Refusal::of_missing(&missing))?;
+    Ok(ListRatesResponse {
+        rates: listed.iter().map(Rate::from).collect(),
+    })
 }
 
 /// The base asset under any name that pairs can have it by.
@@ -112,22 +99,6 @@ fn base(view: &RateView, name: &str) -> Result<Asset, Refusal> {
         Err(_) => Asset::parse(name)
             .map_err(|_| Refusal::field("base", format!("{:?} is no asset", shown(name)))),
     }
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    rates: Vec<ListedRate>,
-}
-
-#[derive(Deserialize)]
-struct ListedRate {
-    pair: Pair,
-}
-
-fn quotes(list: &Rendered) -> impl Iterator<Item = Pair> + use<> {
-    let listed = serde_json::from_slice::<Listed>(&list.body);
-    let rates = listed.map(|listed| listed.rates).unwrap_or_default();
-    rates.into_iter().map(|rate| rate.pair)
 }
 
 /// The rate of a pair that a field of the request names.

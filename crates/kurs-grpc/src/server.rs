@@ -12,22 +12,25 @@ use http_body::Frame;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use kurs_auth::TrustedProxies;
 use kurs_reader::RateView;
 use kurs_stream::Hub;
 use kurs_stream::places::{Place, Places, address_of};
 use kurs_telemetry::Health;
 use kurs_telemetry::metrics::StreamMetrics;
+use rustls::ServerConfig;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tonic::Status;
 use tonic::body::Body;
 use tonic_health::server::health_reporter;
@@ -53,6 +56,10 @@ pub struct GrpcParts {
     pub health: Arc<Health>,
     /// Who may ask what.
     pub gate: Arc<dyn Gate>,
+    /// The proxies in front of it that are believed.
+    pub proxies: Option<TrustedProxies>,
+    /// The certificate it is served with; `None`: HTTP/2 without TLS.
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 /// Serves gRPC until `shutdown` is done; then marks the instance as draining, says `bye` to every
@@ -77,10 +84,10 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) => {
                     if connections.len() < server.calls.config.connections
-                        && let Some(place) = server.places.enter(address_of(peer.ip()))
+                        && let Ok(place) = server.enter(peer.ip())
                     {
                         let _ = socket.set_nodelay(true);
-                        connections.spawn(Arc::clone(&server).connection(socket, peer, place));
+                        connections.spawn(Arc::clone(&server).accepted(socket, peer, place));
                     }
                 }
                 Err(error) => {
@@ -109,6 +116,7 @@ struct Server {
     http: http2::Builder<TokioExecutor>,
     patience: Patience,
     places: Arc<Places>,
+    tls: Option<TlsAcceptor>,
     closing: watch::Receiver<bool>,
 }
 
@@ -150,6 +158,7 @@ impl Server {
         Arc::new(Self {
             patience: Patience::of(&config, parts.streams.write_patience()),
             places: Places::new(config.connections_per_address),
+            tls: parts.tls.clone().map(TlsAcceptor::from),
             http,
             closing: closing.clone(),
             calls: Arc::new(Calls {
@@ -158,18 +167,56 @@ impl Server {
                 streams: Arc::clone(&parts.streams),
                 metrics: parts.metrics.clone(),
                 gate: Arc::clone(&parts.gate),
+                proxies: parts.proxies.clone(),
                 standard: services,
                 closing: Closing(closing),
             }),
         })
     }
 
+    /// A place for a connection from there. Through a trusted proxy come many clients, each of
+    /// which is counted where it asks.
+    fn enter(&self, peer: IpAddr) -> Result<Option<Place>, Full> {
+        let proxies = self.calls.proxies.as_ref();
+        if proxies.is_some_and(|proxies| proxies.trusts(peer)) {
+            return Ok(None);
+        }
+        self.places.enter(address_of(peer)).map(Some).ok_or(Full)
+    }
+
+    /// Shakes hands where TLS is spoken, and serves. What the handshake takes is taken from the
+    /// time for the first settings.
+    async fn accepted(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, place: Option<Place>) {
+        let connection = Connection::new(peer.ip(), Instant::now());
+        let Some(tls) = &self.tls else {
+            return self.connection(socket, peer, connection, place).await;
+        };
+        let mut closing = self.closing.clone();
+        let shaken = tokio::select! {
+            shaken = timeout(self.patience.head, tls.accept(socket)) => shaken,
+            _ = closing.wait_for(|closing| *closing) => return,
+        };
+        match shaken {
+            Ok(Ok(socket)) => {
+                Arc::clone(&self)
+                    .connection(socket, peer, connection, place)
+                    .await;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "a client did not shake hands"),
+            Err(_) => tracing::debug!(%peer, "cut a connection: its handshake did not end"),
+        }
+    }
+
     /// Serves one connection to its end.
-    async fn connection<T>(self: Arc<Self>, socket: T, peer: SocketAddr, _place: Place)
-    where
+    async fn connection<T>(
+        self: Arc<Self>,
+        socket: T,
+        peer: SocketAddr,
+        connection: Arc<Connection>,
+        _place: Option<Place>,
+    ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = Connection::new(peer.ip(), Instant::now());
         let io = TokioIo::new(WatchedIo::new(socket, Arc::clone(&connection)));
         let service = service_fn(|request| {
             let answer = Arc::clone(&self.calls).answer(Arc::clone(&connection), request);
@@ -206,6 +253,9 @@ impl Server {
         }
     }
 }
+
+/// There are as many connections from there as there may be.
+struct Full;
 
 /// Tells answers that never end when to.
 #[derive(Clone)]

@@ -10,6 +10,7 @@ use crate::subscribe::{Stream, Subscription, framed};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use kurs_auth::TrustedProxies;
 use kurs_reader::RateView;
 use kurs_stream::places::address_of;
 use kurs_stream::{Hub, Place, Position, Topic};
@@ -17,6 +18,7 @@ use kurs_telemetry::metrics::StreamMetrics;
 use prost::Message;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +47,7 @@ pub(crate) struct Calls {
     pub(crate) streams: Arc<Hub>,
     pub(crate) metrics: StreamMetrics,
     pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) proxies: Option<TrustedProxies>,
     /// By the full name of the service.
     pub(crate) standard: Vec<(&'static str, Standard)>,
     /// Ends what is open of the standard services.
@@ -119,7 +122,7 @@ impl Calls {
             return self.standard(service, connection, call, request).await;
         }
         let view = &self.view;
-        let peer = connection.peer;
+        let peer = self.client(connection, request.headers());
         match method {
             "GetRate" => {
                 self.at_once(peer, request, |asked| rates::get(view, &asked))
@@ -141,7 +144,7 @@ impl Calls {
     /// A call whose answer is made of one message, at once.
     async fn at_once<A, B>(
         &self,
-        peer: std::net::IpAddr,
+        peer: IpAddr,
         request: Request<Incoming>,
         make: impl FnOnce(A) -> Result<B, Refusal>,
     ) -> Result<Response<Body>, Status>
@@ -162,12 +165,13 @@ impl Calls {
         call: OpenCall,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Status> {
-        let who = self.admit(connection.peer, request.headers(), Scope::Stream)?;
+        let peer = self.client(connection, request.headers());
+        let who = self.admit(peer, request.headers(), Scope::Stream)?;
         let deadline = deadline(request.headers())?.map(tokio::time::sleep);
         let asked: SubscribeRequest = self.message(request).await?;
         let topics = self.topics(&asked.topics)?;
         let resume = resume(&asked.resume_from)?;
-        let place = self.place(connection)?;
+        let place = self.place(peer)?;
         let listener = self.streams.listen(&topics, resume);
         let listener = listener.map_err(Refusal::of_refused)?;
         let stream = Stream::new(listener, who, self.metrics.clone());
@@ -190,7 +194,7 @@ impl Calls {
         call: OpenCall,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Status> {
-        let place = self.place(connection)?;
+        let place = self.place(self.client(connection, request.headers()))?;
         let answered = timeout(self.config.call(), service(request)).await;
         let Ok(Ok(answer)) = answered else {
             return Err(too_slow());
@@ -199,17 +203,22 @@ impl Calls {
         Ok(answer.map(|body| closing.with(body, (call, place))))
     }
 
-    fn place(&self, connection: &Connection) -> Result<Place, Refusal> {
-        let place = self.streams.enter(address_of(connection.peer));
+    /// Who asks: the peer, or whose request it hands on.
+    fn client(&self, connection: &Connection, headers: &HeaderMap) -> IpAddr {
+        match &self.proxies {
+            Some(proxies) if proxies.trusts(connection.peer) => {
+                proxies.client(connection.peer, headers)
+            }
+            _ => connection.peer,
+        }
+    }
+
+    fn place(&self, peer: IpAddr) -> Result<Place, Refusal> {
+        let place = self.streams.enter(address_of(peer));
         place.ok_or_else(|| Refusal::busy("too many streams from this address"))
     }
 
-    fn admit(
-        &self,
-        peer: std::net::IpAddr,
-        headers: &HeaderMap,
-        scope: Scope,
-    ) -> Result<Who, Status> {
+    fn admit(&self, peer: IpAddr, headers: &HeaderMap, scope: Scope) -> Result<Who, Status> {
         self.gate.admit(headers, peer, scope)
     }
 

@@ -67,13 +67,34 @@ impl RateView {
         self.render_list(base, now, &snapshot, false)
     }
 
-    fn render_list(
+    /// The rates of the same list, of one moment, before they are made JSON; with what has run
+    /// out if that is wanted.
+    ///
+    /// # Errors
+    /// [`Missing`] when the asset is unknown or there is nothing to list.
+    pub fn list_documents(
+        &self,
+        base: Asset,
+        with_stale: bool,
+    ) -> Result<Vec<RateDocument>, Missing> {
+        let now = self.clock.now();
+        let listed = if with_stale {
+            let all = self.make_snapshot(0, now, |_| true);
+            self.gather(base, now, &all, true)?
+        } else {
+            self.gather(base, now, &self.snapshot(now), false)?
+        };
+        Ok(listed.into_values().map(|(rate, _)| rate).collect())
+    }
+
+    /// By the asset it is priced in: the rate, and until when it may be used.
+    fn gather(
         &self,
         base: Asset,
         now: Now,
         snapshot: &Snapshot,
         with_stale: bool,
-    ) -> Result<Rendered, Missing> {
+    ) -> Result<BTreeMap<Asset, (RateDocument, Mono)>, Missing> {
         let canonical = base.canonical();
         let mut rates: BTreeMap<Asset, (RateDocument, Mono)> = BTreeMap::new();
         let moment = self.moment.read();
@@ -118,6 +139,17 @@ impl RateView {
         if rates.is_empty() {
             return Err(self.why_no_list(base, now));
         }
+        Ok(rates)
+    }
+
+    fn render_list(
+        &self,
+        base: Asset,
+        now: Now,
+        snapshot: &Snapshot,
+        with_stale: bool,
+    ) -> Result<Rendered, Missing> {
+        let rates = self.gather(base, now, snapshot, with_stale)?;
         let ids: Vec<(Asset, u64, u64, RateState)> = rates
             .iter()
             .map(|(quote, (rate, _))| (*quote, rate.epoch, rate.seq, rate.state))

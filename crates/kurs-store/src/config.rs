@@ -39,6 +39,8 @@ pub struct StoreConfig {
     pub book_days: u32,
     /// Days that the list of gaps is kept.
     pub gap_days: u32,
+    /// Days that the audit log is kept: who changed what by the API, and when.
+    pub audit_days: u32,
     /// Minutes after which history is packed into compressed blocks; 0 never packs it, so that
     /// plain SQL reads all of it.
     pub pack_after_minutes: u32,
@@ -65,6 +67,7 @@ impl Default for StoreConfig {
             minute_candles_days: Retention::default().minute_candles_days,
             book_days: Retention::default().book_days,
             gap_days: Retention::default().gap_days,
+            audit_days: Retention::default().audit_days,
             pack_after_minutes: 10,
             auto_migrate: None,
             busy_timeout_ms: 5_000,
@@ -109,6 +112,7 @@ impl StoreConfig {
             ("minute_candles_days", self.minute_candles_days),
             ("book_days", self.book_days),
             ("gap_days", self.gap_days),
+            ("audit_days", self.audit_days),
         ];
         for (key, days) in days {
             if days > DAYS_MAX {
@@ -147,6 +151,7 @@ impl StoreConfig {
             minute_candles_days: self.minute_candles_days,
             book_days: self.book_days,
             gap_days: self.gap_days,
+            audit_days: self.audit_days,
         }
     }
 

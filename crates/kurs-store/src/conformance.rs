@@ -19,6 +19,7 @@ mod leases;
 mod packing;
 mod published;
 mod retention;
+mod settings;
 mod writing;
 
 use builders::symbol;
@@ -73,6 +74,13 @@ where
         keys::every_change_of_keys_has_a_version_and_a_use_has_none,
         keys::a_key_is_replaced_once_and_good_for_a_while_still,
         keys::a_key_is_revoked_once_and_its_last_use_goes_forward,
+        settings::settings_are_kept_as_they_were,
+        settings::every_change_has_its_version_and_of_two_one_comes_first,
+        settings::a_change_is_made_wholly_or_not_at_all,
+        settings::who_was_fenced_changes_nothing,
+        settings::the_audit_log_is_read_newest_first_and_page_by_page,
+        settings::what_is_changed_elsewhere_is_noted_with_it_and_only_then,
+        settings::the_audit_log_goes_when_it_is_older_than_its_time,
         symbols_are_tracked_once,
         seeding_happens_once,
         history::digits_are_kept,

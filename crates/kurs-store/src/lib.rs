@@ -1,5 +1,5 @@
 //! The store is the truth: current rates for cold starts, the history of every rate received,
-//! tracked symbols, and the epoch of the Writer.
+//! tracked symbols, settings with the log of their changes, and the epoch of the Writer.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -21,6 +21,7 @@ pub mod spool;
 pub mod sqlite;
 
 pub use config::{StoreConfig, StoreUrl, StoreUrlError, open, prepare};
+pub use model::audit::{AuditEntry, AuditQuery, AuditRecord};
 pub use model::batch::{Batch, Recorded};
 pub use model::candle::{Candle, CandleQuery, Interval, IntervalError, Origin};
 pub use model::key::{StoredKey, StoredKeys};
@@ -28,6 +29,7 @@ pub use model::lease::{Beat, Claim, Fence, Lease, Leases, LivingWriter, Salvaged
 pub use model::official::{OfficialQuery, OfficialRate, OfficialVersion};
 pub use model::published::{Published, PublishedEvent, PublishedPage, PublishedQuery};
 pub use model::retention::{Outdated, Packing, Retention};
+pub use model::setting::{SettingsChange, StoredSetting, StoredSettings};
 pub use model::snapshot::{BookSnapshot, SnapshotQuery};
 pub use model::state::{Gap, GapQuery, PriceState};
 pub use model::{
@@ -164,10 +166,30 @@ pub trait Store: Send + Sync {
     async fn tracked(&self) -> Result<Vec<TrackedSymbol>, StoreError>;
 
     /// Adds a tracked symbol. False when it was there.
-    async fn track(&self, symbol: TrackedSymbol, fence: Option<Fence>) -> Result<bool, StoreError>;
+    async fn track(&self, symbol: TrackedSymbol, fence: Option<Fence>) -> Result<bool, StoreError> {
+        self.track_noted(symbol, None, fence).await
+    }
+
+    /// The same; with it the audit log gets this entry, unless the symbol was there.
+    async fn track_noted(
+        &self,
+        symbol: TrackedSymbol,
+        entry: Option<AuditEntry>,
+        fence: Option<Fence>,
+    ) -> Result<bool, StoreError>;
 
     /// Removes a tracked symbol. False when it was not there.
-    async fn untrack(&self, symbol: &str, fence: Option<Fence>) -> Result<bool, StoreError>;
+    async fn untrack(&self, symbol: &str, fence: Option<Fence>) -> Result<bool, StoreError> {
+        self.untrack_noted(symbol, None, fence).await
+    }
+
+    /// The same; with it the audit log gets this entry, unless the symbol was not there.
+    async fn untrack_noted(
+        &self,
+        symbol: &str,
+        entry: Option<AuditEntry>,
+        fence: Option<Fence>,
+    ) -> Result<bool, StoreError>;
 
     /// Tracks the configured symbols, once in the life of the store: the first call puts them in
     /// and returns true, every later call changes nothing and returns false. Symbols and mark are
@@ -183,19 +205,71 @@ pub trait Store: Send + Sync {
     async fn keys(&self) -> Result<StoredKeys, StoreError>;
 
     /// Adds an API key. False when its id was taken, and nothing was changed.
-    async fn add_key(&self, key: StoredKey) -> Result<bool, StoreError>;
+    async fn add_key(&self, key: StoredKey) -> Result<bool, StoreError> {
+        self.add_key_noted(key, None).await
+    }
+
+    /// The same; with it the audit log gets this entry, unless nothing was changed.
+    async fn add_key_noted(
+        &self,
+        key: StoredKey,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError>;
 
     /// Adds an API key in the place of another one, which is good until `until` still, or until it
     /// would have ended anyway. False, and nothing was changed, when there is no other one that is
     /// neither revoked nor replaced, or the id of the new one was taken.
-    async fn replace_key(&self, id: &str, by: StoredKey, until: Wall) -> Result<bool, StoreError>;
+    async fn replace_key(&self, id: &str, by: StoredKey, until: Wall) -> Result<bool, StoreError> {
+        self.replace_key_noted(id, by, until, None).await
+    }
+
+    /// The same; with it the audit log gets this entry, unless nothing was changed.
+    async fn replace_key_noted(
+        &self,
+        id: &str,
+        by: StoredKey,
+        until: Wall,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError>;
 
     /// Takes an API key back, for ever. False when there is none; true, without a change, when it
     /// was revoked before.
-    async fn revoke_key(&self, id: &str, at: Wall) -> Result<bool, StoreError>;
+    async fn revoke_key(&self, id: &str, at: Wall) -> Result<bool, StoreError> {
+        self.revoke_key_noted(id, at, None).await
+    }
+
+    /// The same; with it the audit log gets this entry, unless nothing was changed.
+    async fn revoke_key_noted(
+        &self,
+        id: &str,
+        at: Wall,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError>;
 
     /// Notes when API keys were used last; an earlier time than the one noted changes nothing.
     async fn note_key_use(&self, uses: Vec<(Arc<str>, Wall)>) -> Result<(), StoreError>;
+
+    /// A number that grows with every change of the settings, so that whoever holds a copy can ask
+    /// often whether it is right still.
+    async fn settings_version(&self) -> Result<u64, StoreError>;
+
+    /// All settings.
+    async fn settings(&self) -> Result<StoredSettings, StoreError>;
+
+    /// Changes settings, and notes it in the audit log: all of it, or nothing. Returns the version
+    /// since; `None`, and nothing was changed, when the version is not [`SettingsChange::expected`]
+    /// any more: another change came first.
+    async fn change_settings(
+        &self,
+        change: SettingsChange,
+        fence: Option<Fence>,
+    ) -> Result<Option<u64>, StoreError>;
+
+    /// Adds an entry to the audit log, for a change that was made elsewhere.
+    async fn note_audit(&self, entry: AuditEntry) -> Result<(), StoreError>;
+
+    /// Entries of the audit log, newest first.
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditRecord>, StoreError>;
 
     /// Cheap question whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`audit`] | who changed what, and when |
 //! | [`batch`] | everything that is written together |
 //! | [`published`] | what kurs published, event by event |
 //! | [`state`] | changes of a source's state for a pair, and the gaps that follow from them |
@@ -11,9 +12,11 @@
 //! | [`lease`] | who may write |
 //! | [`official`] | a bank's rate of a day, with its corrections |
 //! | `salvage` | what of a batch of an ended epoch belongs to the history |
+//! | [`setting`] | what is set while kurs runs |
 //! | [`snapshot`] | order books kept from time to time |
 //! | [`retention`] | how long what is kept |
 
+pub mod audit;
 pub mod batch;
 pub mod candle;
 pub(crate) mod current;
@@ -23,6 +26,7 @@ pub mod official;
 pub mod published;
 pub mod retention;
 pub(crate) mod salvage;
+pub mod setting;
 pub mod snapshot;
 pub mod state;
 

@@ -11,7 +11,7 @@
 //! | `history`, `published` | the two great tables: plain rows and blocks, read as one |
 //! | `late` | what may be packed already |
 //! | `pack`, `blocks`, `prune` | old rows into blocks; outdated ones away |
-//! | `candles`, `current`, `kept`, `facts`, `keys`, `names` | the other tables |
+//! | `candles`, `current`, `kept`, `facts`, `keys`, `settings`, `names` | the other tables |
 //! | `types` | times and exact decimals in binary form |
 //! | `fault` | what PostgreSQL says, in the words of the caller |
 //!
@@ -38,6 +38,7 @@ mod partitions;
 mod pool;
 mod prune;
 mod published;
+mod settings;
 mod tls;
 mod transaction;
 mod types;
@@ -46,10 +47,11 @@ pub use address::PostgresUrl;
 
 use crate::model::salvage::no_fence;
 use crate::{
-    Batch, Beat, BookSnapshot, Candle, CandleQuery, Claim, CurrentRates, Fence, Gap, GapQuery,
-    HistoryPage, HistoryQuery, HistoryRow, Leases, OfficialQuery, OfficialVersion, Outdated,
-    Packing, PriceState, Published, PublishedPage, PublishedQuery, Salvaged, SchemaState,
-    SnapshotQuery, Store, StoreError, StoredKey, StoredKeys,
+    AuditEntry, AuditQuery, AuditRecord, Batch, Beat, BookSnapshot, Candle, CandleQuery, Claim,
+    CurrentRates, Fence, Gap, GapQuery, HistoryPage, HistoryQuery, HistoryRow, Leases,
+    OfficialQuery, OfficialVersion, Outdated, Packing, PriceState, Published, PublishedPage,
+    PublishedQuery, Salvaged, SchemaState, SettingsChange, SnapshotQuery, Store, StoreError,
+    StoredKey, StoredKeys, StoredSettings,
 };
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool, Transaction};
@@ -438,17 +440,31 @@ impl Store for PostgresStore {
         on_connection!(self, self.call_limit(), |client| facts::tracked(client))
     }
 
-    async fn track(&self, symbol: TrackedSymbol, fence: Option<Fence>) -> Result<bool, StoreError> {
-        let symbols = [symbol];
-        let added = on_connection!(self, self.call_limit(), |client| facts::track(
-            &*client, &symbols, fence
-        ));
-        Ok(added? > 0)
+    async fn track_noted(
+        &self,
+        symbol: TrackedSymbol,
+        entry: Option<AuditEntry>,
+        fence: Option<Fence>,
+    ) -> Result<bool, StoreError> {
+        on_connection!(self, self.call_limit(), |client| facts::track(
+            client,
+            &symbol,
+            entry.as_ref(),
+            fence
+        ))
     }
 
-    async fn untrack(&self, symbol: &str, fence: Option<Fence>) -> Result<bool, StoreError> {
+    async fn untrack_noted(
+        &self,
+        symbol: &str,
+        entry: Option<AuditEntry>,
+        fence: Option<Fence>,
+    ) -> Result<bool, StoreError> {
         on_connection!(self, self.call_limit(), |client| facts::untrack(
-            client, symbol, fence
+            client,
+            symbol,
+            entry.as_ref(),
+            fence
         ))
     }
 
@@ -466,19 +482,45 @@ impl Store for PostgresStore {
         on_connection!(self, self.call_limit(), |client| keys::all(client))
     }
 
-    async fn add_key(&self, key: StoredKey) -> Result<bool, StoreError> {
-        on_connection!(self, self.call_limit(), |client| keys::add(client, &key))
-    }
-
-    async fn replace_key(&self, id: &str, by: StoredKey, until: Wall) -> Result<bool, StoreError> {
-        on_connection!(self, self.call_limit(), |client| keys::replace(
-            client, id, &by, until
+    async fn add_key_noted(
+        &self,
+        key: StoredKey,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
+        on_connection!(self, self.call_limit(), |client| keys::add(
+            client,
+            &key,
+            entry.as_ref()
         ))
     }
 
-    async fn revoke_key(&self, id: &str, at: Wall) -> Result<bool, StoreError> {
+    async fn replace_key_noted(
+        &self,
+        id: &str,
+        by: StoredKey,
+        until: Wall,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
+        on_connection!(self, self.call_limit(), |client| keys::replace(
+            client,
+            id,
+            &by,
+            until,
+            entry.as_ref()
+        ))
+    }
+
+    async fn revoke_key_noted(
+        &self,
+        id: &str,
+        at: Wall,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
         on_connection!(self, self.call_limit(), |client| keys::revoke(
-            client, id, at
+            client,
+            id,
+            at,
+            entry.as_ref()
         ))
     }
 
@@ -488,6 +530,36 @@ impl Store for PostgresStore {
         }
         on_connection!(self, self.call_limit(), |client| keys::note_use(
             client, &uses
+        ))
+    }
+
+    async fn settings_version(&self) -> Result<u64, StoreError> {
+        on_connection!(self, self.call_limit(), |client| settings::version(client))
+    }
+
+    async fn settings(&self) -> Result<StoredSettings, StoreError> {
+        on_connection!(self, self.call_limit(), |client| settings::all(client))
+    }
+
+    async fn change_settings(
+        &self,
+        change: SettingsChange,
+        fence: Option<Fence>,
+    ) -> Result<Option<u64>, StoreError> {
+        on_connection!(self, self.call_limit(), |client| settings::change(
+            client, &change, fence
+        ))
+    }
+
+    async fn note_audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        on_connection!(self, self.call_limit(), |client| settings::note(
+            client, &entry
+        ))
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditRecord>, StoreError> {
+        on_connection!(self, self.call_limit(), |client| settings::audit(
+            client, &query
         ))
     }
 

@@ -8,7 +8,7 @@
 //! | `migrate` | the schema, version by version |
 //! | `batch` | what is written together |
 //! | `lease` | who may write |
-//! | `history`, `published`, `states`, `candles`, `gaps`, `books`, `official`, `current`, `facts`, `keys`, `names` | the statements |
+//! | `history`, `published`, `states`, `candles`, `gaps`, `books`, `official`, `current`, `facts`, `keys`, `settings`, `names` | the statements |
 //! | [`backup`] | a copy while it is written to, and the way back |
 //! | `place` | ids and places as SQLite holds them |
 //! | `upkeep` | packing and deletion, in small steps |
@@ -36,6 +36,7 @@ mod official;
 mod place;
 mod published;
 mod readers;
+mod settings;
 mod states;
 mod turn;
 mod upkeep;
@@ -46,10 +47,11 @@ mod tests;
 
 use crate::model::salvage::no_fence;
 use crate::{
-    Batch, Beat, BookSnapshot, Candle, CandleQuery, Claim, CurrentRates, Fence, Gap, GapQuery,
-    HistoryPage, HistoryQuery, HistoryRow, Leases, OfficialQuery, OfficialVersion, Outdated,
-    Packing, PriceState, Published, PublishedPage, PublishedQuery, Salvaged, SchemaState,
-    SnapshotQuery, Store, StoreError, StoredKey, StoredKeys,
+    AuditEntry, AuditQuery, AuditRecord, Batch, Beat, BookSnapshot, Candle, CandleQuery, Claim,
+    CurrentRates, Fence, Gap, GapQuery, HistoryPage, HistoryQuery, HistoryRow, Leases,
+    OfficialQuery, OfficialVersion, Outdated, Packing, PriceState, Published, PublishedPage,
+    PublishedQuery, Salvaged, SchemaState, SettingsChange, SnapshotQuery, Store, StoreError,
+    StoredKey, StoredKeys, StoredSettings,
 };
 use async_trait::async_trait;
 use connection::Place;
@@ -331,21 +333,33 @@ impl Store for SqliteStore {
         self.read(facts::tracked).await
     }
 
-    async fn track(&self, symbol: TrackedSymbol, fence: Option<Fence>) -> Result<bool, StoreError> {
+    async fn track_noted(
+        &self,
+        symbol: TrackedSymbol,
+        entry: Option<AuditEntry>,
+        fence: Option<Fence>,
+    ) -> Result<bool, StoreError> {
         self.writer
             .grouped(1, move |connection, _| {
                 lease::check(connection, fence)?;
-                facts::track(connection, &symbol)
+                let is_new = facts::track(connection, &symbol)?;
+                settings::note_if(connection, is_new, entry.as_ref())
             })
             .await
     }
 
-    async fn untrack(&self, symbol: &str, fence: Option<Fence>) -> Result<bool, StoreError> {
+    async fn untrack_noted(
+        &self,
+        symbol: &str,
+        entry: Option<AuditEntry>,
+        fence: Option<Fence>,
+    ) -> Result<bool, StoreError> {
         let symbol = symbol.to_owned();
         self.writer
             .grouped(1, move |connection, _| {
                 lease::check(connection, fence)?;
-                facts::untrack(connection, &symbol)
+                let is_gone = facts::untrack(connection, &symbol)?;
+                settings::note_if(connection, is_gone, entry.as_ref())
             })
             .await
     }
@@ -364,25 +378,48 @@ impl Store for SqliteStore {
         self.read(keys::all).await
     }
 
-    async fn add_key(&self, key: StoredKey) -> Result<bool, StoreError> {
+    async fn add_key_noted(
+        &self,
+        key: StoredKey,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
         self.writer
-            .grouped(1, move |connection, _| keys::add(connection, &key))
-            .await
-    }
-
-    async fn replace_key(&self, id: &str, by: StoredKey, until: Wall) -> Result<bool, StoreError> {
-        let id = id.to_owned();
-        self.writer
-            .grouped(2, move |connection, _| {
-                keys::replace(connection, &id, &by, until)
+            .grouped(1, move |connection, _| {
+                let is_new = keys::add(connection, &key)?;
+                settings::note_if(connection, is_new, entry.as_ref())
             })
             .await
     }
 
-    async fn revoke_key(&self, id: &str, at: Wall) -> Result<bool, StoreError> {
+    async fn replace_key_noted(
+        &self,
+        id: &str,
+        by: StoredKey,
+        until: Wall,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
         let id = id.to_owned();
         self.writer
-            .grouped(1, move |connection, _| keys::revoke(connection, &id, at))
+            .grouped(2, move |connection, _| {
+                let is_replaced = keys::replace(connection, &id, &by, until)?;
+                settings::note_if(connection, is_replaced, entry.as_ref())
+            })
+            .await
+    }
+
+    async fn revoke_key_noted(
+        &self,
+        id: &str,
+        at: Wall,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        self.writer
+            .grouped(1, move |connection, _| {
+                let revoked = keys::revoke(connection, &id, at)?;
+                settings::note_if(connection, revoked == keys::Revoked::Now, entry.as_ref())?;
+                Ok(revoked != keys::Revoked::Unknown)
+            })
             .await
     }
 
@@ -394,6 +431,39 @@ impl Store for SqliteStore {
             .grouped(uses.len(), move |connection, _| {
                 keys::note_use(connection, &uses)
             })
+            .await
+    }
+
+    async fn settings_version(&self) -> Result<u64, StoreError> {
+        self.read(settings::version).await
+    }
+
+    async fn settings(&self) -> Result<StoredSettings, StoreError> {
+        self.read(settings::all).await
+    }
+
+    async fn change_settings(
+        &self,
+        change: SettingsChange,
+        fence: Option<Fence>,
+    ) -> Result<Option<u64>, StoreError> {
+        let rows = change.set.len() + change.unset.len() + change.entries.len();
+        self.writer
+            .grouped(rows.max(1), move |connection, _| {
+                lease::check(connection, fence)?;
+                settings::change(connection, &change)
+            })
+            .await
+    }
+
+    async fn note_audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.writer
+            .grouped(1, move |connection, _| settings::note(connection, &entry))
+            .await
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditRecord>, StoreError> {
+        self.read(move |connection| settings::audit(connection, &query))
             .await
     }
 

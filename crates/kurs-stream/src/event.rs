@@ -61,7 +61,9 @@ pub struct Event {
     /// The document before it was JSON.
     document: Option<Document>,
     sse: OnceLock<Bytes>,
+    chunk: OnceLock<Bytes>,
     text: OnceLock<Bytes>,
+    frame: OnceLock<Bytes>,
     other: OnceLock<Bytes>,
 }
 
@@ -77,7 +79,9 @@ impl Event {
             data,
             document: None,
             sse: OnceLock::new(),
+            chunk: OnceLock::new(),
             text: OnceLock::new(),
+            frame: OnceLock::new(),
             other: OnceLock::new(),
         }
     }
@@ -138,7 +142,9 @@ impl Event {
             data: self.data.clone(),
             document: self.document.clone(),
             sse: OnceLock::new(),
+            chunk: OnceLock::new(),
             text: OnceLock::new(),
+            frame: OnceLock::new(),
             other: OnceLock::new(),
         }
     }
@@ -174,6 +180,41 @@ impl Event {
             text.extend_from_slice(&self.data);
             text.extend_from_slice(b"\n\n");
             text.into()
+        })
+    }
+
+    /// The same as a chunk of HTTP/1.1 (RFC 9112, section 7.1).
+    pub fn chunk(&self) -> &Bytes {
+        self.chunk.get_or_init(|| {
+            let sse = self.sse();
+            let mut chunk = format!("{:X}\r\n", sse.len()).into_bytes();
+            chunk.reserve_exact(sse.len() + 2);
+            chunk.extend_from_slice(sse);
+            chunk.extend_from_slice(b"\r\n");
+            chunk.into()
+        })
+    }
+
+    /// As a whole frame of a WebSocket server (RFC 6455, section 5.2): final, text, no mask.
+    pub fn frame(&self) -> &Bytes {
+        self.frame.get_or_init(|| {
+            let text = self.text();
+            let mut frame = Vec::with_capacity(text.len() + 10);
+            frame.push(0x81);
+            match (u8::try_from(text.len()), u16::try_from(text.len())) {
+                (Ok(length), _) if length < 126 => frame.push(length),
+                (_, Ok(length)) => {
+                    frame.push(126);
+                    frame.extend_from_slice(&length.to_be_bytes());
+                }
+                _ => {
+                    frame.push(127);
+                    let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+                    frame.extend_from_slice(&length.to_be_bytes());
+                }
+            }
+            frame.extend_from_slice(text);
+            frame.into()
         })
     }
 

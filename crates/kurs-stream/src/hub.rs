@@ -17,6 +17,7 @@ use crate::listener::{Listener, Refused};
 use crate::mailbox::{Ended, Mailbox};
 use crate::places::{Place, Places};
 use crate::position::Position;
+use crate::pump::Pump;
 use crate::ring::Ring;
 use crate::topic::Topic;
 use beginning::AllRates;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How often derived rates that have changed are told, and what has run out is looked for.
 const TICK: Duration = Duration::from_millis(50);
@@ -45,6 +47,8 @@ pub struct Hub {
     pub(crate) inner: Mutex<Inner>,
     places: Arc<Places>,
     numbers: AtomicU64,
+    /// One for each core; each listener has its own.
+    pumps: Vec<Arc<Pump>>,
 }
 
 type Mailboxes = BTreeMap<u64, Arc<Mailbox>>;
@@ -87,7 +91,9 @@ impl Hub {
         seed: u64,
     ) -> Arc<Self> {
         let ring = Ring::new(config.ring(), config.ring_events);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
+            pumps: (0..cores).map(|_| Arc::default()).collect(),
             view,
             metrics,
             inner: Mutex::new(Inner {
@@ -174,16 +180,24 @@ impl Hub {
     ) -> Result<Listener, Refused> {
         let mut inner = self.inner.lock();
         if inner.is_draining {
+            self.metrics.refused.drain.inc();
             return Err(Refused::Draining);
         }
         if inner.listeners.len() >= self.config.max {
+            self.metrics.refused.capacity.inc();
             return Err(Refused::Full);
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let later = resume.as_ref().and_then(|from| inner.ring.after(from));
         let is_resumed = later.is_some();
         let heard = resume.clone().filter(|_| is_resumed);
-        let mailbox = Arc::new(Mailbox::new(&self.config, heard));
+        let mut mailbox = Mailbox::new(&self.config, heard);
+        let pumps = self.pumps.len().max(1);
+        let pump = usize::try_from(number).unwrap_or_default() % pumps;
+        if let Some(pump) = self.pumps.get(pump) {
+            mailbox = mailbox.with_pump(Arc::clone(pump));
+        }
+        let mailbox = Arc::new(mailbox);
         let hello = inner.hello(&self.config, is_resumed, topics);
         mailbox.say([hello]);
         inner.listeners.insert(number, Arc::clone(&mailbox));
@@ -248,7 +262,7 @@ impl Hub {
     pub fn enter(&self, address: IpAddr) -> Option<Place> {
         let place = self.places.enter(address);
         if place.is_none() {
-            self.metrics.refused.inc();
+            self.metrics.refused.address.inc();
         }
         place
     }
@@ -284,6 +298,11 @@ impl Hub {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut number = 0_u64;
         let mut beat_at = self.view.mono().plus(self.heartbeat());
+        // They end with this.
+        let mut pumps = JoinSet::new();
+        for pump in &self.pumps {
+            pumps.spawn(Arc::clone(pump).run());
+        }
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -306,6 +325,8 @@ impl Hub {
             }
         }
         self.drain();
+        // The last words are the tasks' own.
+        drop(pumps);
     }
 
     const fn heartbeat(&self) -> Duration {

@@ -8,6 +8,7 @@
 //! | [`event`] | [`Event`]: one thing that is told, rendered once and shared by all who hear it |
 //! | [`ring`] | [`Ring`]: what was told lately, for those who come back |
 //! | [`mailbox`] | [`Mailbox`]: what waits for one listener; bounded, newest first when it is full |
+//! | [`pump`] | the short way: one task writes for many clients that take everything at once |
 //! | [`places`] | how many streams one address has, whatever it speaks |
 //! | [`hub`] | [`Hub`]: from the updates of the view to the mailboxes |
 //! | [`listener`] | [`Listener`]: one client: its topics, its beginning, its end |
@@ -26,6 +27,7 @@ pub mod listener;
 pub mod mailbox;
 pub mod places;
 pub mod position;
+pub mod pump;
 pub mod ring;
 pub mod topic;
 
@@ -37,5 +39,6 @@ pub use listener::{Listener, Refused};
 pub use mailbox::{Ended, Item, Mailbox};
 pub use places::Place;
 pub use position::Position;
+pub use pump::Outlet;
 pub use ring::Ring;
 pub use topic::Topic;

@@ -57,6 +57,12 @@ impl Listener {
         std::future::poll_fn(|context| self.poll_next(context)).await
     }
 
+    /// Where what is told waits for this client.
+    #[must_use]
+    pub const fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
     /// What is listened to, in order.
     #[must_use]
     pub const fn topics(&self) -> &BTreeSet<Topic> {

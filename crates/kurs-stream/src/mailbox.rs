@@ -1,16 +1,19 @@
 //! What waits for one listener. It is bounded: when its owner is too slow, only the newest word of
 //! each topic waits, and the owner is told how much was left out.
+//!
+//! It is emptied by the client's task, or by the [`Pump`] while the task rests; never by both.
 
 use crate::config::StreamConfig;
 use crate::document::{Document, GapDocument};
 use crate::event::{Event, EventKind};
 use crate::position::Position;
+use crate::pump::{Outlet, Pump};
 use crate::topic::Topic;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 /// Why a stream ended.
@@ -42,10 +45,33 @@ pub struct Mailbox {
     owner: AtomicU64,
     events_max: usize,
     bytes_max: usize,
+    /// Who writes while the task rests, and where to.
+    pump: Option<Arc<Pump>>,
+    outlet: OnceLock<Arc<dyn Outlet>>,
 }
+
+/// Who takes out what waits, and writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Taker {
+    /// The client's task.
+    #[default]
+    Task,
+    /// The pump, when it is called.
+    Pump,
+    /// The pump, which is at it.
+    Pumping,
+}
+
+/// How many events the pump takes at a time.
+const PUMPED: usize = 32;
 
 #[derive(Debug, Default)]
 struct Inner {
+    taker: Taker,
+    /// The pump has been called and was not here yet.
+    is_called: bool,
+    /// The task wants to write, as soon as the pump is not at it.
+    is_wanted: bool,
     queue: VecDeque<Arc<Event>>,
     /// Events in the queue that nobody has asked for, and their bytes.
     waiting: usize,
@@ -96,6 +122,120 @@ impl Mailbox {
             owner: AtomicU64::new(0),
             events_max: config.mailbox_events,
             bytes_max: config.mailbox_bytes,
+            pump: None,
+            outlet: OnceLock::new(),
+        }
+    }
+
+    /// The same, which this pump may empty.
+    #[must_use]
+    pub fn with_pump(mut self, pump: Arc<Pump>) -> Self {
+        self.pump = Some(pump);
+        self
+    }
+
+    /// Names where the pump may write while the task rests. Once.
+    pub fn lead_to(&self, outlet: Arc<dyn Outlet>) {
+        let _ = self.outlet.set(outlet);
+    }
+
+    /// True when the pump knows where to write.
+    #[must_use]
+    pub fn has_outlet(&self) -> bool {
+        self.outlet.get().is_some()
+    }
+
+    /// The task has written everything, what the outlet had left over included, and rests: from
+    /// now on the pump writes, until its outlet takes no more, the stream ends, or the task wants
+    /// to ([`Self::poll_claim`]). False when something waits that the task has to take out first.
+    pub fn rest(&self) -> bool {
+        let is_ready = self.has_outlet() && self.pump.as_ref().is_some_and(|pump| pump.runs());
+        let mut inner = self.inner.lock();
+        if inner.taker != Taker::Task {
+            return true;
+        }
+        if !inner.is_empty() || inner.ended.is_some() {
+            return false;
+        }
+        if is_ready {
+            inner.taker = Taker::Pump;
+        }
+        true
+    }
+
+    /// Ready when the pump does not write any more: the task does.
+    pub fn poll_claim(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.waker.register(context.waker());
+        let mut inner = self.inner.lock();
+        if inner.taker == Taker::Pumping {
+            inner.is_wanted = true;
+            return Poll::Pending;
+        }
+        inner.taker = Taker::Task;
+        Poll::Ready(())
+    }
+
+    /// Writes what waits, if that is left to the pump. `events` is empty, before and after.
+    pub(crate) fn pump(self: &Arc<Self>, events: &mut Vec<Arc<Event>>) {
+        let Some(outlet) = self.outlet.get() else {
+            return;
+        };
+        {
+            let mut inner = self.inner.lock();
+            inner.is_called = false;
+            if inner.taker != Taker::Pump {
+                return;
+            }
+            while events.len() < PUMPED
+                && let Some(event) = inner.take()
+            {
+                events.push(event);
+            }
+            if events.is_empty() {
+                return;
+            }
+            inner.taker = Taker::Pumping;
+        }
+        let is_whole = outlet.write(events);
+        events.clear();
+        let call = {
+            let mut inner = self.inner.lock();
+            let is_over = !is_whole || inner.ended.is_some();
+            if is_over || std::mem::take(&mut inner.is_wanted) {
+                inner.taker = Taker::Task;
+                Call::Task
+            } else {
+                inner.taker = Taker::Pump;
+                // Others get their turn before what came meanwhile.
+                if inner.is_empty() {
+                    Call::Nobody
+                } else {
+                    inner.call()
+                }
+            }
+        };
+        self.tell(call);
+    }
+
+    /// The pump cannot write what it took out: the stream ends without a last word, and the client
+    /// comes back.
+    pub(crate) fn give_up(&self) {
+        {
+            let mut inner = self.inner.lock();
+            inner.taker = Taker::Task;
+            inner.queue.clear();
+            inner.newest = None;
+            (inner.waiting, inner.bytes) = (0, 0);
+            inner.ended = inner.ended.or(Some(Ended::Drained));
+        }
+        self.waker.wake();
+    }
+
+    fn tell(self: &Arc<Self>, call: Call) {
+        match (call, &self.pump) {
+            (Call::Task, _) => self.waker.wake(),
+            (Call::Pump, Some(pump)) => pump.call(self),
+            (Call::Pump, None) | (Call::Nobody, _) => {}
         }
     }
 
@@ -112,8 +252,8 @@ impl Mailbox {
 
     /// Says something that its owner has asked for: it comes whatever the size, and is never left
     /// out. Whoever asks again waits until this has gone out.
-    pub fn say(&self, events: impl IntoIterator<Item = Arc<Event>>) {
-        {
+    pub fn say(self: &Arc<Self>, events: impl IntoIterator<Item = Arc<Event>>) {
+        let call = {
             let mut inner = self.inner.lock();
             if inner.ended.is_some() {
                 return;
@@ -124,30 +264,32 @@ impl Mailbox {
                     None => inner.queue.push_back(event),
                 }
             }
-        }
-        self.waker.wake();
+            inner.call()
+        };
+        self.tell(call);
     }
 
     /// Hands an event over. Never waits.
-    pub fn push(&self, event: &Arc<Event>) {
-        {
+    pub fn push(self: &Arc<Self>, event: &Arc<Event>) {
+        let call = {
             let mut inner = self.inner.lock();
             if inner.ended.is_some() || !inner.wants(event) {
                 return;
             }
-            let event = &inner.placed(event);
+            let event = inner.placed(event);
             if let Some(newest) = &mut inner.newest {
-                newest.put(Arc::clone(event));
+                newest.put(event);
             } else {
                 inner.bytes += event.weight();
                 inner.waiting += 1;
-                inner.queue.push_back(Arc::clone(event));
+                inner.queue.push_back(event);
                 if inner.waiting > self.events_max || inner.bytes > self.bytes_max {
                     inner.conflate();
                 }
             }
-        }
-        self.waker.wake();
+            inner.call()
+        };
+        self.tell(call);
     }
 
     /// The stream ends after this last word.
@@ -163,6 +305,9 @@ impl Mailbox {
             inner.newest = None;
             (inner.waiting, inner.bytes) = (0, 0);
             inner.queue.extend(last);
+            if inner.taker == Taker::Pump {
+                inner.taker = Taker::Task;
+            }
         }
         self.waker.wake();
     }
@@ -177,27 +322,14 @@ impl Mailbox {
         self.next().map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// What comes next, if anything waits.
+    /// What comes next, if anything waits and is not left to the pump.
     pub fn next(&self) -> Option<Item> {
         let mut inner = self.inner.lock();
-        if let Some(newest) = inner.newest.take() {
-            let left_out = Document::Gap(GapDocument {
-                reason: "slow",
-                detail: None,
-                missed: Some(newest.missed),
-            });
-            inner.queue = newest.events.into_values().collect();
-            (inner.waiting, inner.bytes) = (0, 0);
-            let gap = Event::telling(left_out, Arc::from(""));
-            return Some(Item::Event(Arc::new(gap)));
+        if inner.taker != Taker::Task {
+            return None;
         }
-        if let Some(event) = inner.queue.pop_front() {
-            // What was asked for was not counted: it comes out first or is paid for by the rest.
-            inner.waiting = inner.waiting.saturating_sub(1).min(inner.queue.len());
-            inner.bytes = inner.bytes.saturating_sub(event.weight());
-            return Some(Item::Event(event));
-        }
-        inner.ended.map(Item::End)
+        let event = inner.take().map(Item::Event);
+        event.or_else(|| inner.ended.map(Item::End))
     }
 
     /// How far the Reader is: what only guarded the beginning is forgotten.
@@ -217,7 +349,49 @@ impl Mailbox {
     }
 }
 
+/// Who has to know that something waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Task,
+    Pump,
+    /// Whoever takes it out comes by anyway.
+    Nobody,
+}
+
 impl Inner {
+    /// Something has come.
+    fn call(&mut self) -> Call {
+        match self.taker {
+            Taker::Task => Call::Task,
+            Taker::Pump if !std::mem::replace(&mut self.is_called, true) => Call::Pump,
+            Taker::Pump | Taker::Pumping => Call::Nobody,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.newest.is_none()
+    }
+
+    /// Takes out what is told next.
+    fn take(&mut self) -> Option<Arc<Event>> {
+        if let Some(newest) = self.newest.take() {
+            let left_out = Document::Gap(GapDocument {
+                reason: "slow",
+                detail: None,
+                missed: Some(newest.missed),
+            });
+            self.queue = newest.events.into_values().collect();
+            (self.waiting, self.bytes) = (0, 0);
+            let gap = Event::telling(left_out, Arc::from(""));
+            return Some(Arc::new(gap));
+        }
+        let event = self.queue.pop_front()?;
+        // What was asked for was not counted: it comes out first or is paid for by the rest.
+        self.waiting = self.waiting.saturating_sub(1).min(self.queue.len());
+        self.bytes = self.bytes.saturating_sub(event.weight());
+        Some(event)
+    }
+
     fn wants(&self, event: &Event) -> bool {
         let is_heard = |id| {
             let heard = self.heard.as_ref();
@@ -266,12 +440,13 @@ mod tests {
         Arc::new(Event::of(EventKind::Rate, &document, id.to_string().into()).about(topic, id))
     }
 
-    fn mailbox(heard: Option<&str>) -> Mailbox {
+    fn mailbox(heard: Option<&str>) -> Arc<Mailbox> {
         let config = StreamConfig {
             mailbox_events: 8,
             ..StreamConfig::default()
         };
-        Mailbox::new(&config, heard.map(|text| text.parse().unwrap()))
+        let heard = heard.map(|text| text.parse().unwrap());
+        Arc::new(Mailbox::new(&config, heard))
     }
 
     fn seqs(mailbox: &Mailbox) -> Vec<u64> {
@@ -354,7 +529,7 @@ mod tests {
 
     #[test]
     fn many_large_events_do_not_wait_either() {
-        let mailbox = Mailbox::new(&StreamConfig::default(), None);
+        let mailbox = Arc::new(Mailbox::new(&StreamConfig::default(), None));
         let large = serde_json::json!({"why": "x".repeat(10_000)});
         for seq in 1..=200 {
             let topic = Topic::Rate(Pair::parse("BTC-USD").unwrap());

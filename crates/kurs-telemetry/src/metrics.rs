@@ -23,7 +23,7 @@ pub use prometheus_client::metrics::gauge::Gauge;
 pub use reader::{RateReading, ReaderMetrics};
 pub use sink::{SinkFamilies, SinkMetrics};
 pub use source::{SourceFamilies, SourceMetrics, SourceReading};
-pub use stream::StreamMetrics;
+pub use stream::{StreamMetrics, StreamRefusals};
 pub use writer::WriterMetrics;
 
 use crate::config::MetricsConfig;

@@ -8,6 +8,7 @@ use kurs_core::{Level, Pair, SourceId};
 use kurs_sources::Source;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 /// Wait before the bus is asked again for its commands.
@@ -21,8 +22,10 @@ pub struct Means {
     pub sources: Vec<Arc<dyn Source>>,
     /// Tracked pairs that the sources of this Writer do not follow.
     pub elsewhere: watch::Receiver<Arc<[Pair]>>,
-    /// Where changes wait their turn.
+    /// Where changes of what is tracked wait their turn.
     pub changes: mpsc::Sender<Order>,
+    /// Where changes of settings wait their turn.
+    pub settings: mpsc::Sender<Request>,
 }
 
 /// Answers until `stopped` turns true.
@@ -61,11 +64,19 @@ fn answer(request: Request, means: &Means) {
             if let Err(error) = means.changes.try_send(Order::Change(request))
                 && let Order::Change(request) = error.into_inner()
             {
-                let why = "too many changes are waiting".into();
-                let _ = request.reply.send(Reply::Unavailable { why });
+                refuse(request);
             }
         }
+        Command::Change { .. } => match means.settings.try_send(request) {
+            Ok(()) => {}
+            Err(TrySendError::Full(request) | TrySendError::Closed(request)) => refuse(request),
+        },
     }
+}
+
+fn refuse(request: Request) {
+    let why = "too many changes are waiting".into();
+    let _ = request.reply.send(Reply::Unavailable { why });
 }
 
 /// The book of a source; `binance` finds `sim:binance` too.

@@ -19,6 +19,8 @@
 //! | [`sinks`] | copies of rates, prices and books for other people's databases |
 //! | [`snapshots`] | order books, written down from time to time |
 //! | [`recorder`] | the way from the engine's thread to the store |
+//! | [`settings`] | changes of settings: judged, stored and noted together |
+//! | [`audit`] | what the audit log says of a change |
 //! | [`commands`] | what Readers ask: books at once, changes in turn |
 //! | [`terms`] | under which configuration rates were made: another Writer's may not hold |
 //! | [`tracking`] | tracked symbols, and how they change |
@@ -28,6 +30,7 @@
 //! The engine's thread never waits for the bus, the store or a source. What arrives faster than
 //! it can be priced is merged: of several prices of one market only the newest is kept.
 
+pub mod audit;
 pub mod candles;
 pub mod capture;
 pub mod commands;
@@ -43,6 +46,7 @@ mod office;
 pub mod outcome;
 pub mod recorder;
 pub mod scope;
+pub mod settings;
 pub mod shards;
 pub mod sinks;
 pub mod snapshots;
@@ -55,5 +59,6 @@ pub mod writer;
 
 pub use config::WriterConfig;
 pub use inbox::Inbox;
+pub use settings::{Judge, Judged};
 pub use terms::Terms;
 pub use writer::{Parts, Writer};

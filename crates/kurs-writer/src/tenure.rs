@@ -7,6 +7,7 @@ use crate::former::{self, Former};
 use crate::housekeeping;
 use crate::ledger::{Before, Entry, Ledger};
 use crate::recorder::{Extras, Recorder, RecorderHandle};
+use crate::settings;
 use crate::shards::LEAD;
 use crate::sinks::{Means, Sinks};
 use crate::snapshots;
@@ -19,7 +20,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Keeps the jitter of sinks apart from that of sources.
@@ -45,6 +46,7 @@ pub(crate) struct Tenure {
 struct Duties {
     stop: watch::Sender<bool>,
     commands: JoinHandle<()>,
+    settings: JoinHandle<()>,
     sinks: Sinks,
 }
 
@@ -145,11 +147,20 @@ impl Tenure {
             .tracking
             .send(tracking::Order::Lead(self.fence))
             .await;
+        let (to_settings, changes) = mpsc::channel(settings::CHANGES_MAX);
+        let keeper = settings::Keeper {
+            store: Arc::clone(&parts.store),
+            clock: Arc::clone(&parts.clock),
+            judge: shared.judge.clone(),
+            fence: self.fence,
+        };
+        let settings = tokio::spawn(keeper.serve(changes));
         let means = commands::Means {
             bus: Arc::clone(&parts.bus),
             sources: parts.sources.clone(),
             elsewhere: shared.elsewhere.subscribe(),
             changes: shared.tracking.clone(),
+            settings: to_settings,
         };
         let commands = tokio::spawn(commands::serve(means, stopped));
         self.helpers.spawn(housekeeping::keep_in_order(
@@ -163,6 +174,7 @@ impl Tenure {
         self.duties = Some(Duties {
             stop,
             commands,
+            settings,
             sinks,
         });
     }
@@ -272,6 +284,12 @@ impl Tenure {
         if ended.await.is_err() {
             tracing::warn!("a command did not end in time");
             duties.commands.abort();
+        }
+        // It ends when nobody can hand it anything any more.
+        let ended = tokio::time::timeout(COMMAND_END, &mut duties.settings);
+        if ended.await.is_err() {
+            tracing::warn!("a change of settings did not end in time");
+            duties.settings.abort();
         }
         let _ = shared.tracking.send(tracking::Order::Rest).await;
     }

@@ -1,11 +1,12 @@
 //! Tracked symbols, and the commands that change them.
 
+use crate::audit;
 use crate::inbox::Inbox;
 use crate::scope::{Part, Scope};
-use kurs_bus::{Body, Command, Reply, Request};
+use kurs_bus::{Actor, Body, Command, Reply, Request};
 use kurs_core::{Clock, Pair, TrackedSymbol};
 use kurs_sources::Source;
-use kurs_store::{Fence, Store, StoreError};
+use kurs_store::{AuditEntry, Fence, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -169,16 +170,25 @@ impl Tracking {
             return;
         };
         let reply = match request.command {
-            Command::Track { symbol, pair } => self.track(symbol, pair.canonical(), fence).await,
-            Command::Untrack { symbol } => self.untrack(&symbol, fence).await,
-            // It changes nothing, and is answered before it could come here.
-            Command::Book { .. } => return,
+            Command::Track { symbol, pair, by } => {
+                self.track(symbol, pair.canonical(), by.as_deref(), fence)
+                    .await
+            }
+            Command::Untrack { symbol, by } => self.untrack(&symbol, by.as_deref(), fence).await,
+            // They are answered elsewhere, before they could come here.
+            Command::Book { .. } | Command::Change { .. } => return,
         };
         // Nobody may be waiting any more; the change stands all the same.
         let _ = request.reply.send(reply);
     }
 
-    async fn track(&mut self, symbol: Arc<str>, pair: Pair, fence: Fence) -> Reply {
+    async fn track(
+        &mut self,
+        symbol: Arc<str>,
+        pair: Pair,
+        by: Option<&Actor>,
+        fence: Fence,
+    ) -> Reply {
         if let Some(known) = self
             .symbols
             .iter()
@@ -207,7 +217,13 @@ impl Tracking {
             pair,
             added_at: self.clock.now().wall,
         };
-        if let Err(error) = self.store.track(tracked.clone(), Some(fence)).await {
+        let entry = AuditEntry {
+            after: Some(audit::json(&tracked.pair)),
+            ..audit::entry(by, tracked.added_at, "track_symbol", &tracked.symbol)
+        };
+        let store = &self.store;
+        let stored = store.track_noted(tracked.clone(), Some(entry), Some(fence));
+        if let Err(error) = stored.await {
             return Reply::Unavailable {
                 why: format!("nothing was changed: {error}").into(),
             };
@@ -221,7 +237,7 @@ impl Tracking {
         }
     }
 
-    async fn untrack(&mut self, symbol: &str, fence: Fence) -> Reply {
+    async fn untrack(&mut self, symbol: &str, by: Option<&Actor>, fence: Fence) -> Reply {
         let Some(at) = self
             .symbols
             .iter()
@@ -229,7 +245,13 @@ impl Tracking {
         else {
             return Reply::Untracked { existed: false };
         };
-        if let Err(error) = self.store.untrack(symbol, Some(fence)).await {
+        let entry = AuditEntry {
+            before: self.symbols.get(at).map(|gone| audit::json(&gone.pair)),
+            ..audit::entry(by, self.clock.now().wall, "untrack_symbol", symbol)
+        };
+        let store = &self.store;
+        let removed = store.untrack_noted(symbol, Some(entry), Some(fence)).await;
+        if let Err(error) = removed {
             return Reply::Unavailable {
                 why: format!("nothing was changed: {error}").into(),
             };

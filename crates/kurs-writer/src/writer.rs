@@ -10,6 +10,7 @@ use crate::lease::Keeper;
 use crate::office::Office;
 use crate::recorder::{Extras, Recorder, RecorderConfig, RecorderHandle};
 use crate::scope::{Part, Scope};
+use crate::settings::Judge;
 use crate::shards::{LEAD, Shards};
 use crate::sinks::{SinkMetrics, SinksConfig};
 use crate::snapshots::Snapshots;
@@ -104,11 +105,13 @@ pub struct Parts {
 /// The Writer role.
 pub struct Writer {
     parts: Parts,
+    judge: Option<Arc<dyn Judge>>,
 }
 
 /// What all parts of a running Writer use.
 pub(crate) struct Shared {
     pub(crate) parts: Parts,
+    pub(crate) judge: Option<Arc<dyn Judge>>,
     pub(crate) shards: Shards,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) hearing: Arc<Hearing>,
@@ -239,12 +242,19 @@ impl Writer {
     /// A Writer that has not started.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts }
+        Self { parts, judge: None }
+    }
+
+    /// Lets settings be changed while it runs, as this judge allows.
+    #[must_use]
+    pub fn with_judge(mut self, judge: Option<Arc<dyn Judge>>) -> Self {
+        self.judge = judge;
+        self
     }
 
     /// Runs until `shutdown` turns true. Everything accepted before is published and stored.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
-        let parts = self.parts;
+        let Self { parts, judge } = self;
         parts
             .health
             .set("writer", Status::Failed, "waiting for the store");
@@ -280,6 +290,7 @@ impl Writer {
             begun: Mutex::default(),
             leftovers: tokio::sync::Mutex::default(),
             started: Instant::now(),
+            judge,
             parts,
         });
         let (notify, notices) = mpsc::channel(NOTICES_MAX);

@@ -2,8 +2,8 @@
 
 use crate::client::Client;
 use crate::commands::{
-    backfill, backup, candles, completions, config, convert, demo, doctor, explain, export, get,
-    health, history, keys, migrate, pairs, record, replay, serve, sim, sources,
+    admin, backfill, backup, candles, completions, config, convert, demo, doctor, explain, export,
+    get, health, history, keys, migrate, pairs, record, replay, serve, sim, sources,
 };
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output};
@@ -151,6 +151,8 @@ pub enum Command {
     Sources(sources::SourcesArgs),
     /// Show, add or remove tracked pairs
     Pairs(pairs::PairsArgs),
+    /// Show, set or take away what is set while kurs runs; show the audit log
+    Settings(admin::AdminArgs),
     /// Show the stored history of a pair
     History(history::HistoryArgs),
     /// Show candles of a pair: open, high, low and close of minutes, hours, days
@@ -250,6 +252,7 @@ mod tests {
             "convert",
             "sources",
             "pairs",
+            "settings",
             "history",
             "candles",
             "export",

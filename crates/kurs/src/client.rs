@@ -37,6 +37,8 @@ pub enum Method {
     Get,
     /// Add.
     Post,
+    /// Set.
+    Put,
     /// Remove.
     Delete,
 }
@@ -123,10 +125,14 @@ impl Client {
             .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
         if !parameters.is_empty() {
             url.query_pairs_mut().extend_pairs(parameters);
+            // A space as forms write it is a plus to whoever reads a URL as RFC 3986 says.
+            let query = url.query().map(|query| query.replace('+', "%20"));
+            url.set_query(query.as_deref());
         }
         let mut request = match method {
             Method::Get => self.http.get(url),
             Method::Post => self.http.post(url),
+            Method::Put => self.http.put(url),
             Method::Delete => self.http.delete(url),
         };
         if let Some(key) = &self.key {

@@ -1,5 +1,6 @@
 //! One file per subcommand. Each has its arguments and a `run` that ends in an exit code.
 
+pub mod admin;
 pub mod asyncapi;
 pub mod backfill;
 pub mod backup;
@@ -73,6 +74,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Pairs(arguments) => {
             interruptible(pairs::run(arguments, output, global.no_input)).await
         }
+        Command::Settings(arguments) => interruptible(admin::run(arguments, output)).await,
         Command::History(arguments) => interruptible(history::run(arguments, output)).await,
         Command::Candles(arguments) => interruptible(candles::run(arguments, output)).await,
         Command::Health(arguments) => interruptible(health::run(arguments, output)).await,

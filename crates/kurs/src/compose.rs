@@ -5,14 +5,18 @@ mod bus;
 mod capture;
 mod doors;
 mod readings;
+mod settings;
 mod take_over;
 mod terms;
 
 pub(crate) use bus::Who;
+#[cfg(test)]
+pub(crate) use take_over::TAKEN_OVER;
 pub use take_over::take_over;
 
 use crate::config::{Config, Role};
 use crate::exit::{Exit, Failure};
+use crate::reload::Reload;
 use crate::supervise::supervise;
 pub(crate) use capture::{Prepared, ReplaySetup, head as capture_head, replay};
 use kurs_api::{ApiParts, ApiState};
@@ -31,9 +35,9 @@ use kurs_telemetry::metrics::Build;
 use kurs_telemetry::{Health, Metrics, Status};
 use kurs_writer::Terms;
 use kurs_writer::capture::Capture;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// Wait before a store that is away is asked again.
@@ -71,6 +75,35 @@ pub struct Built {
     begun: watch::Sender<bool>,
     /// Name of the Writer in this process among all others.
     writer_name: Arc<str>,
+    /// The configuration in force, where it can change.
+    configuration: OnceLock<Reload>,
+    /// The store is to be asked at once whether something was set.
+    look_at_settings: Notify,
+}
+
+impl Built {
+    /// Lets the configuration change while running.
+    pub fn follow_configuration(&self, reload: Reload) {
+        // Nobody does it twice; the first one would stay.
+        let _ = self.configuration.set(reload);
+    }
+
+    /// Reads the configuration again.
+    pub fn reload(self: &Arc<Self>) {
+        if let Some(reload) = self.configuration.get() {
+            reload.reload(&|old, new| take_over(self, old, new));
+            settings::tell(self, reload);
+        }
+    }
+
+    /// Reads the configuration again if its file was written.
+    pub fn reload_if_file_changed(self: &Arc<Self>) {
+        if let Some(reload) = self.configuration.get()
+            && reload.reload_if_file_changed(&|old, new| take_over(self, old, new))
+        {
+            settings::tell(self, reload);
+        }
+    }
 }
 
 /// What a Writer is made of that a new configuration may change.
@@ -163,6 +196,8 @@ pub(crate) fn build_at(
         seed,
         writer_name,
         begun: watch::Sender::new(false),
+        configuration: OnceLock::new(),
+        look_at_settings: Notify::new(),
         clock,
     })
 }
@@ -218,13 +253,23 @@ pub async fn start_roles(built: Arc<Built>, config: Config, stopped: watch::Rece
         let not_yet = "the keys were not read yet";
         built.health.set(doors::CHECK, Status::Failed, not_yet);
     }
+    let follow_settings = || settings::follow(Arc::clone(&built), stopped.clone());
     if has_reader && !waits {
+        roles.spawn(follow_settings());
         roles.spawn(follow_doors());
         roles.spawn(reader(Arc::clone(&built), stopped.clone()));
     }
     let mut ended = stopped.clone();
+    let prepared = async {
+        prepare_store(&built, &config, trouble).await;
+        // What was set holds from the first rate on.
+        settings::look(&built).await;
+    };
     tokio::select! {
-        () = prepare_store(&built, &config, trouble) => {
+        () = prepared => {
+            if waits || !has_reader {
+                roles.spawn(follow_settings());
+            }
             if has_reader && waits {
                 roles.spawn(follow_doors());
                 roles.spawn(reader(Arc::clone(&built), stopped.clone()));
@@ -361,7 +406,10 @@ async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<b
             name: Arc::clone(&built.writer_name),
             is_alone: config.bus.is_memory(),
         };
-        kurs_writer::Writer::new(parts).run(ended.clone())
+        let judge = settings::judge(&built);
+        kurs_writer::Writer::new(parts)
+            .with_judge(judge)
+            .run(ended.clone())
     })
     .await;
 }
@@ -453,6 +501,7 @@ pub fn api(built: &Arc<Built>, config: &Config) -> Result<ApiState, Failure> {
         version: env!("CARGO_PKG_VERSION"),
         seed: built.seed,
     };
-    ApiState::new(config.http.clone(), parts)
-        .map_err(|error| Failure::new(Exit::Failure, error.to_string()))
+    let state = ApiState::new(config.http.clone(), parts)
+        .map_err(|error| Failure::new(Exit::Failure, error.to_string()))?;
+    Ok(state.with_settings(settings::shown(built)))
 }

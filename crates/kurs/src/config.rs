@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`sections`], [`bus`] | sections of the binary itself |
 //! | [`load`] | [`Inputs`]: the layers and their order; [`Loaded`] |
+//! | `merge` | the layers over each other, and what is wrong with what comes out |
 //! | [`tree`], [`origin`] | values with where they came from |
 //! | [`schema`] | what a key may hold, read from the JSON Schema of [`Config`] |
 //! | [`check`] | unknown keys, wrong types, values out of range; texts become values |
 //! | [`mod@file`], [`environment`], [`secrets`] | the single layers |
+//! | [`stored`] | what is set while kurs runs, and what may be |
 //! | [`mistake`] | [`Mistakes`]: everything that is wrong, in one message |
 //! | [`mod@print`], [`example`] | what `kurs config print` and `kurs config example` show |
 //! | [`redact`] | passwords in URLs |
@@ -18,6 +20,7 @@ pub mod environment;
 pub mod example;
 pub mod file;
 pub mod load;
+mod merge;
 pub mod mistake;
 pub mod origin;
 pub mod print;
@@ -25,12 +28,14 @@ pub mod redact;
 pub mod schema;
 pub mod secrets;
 pub mod sections;
+pub mod stored;
 pub mod tree;
 
 pub use bus::BusConfig;
 pub use load::{FlagValue, Inputs, Loaded};
 pub use mistake::{Mistake, Mistakes};
 pub use sections::{Role, ShutdownConfig};
+pub use stored::{Layered, Standing};
 
 use kurs_api::ApiConfig;
 use kurs_auth::{AuthConfig, LimitsConfig};

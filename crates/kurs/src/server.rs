@@ -1,11 +1,12 @@
 //! The server's life: build, bind, run, drain.
 
 mod grpc;
+mod sockets;
 
 use crate::compose::Built;
 use crate::config::{Inputs, Loaded, Role};
 use crate::exit::{Exit, Failure};
-use crate::reload::{Hook, Reload};
+use crate::reload::Reload;
 use kurs_api::{Surface, Tls};
 use kurs_telemetry::LogHandle;
 use std::net::SocketAddr;
@@ -49,6 +50,7 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
         log,
     } = start;
     let config = loaded.config.clone();
+    sockets::raise_file_limit();
     // Before anything says that it is ready: a SIGHUP without a listener ends the process.
     let mut signals = Signals::new()?;
     let mut hangup = unix_signal(SignalKind::hangup())?;
@@ -58,6 +60,8 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
     let listeners = bind(&config.http.addr, config.http.ops_addr).await?;
     let grpc_listener = grpc::bind(&config).await?;
     let built = Arc::new(crate::compose::build(&config, simulated)?);
+    let metrics = built.metrics.process.clone();
+    built.follow_configuration(Reload::new(inputs, loaded, log, metrics));
     let mut roles = JoinSet::new();
     roles.spawn(crate::compose::start_roles(
         Arc::clone(&built),
@@ -67,30 +71,31 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
     let mut api = JoinSet::new();
     let (end_api, api_ended) = watch::channel(false);
     let tls = serve(&mut api, &built, &config, listeners, &api_ended)?;
-    grpc::serve(&mut api, &built, &config, grpc_listener, &api_ended)?;
+    let certificate = tls.as_ref();
+    grpc::serve(
+        &mut api,
+        &built,
+        &config,
+        grpc_listener,
+        certificate,
+        &api_ended,
+    )?;
     let renew = |at_once| {
         if let Some(tls) = &tls {
             tls.renew(&built.health, at_once);
         }
     };
-    let mut reload = Reload::new(
-        inputs,
-        loaded,
-        log,
-        built.metrics.process.clone(),
-        reload_hook(&built),
-    );
     let mut file_checks = tokio::time::interval(FILE_CHECK);
     file_checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let exit = loop {
         tokio::select! {
             exit = signals.next() => break exit,
             _ = hangup.recv() => {
-                reload.reload();
+                built.reload();
                 renew(true);
             }
             _ = file_checks.tick() => {
-                reload.reload_if_file_changed();
+                built.reload_if_file_changed();
                 renew(false);
             }
         }
@@ -134,12 +139,6 @@ pub(crate) async fn drain(
     tracing::info!("ended");
 }
 
-/// What a new configuration changes while running.
-fn reload_hook(built: &Arc<Built>) -> Hook {
-    let built = Arc::clone(built);
-    Box::new(move |old, new| crate::compose::take_over(&built, old, new))
-}
-
 /// The sockets of the API and, if it is apart, of probes and metrics.
 pub(crate) struct Listeners {
     api: TcpListener,
@@ -159,7 +158,7 @@ pub(crate) async fn bind(
 }
 
 async fn listen(key: &str, addr: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(addr).await.map_err(|error| {
+    sockets::listener(addr).map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::AddrInUse => "another program listens there; end it or set another",
             std::io::ErrorKind::PermissionDenied => {

@@ -11,14 +11,16 @@ const API: &str = "/api/v1/";
 const PROBES: [&str; 4] = ["/health", "/livez", "/readyz", "/startupz"];
 /// Checks on values. A server that comes to allow more must not break a client of today, and
 /// what a caller may not send is told by the server, with the field.
-const CHECKS: [&str; 8] = [
+const CHECKS: [&str; 10] = [
     "exclusiveMaximum",
     "exclusiveMinimum",
     "maxItems",
     "maxLength",
+    "maxProperties",
     "maximum",
     "minItems",
     "minLength",
+    "minProperties",
     "minimum",
 ];
 
@@ -32,7 +34,6 @@ pub(super) fn for_typescript(text: &str) -> Result<String> {
 pub(super) fn for_openapi_generator(text: &str) -> Result<String> {
     let mut document = with_routes_of_clients(text)?;
     drop_streams(&mut document);
-    name_licence(&mut document);
     if let Some(paths) = document["paths"].as_object_mut() {
         for operation in paths.values_mut().filter_map(Value::as_object_mut) {
             for described in operation.values_mut() {
@@ -40,8 +41,10 @@ pub(super) fn for_openapi_generator(text: &str) -> Result<String> {
             }
         }
     }
-    let schemas = document["components"]["schemas"].clone();
-    weaken(&mut document, &schemas);
+    weaken(&mut document);
+    for schema in schemas_of(&mut document) {
+        free_words(schema);
+    }
     written(&document)
 }
 
@@ -78,16 +81,6 @@ fn is_stream(operation: &Value) -> bool {
             .is_some()
 }
 
-/// Optional in OpenAPI 3.1; the generator's own check wants it.
-fn name_licence(document: &mut Value) {
-    if let Some(licence) = document["info"]["license"].as_object_mut()
-        && let Some(name) = licence.get("name").cloned()
-        && !licence.contains_key("url")
-    {
-        licence.entry("identifier").or_insert(name);
-    }
-}
-
 fn weaken_operation(operation: &mut Value) {
     // Moments are asked for as text: the very text of an answer finds the very same answer.
     for parameter in list(&mut operation["parameters"]) {
@@ -110,19 +103,24 @@ fn list(value: &mut Value) -> impl Iterator<Item = &mut Value> {
     value.as_array_mut().into_iter().flatten()
 }
 
-/// Walks everything; `schemas` is the untouched list that references lead to.
-fn weaken(value: &mut Value, schemas: &Value) {
+fn schemas_of(document: &mut Value) -> impl Iterator<Item = &mut Map<String, Value>> {
+    let schemas = document["components"]["schemas"].as_object_mut();
+    let schemas = schemas.into_iter().flat_map(Map::values_mut);
+    schemas.filter_map(Value::as_object_mut)
+}
+
+fn weaken(value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| weaken(item, schemas)),
+        Value::Array(items) => items.iter_mut().for_each(weaken),
         Value::Object(map) => {
-            weaken_schema(map, schemas);
-            map.values_mut().for_each(|item| weaken(item, schemas));
+            weaken_schema(map);
+            map.values_mut().for_each(weaken);
         }
         _ => {}
     }
 }
 
-fn weaken_schema(map: &mut Map<String, Value>, schemas: &Value) {
+fn weaken_schema(map: &mut Map<String, Value>) {
     for check in CHECKS {
         if map.get(check).is_some_and(Value::is_number) {
             map.remove(check);
@@ -131,74 +129,32 @@ fn weaken_schema(map: &mut Map<String, Value>, schemas: &Value) {
     if map.get("pattern").is_some_and(Value::is_string) {
         map.remove("pattern");
     }
-    // Formats the generator does not know become 32 bits wide, or binary floats.
-    match map.get("format").and_then(Value::as_str) {
-        Some("uint64" | "uint32") => drop(map.insert("format".to_owned(), json!("int64"))),
-        Some("uint16") => drop(map.insert("format".to_owned(), json!("int32"))),
-        Some("double") => drop(map.remove("format")),
-        _ => {}
-    }
-    name_words(map);
-    allow_null(map, schemas);
+    never_null(map);
 }
 
-/// Choices between constants become texts: the generator makes a class of "one of four texts",
-/// which then finds that every text is all four. A word of a later server is read as well.
-fn name_words(map: &mut Map<String, Value>) {
-    let Some(choices) = map.get("oneOf").and_then(Value::as_array) else {
-        return;
-    };
-    let mut words = Vec::new();
-    for choice in choices {
-        let Some(word) = choice["const"].as_str() else {
-            return;
-        };
-        let meaning = choice["description"].as_str().unwrap_or_default();
-        words.push(match meaning.trim_end_matches('.') {
-            "" => format!("`{word}`"),
-            meaning => format!("`{word}` ({meaning})"),
-        });
+/// The words of an answer become a text: one that a later server adds is read as well.
+fn free_words(schema: &mut Map<String, Value>) {
+    if schema.get("type").is_some_and(|kind| kind == "string") {
+        schema.remove("enum");
     }
-    let known = format!("Known: {}.", words.join(", "));
-    let description = match map.get("description").and_then(Value::as_str) {
-        Some(text) => format!("{text} {known}"),
-        None => known,
-    };
-    map.remove("oneOf");
-    map.insert("type".to_owned(), json!("string"));
-    map.insert("description".to_owned(), json!(description));
 }
 
-/// "This, or null" of a text is said in place: behind a reference the generator forgets the null.
-fn allow_null(map: &mut Map<String, Value>, schemas: &Value) {
-    let Some([choice, null]) = map
+/// "This object, or null" is that object: the generators read a missing one all the same.
+fn never_null(map: &mut Map<String, Value>) {
+    let choices = map
         .get("anyOf")
         .and_then(Value::as_array)
-        .map(Vec::as_slice)
-    else {
+        .map(Vec::as_slice);
+    let Some([Value::Object(choice), null]) = choices else {
         return;
     };
     if *null != json!({"type": "null"}) {
         return;
     }
-    let mut choice = choice.clone();
-    let name = choice["$ref"]
-        .as_str()
-        .and_then(|place| place.rsplit('/').next());
-    if let Some(named) = name.and_then(|name| schemas.get(name)) {
-        let is_text = named["type"] == "string" || named["oneOf"][0]["type"] == "string";
-        if is_text {
-            choice = json!({"type": ["string", "null"]});
-            if let Some(format) = named.get("format") {
-                choice["format"] = format.clone();
-            }
-        }
-    }
+    let choice = choice.clone();
     map.remove("anyOf");
-    if let Value::Object(choice) = choice {
-        for (key, value) in choice {
-            map.entry(key).or_insert(value);
-        }
+    for (key, value) in choice {
+        map.entry(key).or_insert(value);
     }
 }
 
@@ -262,47 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_keep_their_width_and_decimals_are_no_binary_floats() {
-        let check = |format: &str, expect: Value| {
-            let schemas = weakened(json!({"type": "integer", "format": format}));
-            assert_eq!(
-                schemas["It"].get("format").cloned().unwrap_or_default(),
-                expect
-            );
-        };
-        check("uint64", json!("int64"));
-        check("uint16", json!("int32"));
-        check("double", Value::Null);
-    }
-
-    #[test]
-    fn words_become_a_text_that_names_them() {
-        let schemas = weakened(json!({"description": "How.", "oneOf": [
-            {"const": "ok", "type": "string", "description": "Well."},
-            {"const": "failed", "type": "string"},
-        ]}));
-        let expect = json!({"type": "string", "description": "How. Known: `ok` (Well), `failed`."});
+    fn words_become_a_text() {
+        let schemas = weakened(json!({"type": "string", "enum": ["ok"], "description": "How."}));
+        let expect = json!({"type": "string", "description": "How."});
         assert_eq!(schemas["It"], expect);
     }
 
     #[test]
-    fn a_text_that_may_be_null_stays_one() {
-        let schemas = weakened(json!({"anyOf": [
-            {"$ref": "#/components/schemas/Time"}, {"type": "null"},
-        ]}));
-        assert_eq!(
-            schemas["It"],
-            json!({"type": ["string", "null"], "format": "date-time"})
-        );
+    fn an_object_that_may_be_null_stays_one() {
         let schemas = weakened(json!({"anyOf": [
             {"$ref": "#/components/schemas/Thing"}, {"type": "null"},
         ]}));
         assert_eq!(schemas["It"], json!({"$ref": "#/components/schemas/Thing"}));
-    }
-
-    #[test]
-    fn the_licence_has_the_name_that_the_generator_asks_for() {
-        let text = for_openapi_generator(&document(json!({}))).unwrap();
-        assert!(text.contains("\"identifier\": \"MIT\""));
     }
 }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::{Places, published};
 use crate::console;
 use crate::process::{Program, is_on_path};
 use crate::provision::install_packages;
+use crate::registry::{self, Environment, Registry, once};
 
 /// A program, or a file where no program tells, and the Debian package that brings it.
 const NEEDS: [(&str, &str); 11] = [
@@ -62,12 +63,7 @@ pub(super) fn provide(root: &Path) -> Result<()> {
     };
     let needs = NEEDS.iter().filter(missing);
     let mut packages: Vec<&str> = needs.map(|(_, package)| *package).collect();
-    let makes_environments = Program::new("python3", root)
-        .arguments(&["-c", "import ensurepip, venv"])
-        .output();
-    if makes_environments.is_err() {
-        packages.push("python3-venv");
-    }
+    packages.extend(registry::missing_for_environments(root));
     if packages.is_empty() {
         console::line("node, npm, java, python3, mono, mcs and their libraries found");
     }
@@ -82,70 +78,29 @@ pub(super) fn bring(places: &Places) -> Result<()> {
         &typescript.join("package-lock.json"),
         &typescript.join("node_modules"),
         || {
-            Program::new("npm", &typescript)
-                .arguments(&["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-                .run()
+            let install = Program::new("npm", &typescript).arguments(&[
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+            ]);
+            registry::fetch(install, Registry::Npm)
         },
     )?;
     let environment = environment(places);
-    let locked = [
-        places.published.join("generator/requirements.txt"),
-        places.published.join("python/requirements.txt"),
-    ];
-    for list in &locked {
-        if !python(places).is_file() {
-            let arguments = ["-m".as_ref(), "venv".as_ref(), environment.as_os_str()];
-            Program::new("python3", &places.made)
-                .arguments(&arguments)
-                .run()?;
-        }
-        let stamp = environment.join(stamp_name(list));
-        once(list, &stamp, || {
-            let install = [
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-deps",
-                "--requirement",
-            ];
-            Program::new(python(places), &places.made)
-                .variable("PIP_DISABLE_PIP_VERSION_CHECK", "1")
-                .arguments(&install)
-                .arguments(&[list])
-                .run()
-        })?;
+    for list in ["generator/requirements.txt", "python/requirements.txt"] {
+        environment.bring(&places.published.join(list))?;
     }
     Ok(())
 }
 
-/// `generator/requirements.txt` and `python/requirements.txt` have stamps of their own.
-fn stamp_name(list: &Path) -> String {
-    let folder = list.parent().and_then(Path::file_name);
-    let folder = folder.map(|name| name.to_string_lossy().into_owned());
-    folder.unwrap_or_default() + "-installed"
-}
-
-/// Runs `install` unless it was done for this very list, which is remembered in `folder`.
-fn once(list: &Path, folder: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
-    let wanted = fs::read(list).with_context(|| format!("cannot read {}", list.display()))?;
-    let stamp = folder.join(".installed");
-    if fs::read(&stamp).is_ok_and(|had| had == wanted) {
-        return Ok(());
-    }
-    install()?;
-    fs::create_dir_all(folder)?;
-    fs::write(&stamp, wanted)?;
-    Ok(())
-}
-
-fn environment(places: &Places) -> PathBuf {
-    places.made.join("environment")
+fn environment(places: &Places) -> Environment {
+    Environment::at(places.made.join("environment"))
 }
 
 /// The Python that has the packages.
 pub(super) fn python(places: &Places) -> PathBuf {
-    environment(places).join("bin/python")
+    environment(places).python()
 }
 
 /// Types of the document.

@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 # Define package exports
 __all__ = [
+    "AdminApi",
     "HistoryApi",
     "OperationsApi",
     "RatesApi",
@@ -33,6 +34,8 @@ __all__ = [
     "ApiKeyError",
     "ApiAttributeError",
     "ApiException",
+    "AuditDocument",
+    "AuditEntryDocument",
     "BatchDocument",
     "BatchError",
     "BookDocument",
@@ -40,7 +43,9 @@ __all__ = [
     "CandleDocument",
     "CandleRow",
     "CandlesDocument",
+    "ChangeDocument",
     "Check",
+    "ConfiguredDocument",
     "ConstituentDocument",
     "CourseDocument",
     "CourseError",
@@ -59,11 +64,15 @@ __all__ = [
     "OfficialDocument",
     "OfficialRateDocument",
     "PairsDocument",
+    "PatchRequest",
     "PointDocument",
     "Problem",
     "RateAnswer",
     "RateDocument",
     "RejectionDocument",
+    "SetRequest",
+    "SettingDocument",
+    "SettingsDocument",
     "SnapshotDocument",
     "SnapshotLevel",
     "SnapshotsDocument",
@@ -75,6 +84,7 @@ __all__ = [
 ]
 
 # import apis into sdk package
+from kurs_client.generated.api.admin_api import AdminApi as AdminApi
 from kurs_client.generated.api.history_api import HistoryApi as HistoryApi
 from kurs_client.generated.api.operations_api import OperationsApi as OperationsApi
 from kurs_client.generated.api.rates_api import RatesApi as RatesApi
@@ -94,6 +104,8 @@ from kurs_client.generated.exceptions import ApiAttributeError as ApiAttributeEr
 from kurs_client.generated.exceptions import ApiException as ApiException
 
 # import models into sdk package
+from kurs_client.generated.models.audit_document import AuditDocument as AuditDocument
+from kurs_client.generated.models.audit_entry_document import AuditEntryDocument as AuditEntryDocument
 from kurs_client.generated.models.batch_document import BatchDocument as BatchDocument
 from kurs_client.generated.models.batch_error import BatchError as BatchError
 from kurs_client.generated.models.book_document import BookDocument as BookDocument
@@ -101,7 +113,9 @@ from kurs_client.generated.models.books_document import BooksDocument as BooksDo
 from kurs_client.generated.models.candle_document import CandleDocument as CandleDocument
 from kurs_client.generated.models.candle_row import CandleRow as CandleRow
 from kurs_client.generated.models.candles_document import CandlesDocument as CandlesDocument
+from kurs_client.generated.models.change_document import ChangeDocument as ChangeDocument
 from kurs_client.generated.models.check import Check as Check
+from kurs_client.generated.models.configured_document import ConfiguredDocument as ConfiguredDocument
 from kurs_client.generated.models.constituent_document import ConstituentDocument as ConstituentDocument
 from kurs_client.generated.models.course_document import CourseDocument as CourseDocument
 from kurs_client.generated.models.course_error import CourseError as CourseError
@@ -120,11 +134,15 @@ from kurs_client.generated.models.list_document import ListDocument as ListDocum
 from kurs_client.generated.models.official_document import OfficialDocument as OfficialDocument
 from kurs_client.generated.models.official_rate_document import OfficialRateDocument as OfficialRateDocument
 from kurs_client.generated.models.pairs_document import PairsDocument as PairsDocument
+from kurs_client.generated.models.patch_request import PatchRequest as PatchRequest
 from kurs_client.generated.models.point_document import PointDocument as PointDocument
 from kurs_client.generated.models.problem import Problem as Problem
 from kurs_client.generated.models.rate_answer import RateAnswer as RateAnswer
 from kurs_client.generated.models.rate_document import RateDocument as RateDocument
 from kurs_client.generated.models.rejection_document import RejectionDocument as RejectionDocument
+from kurs_client.generated.models.set_request import SetRequest as SetRequest
+from kurs_client.generated.models.setting_document import SettingDocument as SettingDocument
+from kurs_client.generated.models.settings_document import SettingsDocument as SettingsDocument
 from kurs_client.generated.models.snapshot_document import SnapshotDocument as SnapshotDocument
 from kurs_client.generated.models.snapshot_level import SnapshotLevel as SnapshotLevel
 from kurs_client.generated.models.snapshots_document import SnapshotsDocument as SnapshotsDocument

@@ -4,6 +4,74 @@
  */
 
 export interface paths {
+    "/api/v1/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The audit log
+         * @description Who changed what, and when: settings, tracked symbols, keys. Newest first, page by page; `Link` with `rel="next"` leads on. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        get: operations["getAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is set
+         * @description Everything that was set while kurs ran, whether this instance acts by it, and what its configuration says without. A setting is stronger than file and environment, and weaker than a flag. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        get: operations["listSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change several settings
+         * @description All of them or none. With `If-Match` and the `ETag` of the list only if no other change came first. In force on every instance within a second; the answer waits for this one. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        patch: operations["changeSettings"];
+        trace?: never;
+    };
+    "/api/v1/admin/settings/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set a value
+         * @description It is checked as a value of the configuration file is, together with all others. A value that is set already changes nothing. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        put: operations["putSetting"];
+        post?: never;
+        /**
+         * Take a setting away
+         * @description What the configuration says holds again. A key that is not set changes nothing. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        delete: operations["deleteSetting"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/books/{source}/{symbol}": {
         parameters: {
             query?: never;
@@ -466,6 +534,43 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A page of the audit log. */
+        AuditDocument: {
+            /** @description The entries, newest first. */
+            entries: components["schemas"]["AuditEntryDocument"][];
+            /** @description Cursor of the next page; absent on the last. */
+            next?: string;
+        };
+        /** @description One change that was made. */
+        AuditEntryDocument: {
+            /**
+             * @description What was done: `set_setting`, `unset_setting`, `track_symbol`, `untrack_symbol`,
+             *     `create_key`, `rotate_key`, `revoke_key`.
+             */
+            action: string;
+            /** @description The address that it came from. */
+            address?: string;
+            /** @description What is since. */
+            after?: unknown;
+            /** @description When it was made. */
+            at: components["schemas"]["Time"];
+            /** @description What was before. */
+            before?: unknown;
+            /**
+             * Format: int64
+             * @description Growing with every entry, with gaps.
+             */
+            id: number;
+            /** @description What it was done to: a setting by its key, a symbol, or a key by its id. */
+            subject: string;
+            /**
+             * @description Who made it: `key:ID`, `token:ISSUER/SUBJECT`, `loopback` (from the server's own machine,
+             *     while there was no key), `cli:USER` (`kurs keys` on the store) or `configuration`.
+             */
+            who: string;
+            /** @description What for, in the words of whoever did it. */
+            why?: string;
+        };
         /** @description A batch of rates. */
         BatchDocument: {
             /** @description The pairs that have none, each with its reason. */
@@ -480,7 +585,7 @@ export interface components {
             /** @description The pair as asked, cut to 64 characters. */
             pair: string;
             /**
-             * Format: uint16
+             * Format: int32
              * @description The status code it would have alone.
              */
             status: number;
@@ -490,19 +595,19 @@ export interface components {
         /** @description A synced order book. */
         BookDocument: {
             /**
-             * Format: uint64
+             * Format: int64
              * @description Time since then, milliseconds.
              */
             age_ms: number;
             /**
-             * Format: uint64
+             * Format: int64
              * @description Levels held on the sellers' side, shown or not.
              */
             ask_levels: number;
             /** @description Sellers, lowest first. */
             asks: components["schemas"]["LevelDocument"][];
             /**
-             * Format: uint64
+             * Format: int64
              * @description Levels held on the buyers' side, shown or not.
              */
             bid_levels: number;
@@ -511,7 +616,7 @@ export interface components {
             /** @description Fair prices of this book. */
             fair: components["schemas"]["FairDocument"];
             /** @description When the venue says that message was true, where it says so. */
-            observed_at?: components["schemas"]["Time"] | null;
+            observed_at?: components["schemas"]["Time"];
             /** @description The market. */
             pair: components["schemas"]["Pair"];
             /** @description When that message was received. */
@@ -521,38 +626,38 @@ export interface components {
             /** @description The venue's own word for it. */
             symbol: string;
             /**
-             * Format: uint64
+             * Format: int64
              * @description The venue's id of the last message applied, where it has ids.
              */
-            update_id?: number | null;
+            update_id?: number;
             /** @description What keeps it in step: `id_range`, `chain`, `counter`, `checksum` or `unverifiable`. */
             verified_by: string;
         };
         /** @description What the order books of a source went through since it started. */
         BooksDocument: {
             /**
-             * Format: uint64
+             * Format: int64
              * @description Times the checksum of a book was not the venue's.
              */
             checksum_failures: number;
             /**
-             * Format: uint64
+             * Format: int64
              * @description Times a book was lost: a message missing by its ids, a crossed book, a message that cannot
              *     be used.
              */
             gaps: number;
             /**
-             * Format: uint64
+             * Format: int64
              * @description Books brought back in step after they were lost.
              */
             resyncs: number;
             /**
-             * Format: uint64
+             * Format: int64
              * @description Snapshots taken in.
              */
             snapshots: number;
             /**
-             * Format: uint64
+             * Format: int64
              * @description Books that are in step at present.
              */
             synced: number;
@@ -564,7 +669,7 @@ export interface components {
             /** @description False while its time has not passed: it will change. */
             closed: boolean;
             /**
-             * Format: uint64
+             * Format: int64
              * @description Prices in it, those of all its markets when it is derived; 0 where the archive it was
              *     filled in from does not say.
              */
@@ -587,7 +692,7 @@ export interface components {
             /** @description False while its time has not passed: it will change. */
             closed: boolean;
             /**
-             * Format: uint64
+             * Format: int64
              * @description Prices in it, those of all its markets when it is derived; 0 where the archive it was
              *     filled in from does not say.
              */
@@ -607,7 +712,7 @@ export interface components {
             /** @description The pair under the name it was asked for. */
             pair: components["schemas"]["Pair"];
             /** @description Whose prices; absent for what was published. */
-            source?: components["schemas"]["SourceId"] | null;
+            source?: components["schemas"]["SourceId"];
             /** @description Its begin, a whole multiple of its length since 1970. */
             start: components["schemas"]["Time"];
         };
@@ -620,13 +725,25 @@ export interface components {
             /** @description Length of each candle. */
             interval: components["schemas"]["Interval"];
             /** @description Cursor of the next page; absent on the last. */
-            next?: string | null;
+            next?: string;
             /** @description The pair under the name it was asked for. */
             pair: components["schemas"]["Pair"];
             /** @description The markets that the candles were joined from, from base to quote; absent otherwise. */
             path?: components["schemas"]["Pair"][];
             /** @description Whose prices; absent for what was published. */
-            source?: components["schemas"]["SourceId"] | null;
+            source?: components["schemas"]["SourceId"];
+        };
+        /** @description What became of a change. */
+        ChangeDocument: {
+            /** @description False when everything was set so before: then nothing was changed, nor noted. */
+            changed: boolean;
+            /** @description True when this instance acts by it already; others follow within a second. */
+            taken_over: boolean;
+            /**
+             * Format: int64
+             * @description The version of the settings since.
+             */
+            version: number;
         };
         /** @description One named check as shown by `/readyz?verbose`. */
         Check: {
@@ -637,17 +754,24 @@ export interface components {
             /** @description How it stands. */
             status: components["schemas"]["Status"];
         };
+        /** @description A value of the configuration. */
+        ConfiguredDocument: {
+            /** @description Where it is said: a line of a file, a variable, or `default`. */
+            origin: string;
+            /** @description The value. */
+            value: unknown;
+        };
         /** @description One source's own price, as a constituent of a rate. */
         ConstituentDocument: {
             /**
-             * Format: uint64
+             * Format: int64
              * @description Age at the time of this answer, milliseconds.
              */
             age_ms: number;
             /** @description Its best ask. */
-            ask?: components["schemas"]["Price"] | null;
+            ask?: components["schemas"]["Price"];
             /** @description Its best bid. */
-            bid?: components["schemas"]["Price"] | null;
+            bid?: components["schemas"]["Price"];
             /** @description When it was observed. */
             observed_at: components["schemas"]["Time"];
             /** @description The market. */
@@ -668,7 +792,6 @@ export interface components {
             /** @description The pair under the name it was asked for. */
             direction: components["schemas"]["Pair"];
             /**
-             * Format: double
              * @description Units of the quote asset for one unit of the base asset: a JSON number with all the
              *     digits of the exact decimal.
              */
@@ -681,7 +804,7 @@ export interface components {
             /** @description The direction as asked. */
             direction: string;
             /**
-             * Format: uint16
+             * Format: int32
              * @description The status code it would have alone.
              */
             status: number;
@@ -722,27 +845,27 @@ export interface components {
         /** @description Fair prices, `pricing.md` section 1. */
         FairDocument: {
             /** @description Weighted over the depth of the levels held, in steps of one hundredth of it. */
-            depth_weighted: components["schemas"]["Price"] | null;
+            depth_weighted: string | null;
             /** @description The middle of the best levels. */
-            mid: components["schemas"]["Price"] | null;
+            mid: string | null;
             /** @description The middle weighted by what is offered at the best levels. */
-            weighted_mid: components["schemas"]["Price"] | null;
+            weighted_mid: string | null;
         };
         /** @description One mistake in a request: which part, and what is wrong with it. */
         FieldError: {
             /** @description What is wrong, for people. */
             detail: string;
             /** @description Name of the path or query parameter. */
-            parameter?: string | null;
+            parameter?: string;
             /** @description JSON pointer into the body. */
-            pointer?: string | null;
+            pointer?: string;
         };
         /** @description A time in which a source gave nothing usable of a pair. */
         GapDocument: {
             /** @description The last moment at which its price was usable. */
             began: components["schemas"]["Time"];
             /** @description When it was usable again; absent while it is not. */
-            ended?: components["schemas"]["Time"] | null;
+            ended?: components["schemas"]["Time"];
             /** @description True once candles of that time were filled in from the source's archive. */
             filled: boolean;
             /** @description The market. */
@@ -760,20 +883,33 @@ export interface components {
         /** @description The state of this instance. */
         HealthDocument: {
             /** @description What was looked at. */
-            checks?: components["schemas"]["Check"][] | null;
+            checks?: components["schemas"]["Check"][];
             /** @description `degraded` instances still serve honestly. */
             status: components["schemas"]["Status"];
         };
         /** @description A page of history. */
         HistoryDocument: {
             /** @description Cursor of the next page; absent on the last. */
-            next?: string | null;
+            next?: string;
             /** @description The market, canonical. */
             pair: components["schemas"]["Pair"];
             /** @description The rows, oldest first. */
             points: components["schemas"]["PointDocument"][];
         };
-        /** @description Length of a candle. Candles begin at whole multiples of it since 1970, in UTC. */
+        /**
+         * @description Length of a candle. Candles begin at whole multiples of it since 1970, in UTC.
+         *
+         *     `1s`: One second; only of published rates.
+         *
+         *     `1m`: One minute.
+         *
+         *     `5m`: Five minutes.
+         *
+         *     `1h`: One hour.
+         *
+         *     `1d`: One day.
+         * @enum {string}
+         */
         Interval: "1s" | "1m" | "5m" | "1h" | "1d";
         /** @description One market of a cross rate. */
         LegDocument: {
@@ -822,12 +958,19 @@ export interface components {
             /** @description The rate. */
             value: components["schemas"]["Price"];
             /**
-             * Format: uint32
+             * Format: int64
              * @description 1 for what was seen first of this day, one more for each correction.
              */
             version: number;
         };
-        /** @description Where a candle comes from. */
+        /**
+         * @description Where a candle comes from.
+         *
+         *     `live`: Folded from what this server received or published.
+         *
+         *     `backfill`: Filled in from the archive of the source.
+         * @enum {string}
+         */
         Origin: "live" | "backfill";
         /** @description BASE-QUOTE: the value is the number of QUOTE for one BASE */
         Pair: string;
@@ -840,34 +983,49 @@ export interface components {
             /** @description Symbols that are tracked. */
             tracked: components["schemas"]["TrackedDocument"][];
         };
+        /** @description Values for several keys. */
+        PatchRequest: {
+            /**
+             * @description Values by key; `null` takes what is set away.
+             * @example {
+             *       "sources.binance.enabled": false,
+             *       "sources.kraken.priority": null
+             *     }
+             */
+            set: {
+                [key: string]: unknown;
+            };
+            /** @description What for, for the audit log. */
+            why?: string | null;
+        };
         /** @description One rate as received from a source, or as published. */
         PointDocument: {
             /** @description Best ask, if the source gives sides. */
-            ask?: components["schemas"]["Price"] | null;
+            ask?: components["schemas"]["Price"];
             /** @description Best bid, if the source gives sides. */
-            bid?: components["schemas"]["Price"] | null;
+            bid?: components["schemas"]["Price"];
             /**
-             * Format: uint64
+             * Format: int64
              * @description Lease epoch of the Writer that received it.
              */
             epoch: number;
             /** @description When the source says it was true, if it says. */
-            observed_at?: components["schemas"]["Time"] | null;
+            observed_at?: components["schemas"]["Time"];
             /** @description The market, canonical; a published rate has the names that were asked for. */
             pair: components["schemas"]["Pair"];
             /** @description Of a published rate: the markets it was made of. */
-            path?: components["schemas"]["Pair"][] | null;
+            path?: components["schemas"]["Pair"][];
             /** @description When it arrived; of a published rate when it was published. */
             received_at: components["schemas"]["Time"];
             /**
-             * Format: uint64
+             * Format: int64
              * @description Order within the epoch.
              */
             seq: number;
             /** @description Who gave it; of a published rate the source as its answer had it. */
             source: components["schemas"]["SourceId"];
             /** @description Of a published rate: its state then. */
-            state?: components["schemas"]["RateState"] | null;
+            state?: components["schemas"]["RateState"];
             /** @description Fair price. */
             value: components["schemas"]["Price"];
         };
@@ -875,14 +1033,18 @@ export interface components {
         Price: string;
         /** @description A problem document as the API describes it. */
         Problem: {
+            /** @description What is not as it should be, of an instance that is not ready. */
+            checks?: components["schemas"]["Check"][];
             /** @description What happened this time, for people. */
             detail: string;
             /** @description Every mistake found in the request. */
-            errors?: components["schemas"]["FieldError"][] | null;
+            errors?: components["schemas"]["FieldError"][];
             /** @description Id of the request. */
             instance: string;
+            /** @description The last rate, where that is what is not good enough. */
+            rate?: components["schemas"]["RateDocument"];
             /**
-             * Format: uint16
+             * Format: int32
              * @description The status code again.
              */
             status: number;
@@ -894,27 +1056,27 @@ export interface components {
         /** @description A rate, with what `amount` and `explain` add to it. */
         RateAnswer: {
             /**
-             * Format: uint64
+             * Format: int64
              * @description With `explain`: age of the oldest leg at the time of this answer, milliseconds.
              */
-            age_ms?: number | null;
+            age_ms?: number;
             /** @description With `amount`: the amount of the base asset, as asked. */
-            amount?: string | null;
+            amount?: string;
             /** @description Best ask; absent unless known on every leg. */
-            ask?: components["schemas"]["Price"] | null;
+            ask?: components["schemas"]["Price"];
             /** @description Best bid; absent unless known on every leg. */
-            bid?: components["schemas"]["Price"] | null;
+            bid?: components["schemas"]["Price"];
             /** @description Half-width of what the constituents support, in units of the quote asset. */
-            confidence?: components["schemas"]["Price"] | null;
+            confidence?: components["schemas"]["Price"];
             /** @description With `explain`: what every source says about every leg, used or not. */
-            constituents?: components["schemas"]["ConstituentDocument"][] | null;
+            constituents?: components["schemas"]["ConstituentDocument"][];
             /**
              * @description Stablecoins on the path that are not worth their dollar, more than 1 % away; absent when
              *     all are.
              */
             depeg?: components["schemas"]["Depeg"][];
             /**
-             * Format: uint64
+             * Format: int64
              * @description Lease epoch of the Writer that published it.
              */
             epoch: number;
@@ -931,18 +1093,18 @@ export interface components {
             /** @description When it was published. */
             published_at: components["schemas"]["Time"];
             /** @description With `explain`: why this source, in one sentence. */
-            reason?: string | null;
+            reason?: string;
             /** @description With `explain`: better sources that are not used, best first, and why. */
-            rejections?: components["schemas"]["RejectionDocument"][] | null;
+            rejections?: components["schemas"]["RejectionDocument"][];
             /** @description With `amount`: that amount in the quote asset, to 15 significant digits, half-even. */
-            result?: string | null;
+            result?: string;
             /**
-             * Format: uint64
+             * Format: int64
              * @description Order within the epoch; of a derived rate, the greatest of its legs.
              */
             seq: number;
             /** @description With `explain`: since when this source serves the pair. */
-            since?: components["schemas"]["Time"] | null;
+            since?: components["schemas"]["Time"];
             /** @description The source of the leg that starts at the base asset; `sim:` marks a simulated one. */
             source: components["schemas"]["SourceId"];
             /** @description Only `fresh` may be used blindly. */
@@ -953,18 +1115,18 @@ export interface components {
         /** @description One rate. */
         RateDocument: {
             /** @description Best ask; absent unless known on every leg. */
-            ask?: components["schemas"]["Price"] | null;
+            ask?: components["schemas"]["Price"];
             /** @description Best bid; absent unless known on every leg. */
-            bid?: components["schemas"]["Price"] | null;
+            bid?: components["schemas"]["Price"];
             /** @description Half-width of what the constituents support, in units of the quote asset. */
-            confidence?: components["schemas"]["Price"] | null;
+            confidence?: components["schemas"]["Price"];
             /**
              * @description Stablecoins on the path that are not worth their dollar, more than 1 % away; absent when
              *     all are.
              */
             depeg?: components["schemas"]["Depeg"][];
             /**
-             * Format: uint64
+             * Format: int64
              * @description Lease epoch of the Writer that published it.
              */
             epoch: number;
@@ -981,7 +1143,7 @@ export interface components {
             /** @description When it was published. */
             published_at: components["schemas"]["Time"];
             /**
-             * Format: uint64
+             * Format: int64
              * @description Order within the epoch; of a derived rate, the greatest of its legs.
              */
             seq: number;
@@ -992,7 +1154,18 @@ export interface components {
             /** @description Fair price: units of the quote asset for one unit of the base asset. */
             value: components["schemas"]["Price"];
         };
-        /** @description May this rate be used? Only `fresh` may be used blindly. */
+        /**
+         * @description May this rate be used? Only `fresh` may be used blindly.
+         *
+         *     `fresh`: Within its validity.
+         *
+         *     `stale`: Past its validity; the value is the last one known.
+         *
+         *     `suspect`: Within its validity, but contradicted by other evidence.
+         *
+         *     `halted`: No source gives it any more.
+         * @enum {string}
+         */
         RateState: "fresh" | "stale" | "suspect" | "halted";
         /** @description A source that was passed over. */
         RejectionDocument: {
@@ -1002,6 +1175,50 @@ export interface components {
             state: components["schemas"]["SourceState"];
             /** @description Why it is not used. */
             why: string;
+        };
+        /** @description A value for a key. */
+        SetRequest: {
+            /**
+             * @description The value, of the type that the configuration has for the key.
+             * @example false
+             */
+            value: unknown;
+            /**
+             * @description What for, for the audit log.
+             * @example quotes lag since noon
+             */
+            why?: string | null;
+        };
+        /** @description One setting. */
+        SettingDocument: {
+            /** @description What the configuration of this instance says without it. */
+            configured?: components["schemas"]["ConfiguredDocument"];
+            /** @description True when this instance acts by it. */
+            is_in_force: boolean;
+            /** @description The key of the configuration. */
+            key: string;
+            /** @description When it was set. */
+            set_at: components["schemas"]["Time"];
+            /** @description The value. */
+            value: unknown;
+            /** @description By whom, as in the audit log. */
+            who: string;
+            /** @description What for. */
+            why?: string;
+            /** @description Why it does not. */
+            why_not?: string;
+        };
+        /** @description What is set. */
+        SettingsDocument: {
+            /** @description What may be set: keys, with `*` for one part of any name. */
+            may_be_set: string[];
+            /** @description Everything that is set, by key. */
+            settings: components["schemas"]["SettingDocument"][];
+            /**
+             * Format: int64
+             * @description The version of the settings: it grows with every change. The `ETag` begins with it.
+             */
+            version: number;
         };
         /** @description The best levels of an order book at one moment. */
         SnapshotDocument: {
@@ -1031,19 +1248,19 @@ export interface components {
         /** @description State and counters of one source. */
         SourceDocument: {
             /**
-             * Format: uint64
+             * Format: int64
              * @description Time since then, milliseconds.
              */
             age_ms: number | null;
             /** @description What its order books went through; all zero for a source without books. */
             books: components["schemas"]["BooksDocument"];
             /**
-             * Format: uint64
+             * Format: int64
              * @description Frames and replies that could not be read.
              */
             decode_errors: number;
             /**
-             * Format: uint64
+             * Format: int64
              * @description Requests that failed.
              */
             failures: number;
@@ -1054,36 +1271,45 @@ export interface components {
              * @description Receive time minus the venue's own time of the last dated frame, milliseconds.
              */
             lag_ms: number | null;
-            /** @description When data last arrived. */
-            last_message_at: components["schemas"]["Time"] | null;
-            /** @description Until when the venue forbade further requests. */
-            limited_until: components["schemas"]["Time"] | null;
             /**
-             * Format: uint64
+             * Format: date-time
+             * @description When data last arrived.
+             */
+            last_message_at: string | null;
+            /**
+             * Format: date-time
+             * @description Until when the venue forbade further requests.
+             */
+            limited_until: string | null;
+            /**
+             * Format: int64
              * @description Frames and replies received.
              */
             messages: number;
             /** @description How data comes at present: `websocket`, `rest` or `poll`. */
             mode: string;
-            /** @description Next poll of a polled source. */
-            next_poll_at: components["schemas"]["Time"] | null;
             /**
-             * Format: uint64
+             * Format: date-time
+             * @description Next poll of a polled source.
+             */
+            next_poll_at: string | null;
+            /**
+             * Format: int64
              * @description Connections that were replaced by a successor before they ended.
              */
             overlaps: number;
             /**
-             * Format: uint32
+             * Format: int64
              * @description Pairs it gives a price for.
              */
             pairs: number;
             /**
-             * Format: uint16
+             * Format: int32
              * @description Its place in the order of preference; 1 is best.
              */
             priority: number;
             /**
-             * Format: uint64
+             * Format: int64
              * @description Connections or polls that were started again after a failure.
              */
             reconnects: number;
@@ -1097,21 +1323,50 @@ export interface components {
             why: string;
         };
         SourceId: string;
-        /** @description What a source is, which decides how far its numbers can be trusted. */
+        /**
+         * @description What a source is, which decides how far its numbers can be trusted.
+         *
+         *     `exchange`: Trades happen there; prices stream.
+         *
+         *     `aggregator`: Blends other people's prices. Its values in anything but USD are its own cross rates.
+         *
+         *     `bank`: Fiat rates of a bank or a rate service, by timetable.
+         * @enum {string}
+         */
         SourceKind: "exchange" | "aggregator" | "bank";
-        /** @description State of a source, or of one source's price for one pair. */
+        /**
+         * @description State of a source, or of one source's price for one pair.
+         *
+         *     `live`: Speaks, and what it says is within its limit of age.
+         *
+         *     `stale`: Has spoken, but not recently enough.
+         *
+         *     `syncing`: Connected, first data or a synced book still awaited.
+         *
+         *     `down`: Not reachable, refused, or judged unfit.
+         * @enum {string}
+         */
         SourceState: "live" | "stale" | "syncing" | "down";
         /** @description All sources. */
         SourcesDocument: {
             /** @description In order of preference. */
             sources: components["schemas"]["SourceDocument"][];
         };
-        /** @description How one thing that an instance needs stands. */
+        /**
+         * @description How one thing that an instance needs stands.
+         *
+         *     `ok`: As it should be.
+         *
+         *     `degraded`: Missing, but this instance still serves honestly; it stays ready.
+         *
+         *     `failed`: This instance could only answer with errors; it is not ready.
+         * @enum {string}
+         */
         Status: "ok" | "degraded" | "failed";
         /** @description A ticket, good once. */
         TicketDocument: {
             /**
-             * Format: uint64
+             * Format: int64
              * @description How long it is good.
              */
             expires_in_seconds: number;
@@ -1151,6 +1406,913 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getAudit: {
+        parameters: {
+            query?: {
+                /** @description At or after. */
+                start?: string;
+                /** @description Before. */
+                end?: string;
+                /** @description Only by this one, such as `key:3kTMd92x`. */
+                who?: string;
+                /** @description Only of this, such as `sources.binance.enabled`. */
+                subject?: string;
+                /** @description Entries per page. */
+                limit?: number;
+                /** @description Go on where an earlier page ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditDocument"];
+                };
+            };
+            /** @description Unchanged since the `ETag` that was sent in `If-None-Match`. */
+            304: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *
+             *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings, by key. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsDocument"];
+                };
+            };
+            /** @description Unchanged since the `ETag` that was sent in `If-None-Match`. */
+            304: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchRequest"];
+            };
+        };
+        responses: {
+            /** @description They are set. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeDocument"];
+                };
+            };
+            /**
+             * @description `invalid-body`: The body is no JSON document of the documented form. `errors` points at each mistake.
+             *
+             *     `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body of the request did not arrive in time. */
+            408: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition-failed`: The settings have another version than `If-Match` names; nothing was changed. Read them again, and decide anew. */
+            412: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body of the request is larger than the server accepts. */
+            413: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body must be sent as `application/json`, not compressed. */
+            415: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-setting`: A key is none that may be set, or a value is not valid, alone or together with the rest of the configuration; nothing was changed. `errors` names every mistake. */
+            422: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `writer-unavailable`: No Writer answered in time, so nothing was changed. Try again.
+             *
+             *     `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putSetting: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A key of the configuration, such as `sources.binance.enabled` or `policy.BTC-RUB`; `may_be_set` of the list says which. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetRequest"];
+            };
+        };
+        responses: {
+            /** @description It is set. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeDocument"];
+                };
+            };
+            /**
+             * @description `invalid-body`: The body is no JSON document of the documented form. `errors` points at each mistake.
+             *
+             *     `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body of the request did not arrive in time. */
+            408: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition-failed`: The settings have another version than `If-Match` names; nothing was changed. Read them again, and decide anew. */
+            412: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body of the request is larger than the server accepts. */
+            413: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body must be sent as `application/json`, not compressed. */
+            415: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-setting`: A key is none that may be set, or a value is not valid, alone or together with the rest of the configuration; nothing was changed. `errors` names every mistake. */
+            422: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `writer-unavailable`: No Writer answered in time, so nothing was changed. Try again.
+             *
+             *     `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteSetting: {
+        parameters: {
+            query?: {
+                /** @description What for, for the audit log. */
+                why?: string;
+            };
+            header?: never;
+            path: {
+                /** @description A key of the configuration, such as `sources.binance.enabled` or `policy.BTC-RUB`; `may_be_set` of the list says which. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not set. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeDocument"];
+                };
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition-failed`: The settings have another version than `If-Match` names; nothing was changed. Read them again, and decide anew. */
+            412: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-setting`: A key is none that may be set, or a value is not valid, alone or together with the rest of the configuration; nothing was changed. `errors` names every mistake. */
+            422: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `writer-unavailable`: No Writer answered in time, so nothing was changed. Try again.
+             *
+             *     `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getBook: {
         parameters: {
             query?: {
@@ -1159,9 +2321,15 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The source, such as `binance`. */
+                /**
+                 * @description The source, such as `binance`.
+                 * @example binance
+                 */
                 source: string;
-                /** @description The symbol, such as `BTCUSDT` or `BTC-USDT`; any case, with or without a separator. */
+                /**
+                 * @description The symbol, such as `BTCUSDT` or `BTC-USDT`; any case, with or without a separator.
+                 * @example BTC-USDT
+                 */
                 symbol: string;
             };
             cookie?: never;
@@ -1342,9 +2510,15 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The source, one of /api/v1/sources. */
+                /**
+                 * @description The source, one of /api/v1/sources.
+                 * @example binance
+                 */
                 source: string;
-                /** @description A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`). */
+                /**
+                 * @description A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`).
+                 * @example BTC-USDT
+                 */
                 symbol: string;
             };
             cookie?: never;
@@ -1491,7 +2665,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: The history cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -1514,13 +2688,19 @@ export interface operations {
     getCandles: {
         parameters: {
             query?: {
-                /** @description Length of a candle, `1m` unless given. `1s` is kept of published rates only. */
+                /**
+                 * @description Length of a candle, `1m` unless given. `1s` is kept of published rates only.
+                 * @example 1m
+                 */
                 interval?: string;
                 /** @description Candles that begin at or after; as many candles before `end` as `limit` says, unless given. */
                 start?: string;
                 /** @description Candles that begin before; now unless given. */
                 end?: string;
-                /** @description Of what this source said, instead of what was published. */
+                /**
+                 * @description Of what this source said, instead of what was published.
+                 * @example binance
+                 */
                 source?: string;
                 /** @description Candles per page. */
                 limit?: number;
@@ -1529,9 +2709,15 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The asset that is priced. */
+                /**
+                 * @description The asset that is priced.
+                 * @example BTC
+                 */
                 base: string;
-                /** @description The asset the price is counted in. */
+                /**
+                 * @description The asset the price is counted in.
+                 * @example USDT
+                 */
                 quote: string;
             };
             cookie?: never;
@@ -1682,7 +2868,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: The history cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -1705,11 +2891,26 @@ export interface operations {
     getCourses: {
         parameters: {
             query?: {
-                /** @description A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`). */
+                /**
+                 * @description A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`).
+                 * @example [
+                 *       "BTC-USD",
+                 *       "ETH-USD"
+                 *     ]
+                 */
                 direction?: string[];
-                /** @description The same as `direction`. Without either: all configured directions. */
+                /**
+                 * @description The same as `direction`. Without either: all configured directions.
+                 * @example [
+                 *       "BTC-USD",
+                 *       "ETH-USD"
+                 *     ]
+                 */
                 directions?: string[];
-                /** @description Answer from this source, one of /api/v1/sources; what it lacks is derived. Without it every rate is as its policy makes it. */
+                /**
+                 * @description Answer from this source, one of /api/v1/sources; what it lacks is derived. Without it every rate is as its policy makes it.
+                 * @example binance
+                 */
                 exchanger?: string;
                 /** @description Answer an expired rate with 200 and its state instead of 503. */
                 allow_stale?: boolean;
@@ -2244,7 +3445,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description A symbol, such as `BTCUSDT`; any case, with or without a separator. A symbol of the same pair is found too. */
+                /**
+                 * @description A symbol, such as `BTCUSDT`; any case, with or without a separator. A symbol of the same pair is found too.
+                 * @example BTC-USDT
+                 */
                 symbol: string;
             };
             cookie?: never;
@@ -2418,7 +3622,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description A symbol, such as `BTCUSDT`; any case, with or without a separator. A symbol of the same pair is found too. */
+                /**
+                 * @description A symbol, such as `BTCUSDT`; any case, with or without a separator. A symbol of the same pair is found too.
+                 * @example BTC-USDT
+                 */
                 symbol: string;
             };
             cookie?: never;
@@ -2560,9 +3767,15 @@ export interface operations {
     getCurrencyPair: {
         parameters: {
             query: {
-                /** @description A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`). */
+                /**
+                 * @description A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`).
+                 * @example BTC-USDT
+                 */
                 currency_pair: string;
-                /** @description Answer from this source, one of /api/v1/sources. */
+                /**
+                 * @description Answer from this source, one of /api/v1/sources.
+                 * @example binance
+                 */
                 exchanger?: string;
                 /** @description Answer an expired rate with 200 and its state instead of 503. */
                 allow_stale?: boolean;
@@ -2740,9 +3953,15 @@ export interface operations {
     getGaps: {
         parameters: {
             query?: {
-                /** @description A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`). */
+                /**
+                 * @description A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`).
+                 * @example BTC-USDT
+                 */
                 pair?: string;
-                /** @description Only of this source. */
+                /**
+                 * @description Only of this source.
+                 * @example binance
+                 */
                 source?: string;
                 /** @description Not ended before; 30 days before `end` unless given. */
                 start?: string;
@@ -2897,7 +4116,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: The history cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -2924,7 +4143,10 @@ export interface operations {
                 start?: string;
                 /** @description Received before; now unless given. */
                 end?: string;
-                /** @description Only from this source. */
+                /**
+                 * @description Only from this source.
+                 * @example binance
+                 */
                 source?: string;
                 /** @description What was published instead of what was received; it is so without asking of a pair that no source gives itself. */
                 published?: boolean;
@@ -2935,9 +4157,15 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The asset that is priced. */
+                /**
+                 * @description The asset that is priced.
+                 * @example BTC
+                 */
                 base: string;
-                /** @description The asset the price is counted in. */
+                /**
+                 * @description The asset the price is counted in.
+                 * @example USDT
+                 */
                 quote: string;
             };
             cookie?: never;
@@ -3088,7 +4316,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: The history cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -3120,9 +4348,15 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The source, one of /api/v1/sources. */
+                /**
+                 * @description The source, one of /api/v1/sources.
+                 * @example binance
+                 */
                 source: string;
-                /** @description A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`). */
+                /**
+                 * @description A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`).
+                 * @example BTC-USDT
+                 */
                 symbol: string;
             };
             cookie?: never;
@@ -3269,7 +4503,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: The history cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -3440,7 +4674,13 @@ export interface operations {
     getRates: {
         parameters: {
             query: {
-                /** @description Up to 500 pairs with commas between them, each as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`). What is none of these is named in `errors`. */
+                /**
+                 * @description Up to 500 pairs with commas between them, each as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`). What is none of these is named in `errors`.
+                 * @example [
+                 *       "BTC-USD",
+                 *       "ETH-USD"
+                 *     ]
+                 */
                 pairs: string[];
                 /** @description Answer an expired rate with 200 and its state instead of 503. */
                 allow_stale?: boolean;
@@ -3598,7 +4838,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The asset that is priced. */
+                /**
+                 * @description The asset that is priced.
+                 * @example BTC
+                 */
                 base: string;
             };
             cookie?: never;
@@ -3768,7 +5011,10 @@ export interface operations {
     getRate: {
         parameters: {
             query?: {
-                /** @description Convert this amount of the base asset. */
+                /**
+                 * @description Convert this amount of the base asset.
+                 * @example 2.5
+                 */
                 amount?: string;
                 /** @description Answer as at this moment of the past, to the millisecond, from what was published by then. */
                 at?: string;
@@ -3781,9 +5027,15 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The asset that is priced. */
+                /**
+                 * @description The asset that is priced.
+                 * @example BTC
+                 */
                 base: string;
-                /** @description The asset the price is counted in. */
+                /**
+                 * @description The asset the price is counted in.
+                 * @example USDT
+                 */
                 quote: string;
             };
             cookie?: never;
@@ -3938,7 +5190,7 @@ export interface operations {
              *
              *     `not-recorded-yet`: What was published at the moment asked for is not stored yet, at the latest a few seconds after it; or the store was away. Try again after `Retry-After` seconds.
              *
-             *     `store-unavailable`: The history cannot be read at present. Rates go on.
+             *     `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -4109,7 +5361,13 @@ export interface operations {
     streamRates: {
         parameters: {
             query?: {
-                /** @description Pairs to listen to, with commas between them: published or derived. */
+                /**
+                 * @description Pairs to listen to, with commas between them: published or derived.
+                 * @example [
+                 *       "BTC-USD",
+                 *       "ETH-USD"
+                 *     ]
+                 */
                 pairs?: string[];
                 /** @description What else to listen to: `rate:PAIR`, `rates` (all that are published), `top:SOURCE:PAIR` (a source's own best prices), `sources`. Without pairs and topics: `rates`. */
                 topics?: string[];
@@ -4132,7 +5390,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": {
+                        data?: string;
+                        /** @enum {string} */
+                        event?: "hello" | "snapshot" | "rate" | "source" | "gap" | "heartbeat" | "bye" | "error";
+                        /** @description Where a later stream goes on, as `Last-Event-ID`. */
+                        id?: string;
+                        /** @description Milliseconds to wait before coming back. */
+                        retry?: number;
+                    };
                 };
             };
             /** @description Unchanged since the `ETag` that was sent in `If-None-Match`. */

@@ -1,8 +1,10 @@
 //! Streams over WebSocket (RFC 6455): conventions 20. Only text goes either way.
 
 use super::enter;
+use super::wire::{Direct, Wire};
 use crate::answer::{Answer, Outcome};
 use crate::call::Call;
+use crate::io::WatchedIo;
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 use futures_util::{SinkExt, StreamExt};
@@ -17,10 +19,14 @@ use kurs_auth::Grant;
 use kurs_stream::command::{self, Asked, Pace, ReplyDocument, bye};
 use kurs_stream::places::Place;
 use kurs_stream::{Ended, Event, Item, Listener, Refused, Topic};
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::CapacityError;
@@ -63,6 +69,8 @@ pub(crate) fn open(call: &Call) -> Outcome {
         api: Arc::clone(&call.api),
         peer: call.peer,
         listener: None,
+        socket: None,
+        direct: None,
         pace: Pace::default(),
         grant: call.api.doors.open(&call.caller),
         _place: place,
@@ -187,13 +195,22 @@ struct Session {
     api: Arc<ApiState>,
     peer: IpAddr,
     listener: Option<Listener>,
+    /// The socket, if others may write to it as well.
+    socket: Option<Arc<TcpStream>>,
+    /// Where the pump writes while this rests.
+    direct: Option<Arc<Direct>>,
     pace: Pace,
     /// The key or token that it was opened with.
     grant: Option<Grant>,
     _place: Place,
 }
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// What comes next.
+enum Next {
+    Item(Item),
+    /// The pump has left something over.
+    Rest,
+}
 
 impl Session {
     async fn run(mut self, upgrade: OnUpgrade) {
@@ -205,17 +222,35 @@ impl Session {
             .write_buffer_size(PIECE)
             .max_message_size(Some(INBOUND_MAX))
             .max_frame_size(Some(INBOUND_MAX));
-        let io = TokioIo::new(upgraded);
-        let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+        match upgraded.downcast::<TokioIo<WatchedIo<Wire>>>() {
+            Ok(parts) => {
+                let mut io = parts.io.into_inner();
+                self.socket = io.lend();
+                let begun = parts.read_buf.to_vec();
+                let socket =
+                    WebSocketStream::from_partially_read(io, begun, Role::Server, Some(config));
+                self.go(socket.await).await;
+            }
+            Err(upgraded) => {
+                let io = TokioIo::<Upgraded>::new(upgraded);
+                let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config));
+                self.go(socket.await).await;
+            }
+        }
+    }
+
+    async fn go<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut socket: WebSocketStream<S>) {
         let end = self.serve(&mut socket).await;
         if end == End::Slow {
             self.api.stream_metrics.slow.inc();
         }
         tracing::debug!(peer = %self.peer, ?end, "a WebSocket stream ended");
         // Nobody is told any more while the last word goes out.
+        self.claim().await;
         self.listener = None;
         if let Some((code, reason)) = end.code() {
             let last = async {
+                self.write_rest().await?;
                 if !matches!(end, End::Drained | End::Slow | End::Revoked) {
                     let event = bye(reason);
                     socket.feed(message(&event)).await?;
@@ -232,19 +267,79 @@ impl Session {
         }
     }
 
-    async fn serve(&mut self, socket: &mut Socket) -> End {
+    /// From now on nobody else writes.
+    async fn claim(&self) {
+        if let Some(listener) = &self.listener {
+            poll_fn(|context| listener.mailbox().poll_claim(context)).await;
+        }
+    }
+
+    /// Writes what the pump has left over.
+    async fn write_rest(&self) -> io::Result<()> {
+        match &self.direct {
+            Some(direct) => poll_fn(|context| direct.poll_rest(context)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sends a message. Nobody else writes meanwhile.
+    async fn send<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: &mut WebSocketStream<S>,
+        message: Message,
+    ) -> Result<(), Error> {
+        self.claim().await;
+        self.write_rest().await?;
+        socket.send(message).await
+    }
+
+    /// Sends what the protocol itself has to say.
+    async fn flush<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: &mut WebSocketStream<S>,
+    ) -> Result<(), Error> {
+        self.claim().await;
+        self.write_rest().await?;
+        socket.flush().await
+    }
+
+    /// Waits for what comes next.
+    async fn wait(&self, listener: &Listener) -> Next {
+        let has_rest = || self.direct.as_ref().is_some_and(|direct| direct.has_rest());
+        poll_fn(|context| {
+            if has_rest() {
+                return Poll::Ready(Next::Rest);
+            }
+            match listener.poll_next(context) {
+                Poll::Ready(item) => Poll::Ready(Next::Item(item)),
+                // Something may have been left over between the look and the registration.
+                Poll::Pending if has_rest() => Poll::Ready(Next::Rest),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut WebSocketStream<S>,
+    ) -> End {
         let patience = self.api.streams.write_patience();
         let subscribe_by = Instant::now() + SUBSCRIBE_WITHIN;
         let mut ping_at = Instant::now() + PING_EVERY;
         let mut pong_by: Option<Instant> = None;
         loop {
+            if let Some(listener) = &self.listener {
+                // All that was to be said is written.
+                listener.mailbox().rest();
+            }
             let next = async {
                 match &self.listener {
-                    Some(listener) => listener.wait().await,
+                    Some(listener) => self.wait(listener).await,
                     None => {
                         sleep_until(subscribe_by).await;
                         // Nothing was asked for in time.
-                        Item::End(Ended::Slow)
+                        Next::Item(Item::End(Ended::Slow))
                     }
                 }
             };
@@ -257,7 +352,10 @@ impl Session {
                     Some(Err(Error::Protocol(_))) => return End::Policy("the WebSocket protocol was broken"),
                     Some(Err(_)) => return End::Gone,
                     Some(Ok(Message::Text(text))) => match self.command(&text) {
-                        Ok(reply) => timeout(patience, socket.send(Message::text(reply.text()))).await,
+                        Ok(reply) => {
+                            let reply = Message::text(reply.text());
+                            timeout(patience, self.send(socket, reply)).await
+                        }
                         Err(end) => return end,
                     },
                     Some(Ok(Message::Binary(_))) => return End::NotText,
@@ -269,22 +367,28 @@ impl Session {
                         if !self.pace.count(self.api.view.mono()) {
                             return End::Limited;
                         }
-                        timeout(patience, socket.flush()).await
+                        timeout(patience, self.flush(socket)).await
                     }
                     Some(Ok(Message::Close(_))) => {
-                        let _ = timeout(CLOSE_WITHIN, socket.flush()).await;
+                        let _ = timeout(CLOSE_WITHIN, self.flush(socket)).await;
                         return End::Gone;
                     }
                     Some(Ok(Message::Frame(_))) => continue,
                 },
-                item = next => match item {
-                    Item::End(_) if self.listener.is_none() => {
+                next = next => match next {
+                    Next::Item(Item::End(_)) if self.listener.is_none() => {
                         return End::Policy("no subscribe within 5 s");
                     }
-                    Item::Event(event) => timeout(patience, self.tell(socket, event)).await,
-                    Item::End(Ended::Drained) => return End::Drained,
-                    Item::End(Ended::Slow) => return End::Slow,
-                    Item::End(Ended::Revoked) => return End::Revoked,
+                    Next::Rest => {
+                        let rest = async { Ok(self.write_rest().await?) };
+                        timeout(patience, rest).await
+                    }
+                    Next::Item(Item::Event(event)) => {
+                        timeout(patience, self.tell(socket, event)).await
+                    }
+                    Next::Item(Item::End(Ended::Drained)) => return End::Drained,
+                    Next::Item(Item::End(Ended::Slow)) => return End::Slow,
+                    Next::Item(Item::End(Ended::Revoked)) => return End::Revoked,
                 },
                 () = sleep_until(timer) => {
                     if pong_by.is_some() {
@@ -292,7 +396,8 @@ impl Session {
                     }
                     let now = Instant::now();
                     (pong_by, ping_at) = (Some(now + PONG_WITHIN), now + PING_EVERY);
-                    timeout(patience, socket.send(Message::Ping(bytes::Bytes::new()))).await
+                    let ping = Message::Ping(bytes::Bytes::new());
+                    timeout(patience, self.send(socket, ping)).await
                 }
                 () = drained(&self.api, self.listener.is_none()) => return End::Drained,
             };
@@ -305,7 +410,12 @@ impl Session {
     }
 
     /// Hands over what waits, up to a batch.
-    async fn tell(&self, socket: &mut Socket, first: Arc<Event>) -> Result<(), Error> {
+    async fn tell<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: &mut WebSocketStream<S>,
+        first: Arc<Event>,
+    ) -> Result<(), Error> {
+        self.write_rest().await?;
         let mut told = 1;
         socket.feed(message(&first)).await?;
         while told < BATCH
@@ -368,6 +478,12 @@ impl Session {
                     Some(listener) => listener.subscribe(&wanted).err(),
                     None => match self.api.streams.listen(&wanted, resume) {
                         Ok(listener) => {
+                            if let Some(socket) = &self.socket {
+                                let events = self.api.stream_metrics.events.clone();
+                                let direct = Direct::new(Arc::clone(socket), Event::frame, events);
+                                listener.mailbox().lead_to(Arc::clone(&direct) as Arc<_>);
+                                self.direct = Some(direct);
+                            }
                             if let Some(grant) = &self.grant {
                                 listener.belongs_to(grant.number());
                             }

@@ -119,9 +119,7 @@ pub(crate) fn book(call: Call) -> Work {
                 Err(Problem::new(kind, &*why))
             }
             Reply::Unavailable { why } => Err(Problem::new(Kind::WriterUnavailable, &*why)),
-            Reply::Tracked { .. } | Reply::Untracked { .. } | Reply::NotListed { .. } => {
-                Err(super::currency::unfitting())
-            }
+            _ => Err(super::currency::unfitting()),
         }
     })
 }

@@ -3,6 +3,7 @@
 use super::missing::answer_problem;
 use super::rates::rate_of;
 use super::sources::{TrackedDocument, tracked};
+use crate::admin::actor;
 use crate::answer::{Answer, Outcome};
 use crate::call::Call;
 use crate::pattern::Form;
@@ -80,6 +81,7 @@ pub(crate) fn add(call: Call) -> Work {
         let command = Command::Track {
             symbol: Arc::from(symbol.as_str()),
             pair: pair.canonical(),
+            by: Some(Box::new(actor(&call, None))),
         };
         match ask(&call, command).await? {
             Reply::Tracked { symbol, created } => {
@@ -118,6 +120,7 @@ pub(crate) fn remove(call: Call) -> Work {
             find(&call, text).map_or_else(|| Arc::from(plain_symbol(text)), |found| found.symbol);
         let command = Command::Untrack {
             symbol: Arc::clone(&symbol),
+            by: Some(Box::new(actor(&call, None))),
         };
         match ask(&call, command).await? {
             Reply::Untracked { existed: true } => {
@@ -159,9 +162,18 @@ async fn shown(call: &Call, is_shown: impl Fn(&[TrackedSymbol]) -> bool) {
 }
 
 pub(crate) async fn ask(call: &Call, command: Command) -> Result<Reply, Problem> {
+    ask_within(call, command, PATIENCE).await
+}
+
+/// Asks the Writer, and waits this long for its answer.
+pub(crate) async fn ask_within(
+    call: &Call,
+    command: Command,
+    patience: Duration,
+) -> Result<Reply, Problem> {
     call.api
         .bus
-        .request(command, PATIENCE)
+        .request(command, patience)
         .await
         .map_err(|error| match error {
             BusError::Unavailable | BusError::NoAnswer(_) => {

@@ -27,7 +27,7 @@ pub(crate) const LIMITS: (u32, u32, u32) = (1, 1_000, 100);
 /// What is shown when no start is given.
 const DEFAULT_SPAN: Duration = Duration::from_secs(24 * 3_600);
 /// How long a request waits for its turn at the store.
-pub(super) const TURN: Duration = Duration::from_secs(2);
+pub(crate) const TURN: Duration = Duration::from_secs(2);
 
 /// A page of history.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -239,7 +239,7 @@ pub(super) fn store_problem(error: &StoreError) -> Problem {
 }
 
 /// The same request with the cursor of the next page.
-pub(super) fn next_link(path: &str, cursor: &str) -> String {
+pub(crate) fn next_link(path: &str, cursor: &str) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let kept: Vec<&str> = query
         .split('&')

@@ -105,8 +105,11 @@ pub(crate) fn pair_problem(parameter: &str, error: &PairError) -> Problem {
     match error {
         // Of the right form, but nothing that is known.
         PairError::Unsplittable(_) => Problem::new(Kind::UnknownPair, error.to_string()),
-        PairError::Malformed | PairError::SameAsset => {
-            Problem::parameter(parameter, error.to_string())
-        }
+        // Of the right form too: no pair is of one asset, however it is called.
+        PairError::SameAsset => Problem::with_errors(
+            Kind::UnknownPair,
+            vec![FieldError::parameter(parameter, error.to_string())],
+        ),
+        PairError::Malformed => Problem::parameter(parameter, error.to_string()),
     }
 }

@@ -1,18 +1,15 @@
-//! Who is let in, and what answers say of it.
+//! Who is let in by which key, and what answers say of it.
+
+mod canaries;
+mod quotas;
+mod streams;
+mod tokens;
 
 use crate::client::Reply;
 use crate::harness::{Harness, assert_problem};
-use crate::streams::EventSource;
-use futures_util::{SinkExt, StreamExt};
-use kurs_auth::{
-    AuthConfig, IssuerConfig, Key, KeyRing, KeySet, LimitsConfig, QuotaConfig, Scope, SecretKey,
-};
-use kurs_core::Wall;
-use serde_json::{Value, json};
+use kurs_auth::{AuthConfig, Key, KeyRing, SecretKey};
+use serde_json::json;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 const RATE: &str = "/api/v1/rates/BTC/USD";
 
@@ -222,51 +219,6 @@ async fn answers_to_keys_are_private_and_the_same_on_both_ways() {
     );
 }
 
-/// The public half of a key, and a token that was signed with the other half before that was
-/// thrown away: issuer `https://id.example`, audience `kurs`, role `viewer`, good for an hour.
-const MODULUS: &str = "xUFsXmkBYGD66d55VU4lQPx0opWPi3szET9BNKZSe7l94Um4Eh140kRTk0Jyv9T0LdFZ5KlNbC9_hXxaSHzbGyTegXVd6GvWfI-JdsHbegm4xDWaQoZR386PR2pH5yoFaXcruxM_G3BuJPKExyKO72yR9jgoSh-YcVgIsVQUveQA1whuLVlBgWrkXi2KgDzLfudR3fs6Ku3uL8SPFbieELiHoJf8nvCuED8Mpt76eU9gZzQarkQIsG8tKJIksbXFcruDxjlvG2PcApXCKbsqX57WGQ4T2kEOWYLHDKx9XkWf65s0IVVyJEzFnJQ610anlBaBpNdFPkGtsOpdV3wbjw";
-const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6InJzYSJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJhdWQiOiJrdXJzIiwic3ViIjoiYWxpY2UiLCJleHAiOjE3OTUyNTg4MDAsInJvbGVzIjpbInZpZXdlciJdfQ.neufUCOImKXZruEyuCV3ucBb1AsZ2pxFNLiDIJwAzasXpxa-GBF446N3l9HRVXE4yEtkM-EYUliG7Ums_bozMgab5QyXKDhUW8943CCtU73WxKNT_1Ge5aTArnH3LC5c4DNoNJIWswZmH2wlCt7FfcSqOfhcpKHxx3pdzHQVwuOhAXjJ1EcKqmHuAhnYuZlKbMngspo1atjwhCcxHDWRetjI2vDx6UzpBpx4Vu5rVHwO7Sq2K9Ioi0OQKHB2gQ88JDKNJDMlgz9CKn1OqzhpDrGPhYKA5th71p92OnUbTZMYTt5ywseidAzuOI3XYFw4JVCQ9pV9vunVHDqH9pvd6w";
-
-#[tokio::test]
-async fn a_token_of_a_trusted_issuer_opens_what_its_roles_say() {
-    let harness = Harness::with_doors(|auth, _, _| {
-        closed(auth);
-        let issuer = IssuerConfig {
-            issuer: "https://id.example".into(),
-            audience: "kurs".into(),
-            jwks: "keys.json".into(),
-            roles_claim: "roles".into(),
-            roles: [("viewer".to_owned(), vec![Scope::Read, Scope::Stream])].into(),
-            ..IssuerConfig::default()
-        };
-        auth.issuers.insert("main".to_owned(), issuer);
-    })
-    .await;
-    let header = format!("Authorization: Bearer {TOKEN}\r\n");
-    let no_keys_yet = harness.ask("GET", RATE, &header).await;
-    assert_unauthorized(&no_keys_yet, Some("invalid_token"));
-    let set =
-        json!({"keys": [{"kty": "RSA", "kid": "rsa", "alg": "RS256", "n": MODULUS, "e": "AQAB"}]});
-    let set = KeySet::parse(set.to_string().as_bytes()).unwrap();
-    harness.doors.tokens().set_keys("main", set);
-    // The second time it is remembered.
-    for _ in 0..2 {
-        let reply = harness.ask("GET", RATE, &header).await;
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        assert_eq!(reply.header("cache-control"), Some("private, max-age=60"));
-    }
-    let history = harness.ask("GET", "/api/v1/history/BTC/USD", &header).await;
-    assert_problem(&history, 403, "forbidden");
-    let mut events = EventSource::open(&harness, "/api/v1/stream", &header).await;
-    events.of_kind("snapshot").await;
-    harness.clock.advance(Duration::from_secs(3_606));
-    let over = harness.doors.over(harness.view.now().wall);
-    assert_eq!(harness.streams.end_where(|owner| over.contains(&owner)), 1);
-    assert_eq!(events.of_kind("bye").await.data["reason"], "revoked");
-    let late = harness.ask("GET", RATE, &header).await;
-    assert_unauthorized(&late, Some("invalid_token"));
-}
-
 #[tokio::test]
 async fn a_key_ends_when_it_expires() {
     let (harness, held) = closed_with("read").await;
@@ -314,195 +266,4 @@ async fn before_the_keys_were_read_nobody_gets_in_by_key() {
     assert_problem(&keyed, 503, "keys-unavailable");
     let change = harness.ask("DELETE", "/api/v1/currency/BTCUSDT", "").await;
     assert_problem(&change, 503, "keys-unavailable");
-}
-
-fn counted(requests: u32) -> impl Fn(&mut LimitsConfig) {
-    move |limits| {
-        let quota = QuotaConfig {
-            requests,
-            window_seconds: 60,
-        };
-        (limits.anonymous, limits.key, limits.failures) = (quota, quota, quota);
-        limits.loopback = true;
-    }
-}
-
-#[tokio::test]
-async fn a_quota_is_told_counted_down_and_given_back() {
-    let harness = Harness::with_doors(|_, limits, _| counted(3)(limits)).await;
-    let held = secret();
-    harness.doors.set_ring(KeyRing::new([key(&held, "read")]));
-    for header in [String::new(), bearer(&held)] {
-        for left in [2, 1, 0] {
-            let reply = harness.ask("GET", RATE, &header).await;
-            assert_eq!(reply.status, 200);
-            assert_eq!(
-                reply.header("ratelimit-policy"),
-                Some("\"default\";q=3;w=60")
-            );
-            let said = reply.header("ratelimit").unwrap();
-            assert!(
-                said.starts_with(&format!("\"default\";r={left};t=")),
-                "{said}"
-            );
-        }
-        let refused = harness.ask("GET", RATE, &header).await;
-        assert_problem(&refused, 429, "quota-exceeded");
-        assert_eq!(refused.header("ratelimit"), Some("\"default\";r=0;t=20"));
-        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-        assert!((20..=23).contains(&wait), "{wait}");
-        // The general way counts the same quota.
-        let list = harness.ask("GET", "/api/v1/rates/BTC", &header).await;
-        assert_eq!(list.status, 429);
-        // Probes are not counted.
-        assert_eq!(harness.ask("GET", "/livez", "").await.status, 200);
-    }
-    harness.clock.advance(Duration::from_secs(20));
-    assert_eq!(harness.get(RATE).await.status, 200);
-    assert_eq!(harness.get(RATE).await.status, 429);
-}
-
-#[tokio::test]
-async fn who_tries_many_wrong_keys_has_to_wait() {
-    let harness = Harness::with_doors(|_, limits, _| counted(3)(limits)).await;
-    for _ in 0..3 {
-        let wrong = harness.ask("GET", RATE, &bearer(&secret())).await;
-        assert_unauthorized(&wrong, Some("invalid_token"));
-    }
-    let refused = harness.ask("GET", RATE, &bearer(&secret())).await;
-    assert_problem(&refused, 429, "abnormal-usage-detected");
-    assert!(refused.header("retry-after").is_some());
-    // A right key gets in.
-    let held = secret();
-    harness.doors.set_ring(KeyRing::new([key(&held, "read")]));
-    assert_eq!(harness.ask("GET", RATE, &bearer(&held)).await.status, 200);
-}
-
-/// What the follower of the keys does when they change.
-fn revoke(harness: &Harness, held: &SecretKey) {
-    let gone = Key {
-        is_revoked: true,
-        ..key(held, "read stream")
-    };
-    harness.doors.set_ring(KeyRing::new([gone]));
-    let over = harness.doors.over(harness.view.now().wall);
-    harness.streams.end_where(|owner| over.contains(&owner));
-}
-
-#[tokio::test]
-async fn a_stream_ends_with_its_key() {
-    let (harness, held) = closed_with("read stream").await;
-    let mut events = EventSource::open(&harness, "/api/v1/stream", &bearer(&held)).await;
-    assert!(events.head.contains("200 ok"), "{}", events.head);
-    events.of_kind("snapshot").await;
-    revoke(&harness, &held);
-    assert_eq!(events.of_kind("bye").await.data["reason"], "revoked");
-    let ended = async {
-        while harness.streams.listeners() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(crate::client::GUARD, ended)
-        .await
-        .unwrap();
-    let again = harness.ask("GET", "/api/v1/stream", &bearer(&held)).await;
-    assert_unauthorized(&again, Some("invalid_token"));
-}
-
-#[tokio::test]
-async fn a_socket_ends_with_its_key() {
-    let (harness, held) = closed_with("stream").await;
-    let stream = TcpStream::connect(harness.address).await.unwrap();
-    let url = format!("ws://{}/api/v1/ws", harness.address);
-    let mut request = url.into_client_request().unwrap();
-    let value = held.reveal().parse().unwrap();
-    request.headers_mut().insert("x-api-key", value);
-    let (mut socket, _) = tokio_tungstenite::client_async(request, stream)
-        .await
-        .unwrap();
-    let command = json!({"id": 1, "op": "subscribe", "topics": ["rates"]});
-    socket
-        .send(Message::text(command.to_string()))
-        .await
-        .unwrap();
-    let mut told = Vec::new();
-    let mut is_revoked = false;
-    let frame = loop {
-        match socket.next().await.unwrap().unwrap() {
-            Message::Text(text) => {
-                let event: Value = serde_json::from_str(&text).unwrap();
-                if event["event"] == "snapshot" && !is_revoked {
-                    is_revoked = true;
-                    revoke(&harness, &held);
-                }
-                told.push(event);
-            }
-            Message::Close(frame) => break frame.unwrap(),
-            _ => {}
-        }
-    };
-    assert_eq!((u16::from(frame.code), &*frame.reason), (1_008, "revoked"));
-    let byes = told.iter().filter(|event| event["event"] == "bye").count();
-    assert_eq!(byes, 1, "{told:?}");
-}
-
-#[tokio::test]
-async fn a_ticket_opens_one_stream_once() {
-    let (harness, held) = closed_with("stream").await;
-    let give = async || {
-        let headers = bearer(&held) + "Content-Length: 0\r\n";
-        let reply = harness.ask("POST", "/api/v1/stream/ticket", &headers).await;
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        assert_eq!(reply.header("cache-control"), Some("no-store"));
-        let document = reply.json();
-        assert_eq!(document["expires_in_seconds"], 30);
-        document["ticket"].as_str().unwrap().to_owned()
-    };
-    let target = format!("/api/v1/stream?ticket={}", give().await);
-    let mut events = EventSource::open(&harness, &target, "").await;
-    events.of_kind("snapshot").await;
-    let again = harness.get(&target).await;
-    assert_unauthorized(&again, Some("invalid_token"));
-    let late = format!("/api/v1/stream?ticket={}", give().await);
-    harness.clock.advance(Duration::from_secs(30));
-    assert_unauthorized(&harness.get(&late).await, Some("invalid_token"));
-    // It stands for the key, and ends with it.
-    revoke(&harness, &held);
-    assert_eq!(events.of_kind("bye").await.data["reason"], "revoked");
-    let elsewhere = harness.get(&format!("{RATE}?ticket=kt_x")).await;
-    assert_eq!(elsewhere.status, 401, "no other route knows tickets");
-}
-
-#[tokio::test]
-async fn canary_secrets_come_back_in_no_answer_and_no_metric() {
-    let (harness, held) = closed_with("read stream").await;
-    let other = secret();
-    let canary = &held.reveal()[22..];
-    let mut replies = Vec::new();
-    for header in [
-        bearer(&held),
-        x_api_key(&held),
-        bearer(&held) + &x_api_key(&other),
-        format!("Authorization: Bearer {}x\r\n", held.reveal()),
-        format!("Authorization: Bearer a.{}.c\r\n", held.reveal()),
-        format!("X-Api-Key: {} \r\n", &held.reveal()[..50]),
-    ] {
-        for target in [
-            RATE,
-            "/api/v1/history/BTC/USD",
-            "/nope",
-            "/api/v1/sources?x=1",
-        ] {
-            replies.push(harness.ask("GET", target, &header).await);
-        }
-    }
-    replies.push(harness.get("/metrics").await);
-    replies.push(harness.get("/health").await);
-    for reply in replies {
-        let said = format!("{:?} {}", reply.headers, reply.text());
-        assert!(!said.contains(&canary[..20]), "{said}");
-    }
-    let shown = format!("{:?} {:?} {:?}", harness.doors, harness.api, held);
-    assert!(!shown.contains(&canary[..20]), "{shown}");
-    assert!(Wall::MAX > harness.view.now().wall);
 }

@@ -14,7 +14,7 @@ fn obliging(command: Command) -> Reply {
         Command::Track { symbol, .. } if &*symbol == "ETHRUB" => Reply::Unavailable {
             why: "just starting".into(),
         },
-        Command::Track { symbol, pair } => {
+        Command::Track { symbol, pair, .. } => {
             let created = &*symbol != "BTCUSDT";
             Reply::Tracked {
                 symbol: TrackedSymbol {
@@ -25,10 +25,11 @@ fn obliging(command: Command) -> Reply {
                 created,
             }
         }
-        Command::Untrack { symbol } => Reply::Untracked {
+        Command::Untrack { symbol, .. } => Reply::Untracked {
             existed: &*symbol == "BTCUSDT",
         },
         Command::Book { source, pair, .. } => crate::books::shown(source, pair),
+        Command::Change { .. } => Reply::Outdated { version: 1 },
     }
 }
 
@@ -87,7 +88,7 @@ async fn a_change_can_be_read_back_as_soon_as_it_is_answered() {
 async fn a_symbol_is_found_by_every_name_of_its_pair() {
     let harness = Harness::start().await;
     harness.writer(|command| match command {
-        Command::Untrack { symbol } => Reply::Untracked {
+        Command::Untrack { symbol, .. } => Reply::Untracked {
             existed: matches!(&*symbol, "SOLUSDTTRC" | "BTCUSDT"),
         },
         other => obliging(other),

@@ -183,6 +183,7 @@ impl Harness {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, mut stopped) = watch::channel(false);
+        tokio::spawn(Arc::clone(&streams).run(stop.subscribe()));
         let shared = Arc::clone(&api);
         let served = tokio::spawn(async move {
             serve(listener, shared, limits, async move {
@@ -337,8 +338,10 @@ impl Harness {
             while let Some(request) = requests.next().await {
                 let mut tracked = view.tracked().to_vec();
                 let symbol = match &request.command {
-                    Command::Track { symbol, .. } | Command::Untrack { symbol } => symbol.clone(),
-                    Command::Book { .. } => "".into(),
+                    Command::Track { symbol, .. } | Command::Untrack { symbol, .. } => {
+                        symbol.clone()
+                    }
+                    Command::Book { .. } | Command::Change { .. } => "".into(),
                 };
                 let reply = answer(request.command);
                 match &reply {

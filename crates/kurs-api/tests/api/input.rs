@@ -47,6 +47,12 @@ async fn what_is_too_long_is_a_problem_of_its_own() {
             .get(&format!("/api/v1/rates?pairs={}", "A".repeat(length)))
             .await;
         assert_problem(&reply, 414, "uri-too-long");
+        // What no length could mend is told first.
+        let target = format!("/api/v1/rates?pairs={}", "A".repeat(length));
+        if length < 30_000 {
+            let reply = harness.ask("TRACE", &target, "").await;
+            assert_problem(&reply, 405, "method-not-allowed");
+        }
     }
     let field = format!("X-Long: {}\r\n", "a".repeat(40_000));
     assert_problem(

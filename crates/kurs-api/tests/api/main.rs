@@ -1,6 +1,10 @@
 //! The API over real sockets: a server on a free port, a view fed by hand, a store in memory.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod asyncapi;
+#[cfg(test)]
 mod auth;
 #[cfg(test)]
 mod books;
@@ -24,6 +28,8 @@ mod headers;
 mod history;
 #[cfg(test)]
 mod input;
+#[cfg(test)]
+mod late_readers;
 #[cfg(test)]
 mod multiplex;
 #[cfg(test)]

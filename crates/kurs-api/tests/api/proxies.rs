@@ -2,7 +2,7 @@
 
 use crate::client::{Client, Reply};
 use crate::harness::Harness;
-use kurs_api::proxy::ProxyHeader;
+use kurs_auth::ProxyHeader;
 use kurs_stream::StreamConfig;
 use std::net::SocketAddr;
 use tokio::net::TcpSocket;

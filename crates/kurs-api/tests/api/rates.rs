@@ -132,11 +132,13 @@ async fn unknown_is_404_and_malformed_is_400() {
         404,
         "unknown-asset",
     );
+    let same = harness.get("/api/v1/rates/BTC/btc").await;
+    assert_problem(&same, 404, "unknown-pair");
+    assert_names(&same, &["quote"]);
     for (target, names) in [
         ("/api/v1/rates/B!C/USD", ["base"].as_slice()),
         ("/api/v1/rates/B%2FC/USD", &["base"]),
         ("/api/v1/rates/BTC/ABCDEFGHIJKLMNOPQ", &["quote"]),
-        ("/api/v1/rates/BTC/BTC", &["quote"]),
         ("/api/v1/rates/%FF/USD", &["base"]),
         ("/api/v1/rates/BTC/USD?on=2026-11-21", &["on"]),
         ("/api/v1/rates/BTC/USD?at=2026-11-21", &["at"]),
@@ -242,7 +244,7 @@ async fn one_bad_pair_does_not_fail_a_batch() {
             ("NOPE-USD", 404, "unknown-asset"),
             ("", 400, "malformed-pair"),
             ("B TC-USD", 400, "malformed-pair"),
-            ("BTC-BTC", 400, "malformed-pair"),
+            ("BTC-BTC", 404, "unknown-pair"),
             ("QQQWWW", 404, "unknown-pair"),
             ("Ä-USD", 400, "malformed-pair"),
             (&long[..64], 400, "malformed-pair"),

@@ -102,7 +102,7 @@ async fn the_messages_of_the_bus_are_described() {
     let reply = harness.get("/asyncapi.json").await;
     assert_eq!(reply.header("content-type"), Some("application/json"));
     let version = &harness.get("/openapi.json").await.json()["info"]["version"];
-    let document = kurs_bus::asyncapi::document(version.as_str().unwrap());
+    let document = kurs_api::asyncapi(version.as_str().unwrap());
     assert_eq!(reply.json(), document);
 }
 

@@ -39,7 +39,11 @@ impl Socket {
     async fn next(&mut self) -> Result<Value, (u16, String)> {
         loop {
             match timeout(GUARD, self.0.next()).await.unwrap() {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => {
+                    let said = serde_json::from_str(&text).unwrap();
+                    crate::asyncapi::assert_framed(&said);
+                    return Ok(said);
+                }
                 Some(Ok(Message::Close(Some(frame)))) => {
                     return Err((frame.code.into(), frame.reason.to_string()));
                 }

@@ -58,6 +58,7 @@ impl EventSource {
                 Some(("data", value)) => data = value.to_owned(),
                 None if line == "\n" && !data.is_empty() => {
                     let data = serde_json::from_str(&data).unwrap();
+                    crate::asyncapi::assert_server_sent(&event, id.as_deref(), &data);
                     return Some(Told { event, id, data });
                 }
                 _ => {}

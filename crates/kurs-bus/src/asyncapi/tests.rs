@@ -1,7 +1,7 @@
 use super::*;
 use crate::book::BookState;
 use crate::conformance::{every_kind, full_rate, untrack};
-use crate::{Body, Update, wire};
+use crate::{Actor, Body, ChangeMistake, Update, wire};
 use kurs_core::{Price, SourceId, Wall};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -110,11 +110,29 @@ fn every_command_and_reply_that_is_written_is_as_the_document_says() {
         verified_by: "id_range".into(),
     };
     let why: Arc<str> = "it is so".into();
+    let by = Box::new(Actor {
+        who: "loopback".into(),
+        address: None,
+        why: Some(Arc::clone(&why)),
+    });
     let commands = [
         untrack("BTCUSDT"),
         Command::Track {
             symbol: "BTCUSDT".into(),
             pair,
+            by: Some(by.clone()),
+        },
+        Command::Change {
+            changes: [
+                (
+                    "a".to_owned(),
+                    Some(serde_json::json!({"b": [1, "c", true]})),
+                ),
+                ("d".to_owned(), None),
+            ]
+            .into(),
+            expected: Some(3),
+            by,
         },
         Command::Book {
             source,
@@ -128,6 +146,17 @@ fn every_command_and_reply_that_is_written_is_as_the_document_says() {
             created: true,
         },
         Reply::Untracked { existed: false },
+        Reply::Changed {
+            version: 4,
+            changed: true,
+        },
+        Reply::Refused {
+            mistakes: vec![ChangeMistake {
+                key: "a".into(),
+                what: Arc::clone(&why),
+            }],
+        },
+        Reply::Outdated { version: 4 },
         Reply::NotListed {
             why: Arc::clone(&why),
         },

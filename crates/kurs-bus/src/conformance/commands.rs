@@ -9,7 +9,7 @@ pub(super) async fn the_writer_answers_each_request(bus: Opened) {
     let mut requests = bus.writer.requests().await.unwrap();
     let writer = tokio::spawn(async move {
         while let Some(request) = requests.next().await {
-            let Command::Untrack { symbol } = request.command else {
+            let Command::Untrack { symbol, .. } = request.command else {
                 panic!("another command than was asked");
             };
             let _ = request.reply.send(Reply::Untracked {
@@ -39,7 +39,7 @@ pub(super) async fn two_writers_never_take_the_same_request(bus: Opened) {
         writers.spawn(async move {
             let mut taken = Vec::new();
             while let Some(request) = requests.next().await {
-                let Command::Untrack { symbol } = &request.command else {
+                let Command::Untrack { symbol, .. } = &request.command else {
                     continue;
                 };
                 let is_last = &**symbol == "END";

@@ -42,6 +42,7 @@ pub fn rate(of: &str, seq: u64) -> Arc<Update> {
 pub fn untrack(symbol: &str) -> Command {
     Command::Untrack {
         symbol: symbol.into(),
+        by: None,
     }
 }
 

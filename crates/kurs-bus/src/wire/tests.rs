@@ -78,3 +78,22 @@ fn a_rate_stored_with_seconds_and_nanoseconds_is_still_read() {
     let read: kurs_core::Rate = serde_json::from_value(text).unwrap();
     assert_eq!(read, *told);
 }
+
+#[test]
+fn commands_of_earlier_versions_are_understood_and_theirs_understands_ours() {
+    let former = br#"{"op":"track","symbol":"BTCUSDT","pair":"BTC-USDT"}"#;
+    let read = decode_command(former).unwrap();
+    assert_eq!(encode_command(&read), former, "who asks is not said");
+    let by = r#"{"op":"untrack","symbol":"A","by":{"who":"key:3kTMd92x","tomorrow":1},"more":2}"#;
+    let Command::Untrack { by: Some(by), .. } = decode_command(by.as_bytes()).unwrap() else {
+        panic!("somebody who wants to untrack");
+    };
+    assert_eq!(&*by.who, "key:3kTMd92x");
+    let change = Command::Change {
+        changes: [("a".to_owned(), None)].into(),
+        expected: None,
+        by,
+    };
+    let text = encode_command(&change);
+    assert_eq!(decode_command(&text).unwrap(), change, "null takes away");
+}

@@ -1,5 +1,6 @@
 //! A server with a view fed by hand.
 
+use kurs_auth::TrustedProxies;
 use kurs_bus::{Body, BookCounts, SourcePrice, SourceStatus, Update};
 use kurs_core::{
     Choice, Clock, Epoch, ManualClock, Mono, Now, Pair, Price, Rate, RateState, Seq, SourceId,
@@ -13,6 +14,7 @@ use kurs_reader::{RateView, Told, ViewConfig};
 use kurs_stream::{Hub, StreamConfig};
 use kurs_telemetry::Health;
 use kurs_telemetry::metrics::StreamMetrics;
+use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,6 +69,15 @@ impl Harness {
         gate: Arc<dyn Gate>,
         change: impl FnOnce(&mut GrpcConfig, &mut StreamConfig),
     ) -> Self {
+        Self::fronted(gate, None, None, change).await
+    }
+
+    pub(crate) async fn fronted(
+        gate: Arc<dyn Gate>,
+        proxies: Option<TrustedProxies>,
+        tls: Option<Arc<ServerConfig>>,
+        change: impl FnOnce(&mut GrpcConfig, &mut StreamConfig),
+    ) -> Self {
         let now = Now {
             mono: Mono(1_000_000_000),
             wall: START,
@@ -91,6 +102,8 @@ impl Harness {
             metrics: metrics.clone(),
             health: Arc::clone(&health),
             gate,
+            proxies,
+            tls,
         };
         let served = tokio::spawn(serve(listener, config, parts, async move {
             let _ = stopped.wait_for(|stop| *stop).await;

@@ -5,6 +5,8 @@ mod calls;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod fronts;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod streams;

@@ -137,7 +137,7 @@ async fn an_address_has_so_many_streams() {
     let refused = Listening::try_of(&mut client, &[], "").await.err().unwrap();
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert_eq!(reason(&refused), "TOO_BUSY");
-    assert_eq!(server.metrics.refused.get(), 1);
+    assert_eq!(server.metrics.refused.address.get(), 1);
     drop(first);
     server.listeners(1).await;
     let _third = Listening::of(&mut client, &[], "").await;

@@ -10,7 +10,10 @@ BEGIN
             ON lease, ended_epochs, recorded, meta, history_packed_to, published_packed_to
             TO kurs_writer;
         GRANT SELECT, INSERT, UPDATE ON api_keys TO kurs_writer;
-        GRANT SELECT, UPDATE ON key_version TO kurs_writer;
+        GRANT SELECT, UPDATE ON key_version, setting_version TO kurs_writer;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON settings TO kurs_writer;
+        -- What is in the audit log is never changed; DELETE is for what is older than its time.
+        GRANT SELECT, INSERT, DELETE ON audit TO kurs_writer;
         -- UPDATE of the last two allows to lock them.
         GRANT SELECT, UPDATE ON packing, packing_turns TO kurs_writer;
         GRANT SELECT, INSERT, DELETE ON history, published, price_states, books, tracked
@@ -33,7 +36,7 @@ BEGIN
         GRANT SELECT ON schema_migrations, pairs, sources, history, published, history_packed,
             published_packed, history_packed_to, published_packed_to, price_states, candles, gaps,
             books, official_rates, current_rates, tracked, lease, ended_epochs, writers,
-            recorded, meta, api_keys, key_version
+            recorded, meta, api_keys, key_version, settings, setting_version, audit
             TO kurs_reader;
         GRANT SELECT ON kurs_history, kurs_history_packed, kurs_published, kurs_published_packed,
             kurs_candles, kurs_official, kurs_gaps, kurs_states, kurs_current, kurs_leases TO kurs_reader;

@@ -17,6 +17,8 @@ pub struct Outdated {
     pub books: Option<Wall>,
     /// Gaps that ended before this.
     pub gaps: Option<Wall>,
+    /// Entries of the audit log before this.
+    pub audit: Option<Wall>,
 }
 
 impl Outdated {
@@ -45,6 +47,8 @@ pub struct Retention {
     pub book_days: u32,
     /// Gaps.
     pub gap_days: u32,
+    /// The audit log.
+    pub audit_days: u32,
 }
 
 impl Default for Retention {
@@ -56,6 +60,7 @@ impl Default for Retention {
             minute_candles_days: 400,
             book_days: 7,
             gap_days: 400,
+            audit_days: 3_650,
         }
     }
 }
@@ -74,6 +79,7 @@ impl Retention {
             }),
             books: before(now, self.book_days),
             gaps: before(now, self.gap_days),
+            audit: before(now, self.audit_days),
         }
     }
 }

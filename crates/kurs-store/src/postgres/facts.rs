@@ -4,10 +4,12 @@ use super::fault::Fault;
 use super::lease::fence_parts;
 use super::names;
 use super::pool::{execute, query, query_opt};
+use super::settings::{Note, noted};
 use super::types::{Time, read_time};
-use crate::{Fence, model::batch::Recorded};
+use crate::{AuditEntry, Fence, model::batch::Recorded};
 use deadpool_postgres::{Client, GenericClient};
 use kurs_core::{TrackedSymbol, Wall};
+use tokio_postgres::types::ToSql;
 
 /// The terms under which the current rates were made.
 pub(super) async fn terms(client: &Client) -> Result<Option<String>, Fault> {
@@ -81,15 +83,40 @@ pub(super) async fn tracked(client: &Client) -> Result<Vec<TrackedSymbol>, Fault
     Ok(symbols)
 }
 
-/// Adds tracked symbols; returns how many were not there.
+/// Adds a tracked symbol; false when it was there.
 pub(super) async fn track(
-    client: &impl GenericClient,
-    symbols: &[TrackedSymbol],
+    client: &Client,
+    symbol: &TrackedSymbol,
+    entry: Option<&AuditEntry>,
     fence: Option<Fence>,
-) -> Result<u64, Fault> {
+) -> Result<bool, Fault> {
+    let sql = format!(
+        "WITH added AS (
+             INSERT INTO tracked (symbol, pair, added_at)
+             SELECT $1, $2, $3 WHERE kurs_fence($4, $5)
+             ON CONFLICT DO NOTHING RETURNING symbol),
+         {}
+         SELECT EXISTS (SELECT FROM added)",
+        noted("added", 6)
+    );
+    let (shard, epoch) = fence_parts(fence)?;
+    let (name, pair, at) = (
+        &*symbol.symbol,
+        symbol.pair.to_string(),
+        Time(symbol.added_at),
+    );
+    let note = Note::of(entry);
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&name, &pair, &at, &shard, &epoch];
+    parameters.extend(note.parameters());
+    let added = query_opt(client, &sql, &parameters).await;
+    let row = added.map_err(|fault| fault.under(fence))?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+}
+
+/// Adds the first symbols.
+async fn add_all(client: &impl GenericClient, symbols: &[TrackedSymbol]) -> Result<(), Fault> {
     let sql = "INSERT INTO tracked (symbol, pair, added_at)
                SELECT u.* FROM unnest($1::text[], $2::text[], $3::timestamptz[]) u
-               WHERE kurs_fence($4, $5)
                ON CONFLICT DO NOTHING";
     let names: Vec<&str> = symbols.iter().map(|symbol| &*symbol.symbol).collect();
     let pairs: Vec<String> = symbols
@@ -97,23 +124,30 @@ pub(super) async fn track(
         .map(|symbol| symbol.pair.to_string())
         .collect();
     let times: Vec<Time> = symbols.iter().map(|symbol| Time(symbol.added_at)).collect();
-    let (shard, epoch) = fence_parts(fence)?;
-    let added = execute(client, sql, &[&names, &pairs, &times, &shard, &epoch]).await;
-    added.map_err(|fault| fault.under(fence))
+    execute(client, sql, &[&names, &pairs, &times]).await?;
+    Ok(())
 }
 
 /// Removes a tracked symbol; false when it was not there.
 pub(super) async fn untrack(
     client: &Client,
     symbol: &str,
+    entry: Option<&AuditEntry>,
     fence: Option<Fence>,
 ) -> Result<bool, Fault> {
     // The fence is looked at even if there is nothing to remove.
-    let sql = "WITH fence AS MATERIALIZED (SELECT kurs_fence($2, $3) AS holds),
-               gone AS (DELETE FROM tracked WHERE symbol = $1 RETURNING symbol)
-               SELECT holds, EXISTS (SELECT FROM gone) FROM fence";
+    let sql = format!(
+        "WITH fence AS MATERIALIZED (SELECT kurs_fence($2, $3) AS holds),
+         gone AS (DELETE FROM tracked WHERE symbol = $1 RETURNING symbol),
+         {}
+         SELECT holds, EXISTS (SELECT FROM gone) FROM fence",
+        noted("gone", 4)
+    );
     let (shard, epoch) = fence_parts(fence)?;
-    let removed = query_opt(client, sql, &[&symbol, &shard, &epoch]).await;
+    let note = Note::of(entry);
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&symbol, &shard, &epoch];
+    parameters.extend(note.parameters());
+    let removed = query_opt(client, &sql, &parameters).await;
     let row = removed.map_err(|fault| fault.under(fence))?;
     Ok(row.map(|row| row.try_get(1)).transpose()?.unwrap_or(false))
 }
@@ -125,7 +159,7 @@ pub(super) async fn seed(client: &mut Client, symbols: &[TrackedSymbol]) -> Resu
     if execute(&transaction, sql, &[]).await? == 0 {
         return Ok(false);
     }
-    track(&transaction, symbols, None).await?;
+    add_all(&transaction, symbols).await?;
     transaction.commit().await?;
     Ok(true)
 }

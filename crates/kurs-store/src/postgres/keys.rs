@@ -2,12 +2,14 @@
 
 use super::fault::Fault;
 use super::pool::{execute, query, query_opt};
+use super::settings::{Note, noted};
 use super::types::{Time, read_time};
-use crate::{StoredKey, StoredKeys};
+use crate::{AuditEntry, StoredKey, StoredKeys};
 use deadpool_postgres::Client;
 use kurs_core::Wall;
 use std::sync::Arc;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 /// Grows with every change.
 pub(super) async fn version(client: &Client) -> Result<u64, Fault> {
@@ -58,31 +60,39 @@ const ADDED: &str = "INSERT INTO api_keys (id, environment, name, scopes, hash, 
 const CHANGED: &str = "UPDATE key_version SET version = version + 1";
 
 /// Adds a key; false when its id was taken.
-pub(super) async fn add(client: &Client, key: &StoredKey) -> Result<bool, Fault> {
+pub(super) async fn add(
+    client: &Client,
+    key: &StoredKey,
+    entry: Option<&AuditEntry>,
+) -> Result<bool, Fault> {
     let sql = format!(
         "WITH added AS ({ADDED} VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-                        ON CONFLICT DO NOTHING RETURNING id)
-         {CHANGED} WHERE EXISTS (SELECT FROM added)"
+                        ON CONFLICT DO NOTHING RETURNING id),
+         {}
+         {CHANGED} WHERE EXISTS (SELECT FROM added)",
+        noted("added", 11)
     );
     let time = |time: Option<Wall>| time.map(Time);
-    let changed = execute(
-        client,
-        &sql,
-        &[
-            &&*key.id,
-            &&*key.environment,
-            &&*key.name,
-            &&*key.scopes,
-            &&key.hash[..],
-            &Time(key.created_at),
-            &time(key.expires_at),
-            &time(key.revoked_at),
-            &key.replaced_by.as_deref(),
-            &time(key.used_at),
-        ],
-    )
-    .await?;
-    Ok(changed > 0)
+    let texts = (&*key.id, &*key.environment, &*key.name, &*key.scopes);
+    let hash = &key.hash[..];
+    let created_at = Time(key.created_at);
+    let (expires_at, revoked_at) = (time(key.expires_at), time(key.revoked_at));
+    let (replaced_by, used_at) = (key.replaced_by.as_deref(), time(key.used_at));
+    let note = Note::of(entry);
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
+        &texts.0,
+        &texts.1,
+        &texts.2,
+        &texts.3,
+        &hash,
+        &created_at,
+        &expires_at,
+        &revoked_at,
+        &replaced_by,
+        &used_at,
+    ];
+    parameters.extend(note.parameters());
+    Ok(execute(client, &sql, &parameters).await? > 0)
 }
 
 /// Puts a key in the place of another one.
@@ -91,6 +101,7 @@ pub(super) async fn replace(
     id: &str,
     by: &StoredKey,
     until: Wall,
+    entry: Option<&AuditEntry>,
 ) -> Result<bool, Fault> {
     let sql = format!(
         "WITH replaced AS (
@@ -99,37 +110,50 @@ pub(super) async fn replace(
                  AND NOT EXISTS (SELECT FROM api_keys taken WHERE taken.id = $2)
              RETURNING id),
          added AS ({ADDED} SELECT $2, $3, $4, $5, $6, $7, $9, NULL, NULL, NULL FROM replaced
-                   RETURNING id)
-         {CHANGED} WHERE EXISTS (SELECT FROM added)"
+                   RETURNING id),
+         {}
+         {CHANGED} WHERE EXISTS (SELECT FROM added)",
+        noted("added", 10)
     );
-    let changed = execute(
-        client,
-        &sql,
-        &[
-            &id,
-            &&*by.id,
-            &&*by.environment,
-            &&*by.name,
-            &&*by.scopes,
-            &&by.hash[..],
-            &Time(by.created_at),
-            &Time(until),
-            &by.expires_at.map(Time),
-        ],
-    )
-    .await?;
-    Ok(changed > 0)
+    let texts = (&*by.id, &*by.environment, &*by.name, &*by.scopes);
+    let hash = &by.hash[..];
+    let (created_at, until) = (Time(by.created_at), Time(until));
+    let expires_at = by.expires_at.map(Time);
+    let note = Note::of(entry);
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
+        &id,
+        &texts.0,
+        &texts.1,
+        &texts.2,
+        &texts.3,
+        &hash,
+        &created_at,
+        &until,
+        &expires_at,
+    ];
+    parameters.extend(note.parameters());
+    Ok(execute(client, &sql, &parameters).await? > 0)
 }
 
 /// Takes a key back.
-pub(super) async fn revoke(client: &Client, id: &str, at: Wall) -> Result<bool, Fault> {
+pub(super) async fn revoke(
+    client: &Client,
+    id: &str,
+    at: Wall,
+    entry: Option<&AuditEntry>,
+) -> Result<bool, Fault> {
     let sql = format!(
         "WITH revoked AS (UPDATE api_keys SET revoked_at = $2
                           WHERE id = $1 AND revoked_at IS NULL RETURNING id),
-         changed AS ({CHANGED} WHERE EXISTS (SELECT FROM revoked))
-         SELECT EXISTS (SELECT FROM api_keys WHERE id = $1)"
+         changed AS ({CHANGED} WHERE EXISTS (SELECT FROM revoked)),
+         {}
+         SELECT EXISTS (SELECT FROM api_keys WHERE id = $1)",
+        noted("revoked", 3)
     );
-    let row = query_opt(client, &sql, &[&id, &Time(at)]).await?;
+    let (at, note) = (Time(at), Note::of(entry));
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&id, &at];
+    parameters.extend(note.parameters());
+    let row = query_opt(client, &sql, &parameters).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
 }
 

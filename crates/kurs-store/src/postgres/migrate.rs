@@ -41,6 +41,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/postgres/0003_keys.sql"),
         compatible_from: 2,
     },
+    Migration {
+        version: 4,
+        name: "0004_settings.sql",
+        sql: include_str!("../../migrations/postgres/0004_settings.sql"),
+        compatible_from: 3,
+    },
 ];
 
 /// What the roles may do.

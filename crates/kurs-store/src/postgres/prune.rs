@@ -39,6 +39,9 @@ pub(super) async fn prune(
     if let Some(before) = outdated.gaps {
         gone = gone.saturating_add(in_steps(client, GAPS, before).await?);
     }
+    if let Some(before) = outdated.audit {
+        gone = gone.saturating_add(in_steps(client, AUDIT, before).await?);
+    }
     known.forget();
     Ok(gone)
 }
@@ -59,6 +62,9 @@ const STATES: &str = "
 const GAPS: &str = "
     DELETE FROM gaps WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM gaps WHERE began < $1 AND ended < $1 LIMIT $2))";
+
+const AUDIT: &str = "
+    DELETE FROM audit WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit WHERE at < $1 LIMIT $2))";
 
 /// Runs a statement until it finds less than a step.
 async fn in_steps(client: &Client, sql: &str, before: Wall) -> Result<u64, Fault> {

@@ -98,17 +98,33 @@ pub(super) fn replace(
     add(connection, by)
 }
 
+/// What became of a key that is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Revoked {
+    /// It is good no more.
+    Now,
+    /// It was revoked before.
+    Before,
+    /// There is none.
+    Unknown,
+}
+
 /// Takes a key back.
-pub(super) fn revoke(connection: &Connection, id: &str, at: Wall) -> Result<bool, Fault> {
+pub(super) fn revoke(connection: &Connection, id: &str, at: Wall) -> Result<Revoked, Fault> {
     let revoked = connection
         .prepare_cached("UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
         .execute(params![id, at.0])?;
     if changed(connection, revoked)? {
-        return Ok(true);
+        return Ok(Revoked::Now);
     }
-    Ok(connection
+    let is_known: bool = connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = ?1)")?
-        .query_row([id], |row| row.get(0))?)
+        .query_row([id], |row| row.get(0))?;
+    Ok(if is_known {
+        Revoked::Before
+    } else {
+        Revoked::Unknown
+    })
 }
 
 /// Notes when keys were used last.

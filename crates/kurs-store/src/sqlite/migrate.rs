@@ -56,6 +56,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0005_keys.sql"),
         compatible_from: 4,
     },
+    Migration {
+        version: 6,
+        name: "0006_settings.sql",
+        sql: include_str!("../../migrations/sqlite/0006_settings.sql"),
+        compatible_from: 5,
+    },
 ];
 
 /// Columns of the table of migrations; the first release had one less.

@@ -2,7 +2,7 @@
 //! meanwhile gets its turn between them.
 
 use super::fault::Fault;
-use super::{SqliteStore, books, candles, gaps, history, names, published, states};
+use super::{SqliteStore, books, candles, gaps, history, names, published, settings, states};
 use crate::{Interval, Outdated, Packing, StoreError};
 use kurs_core::{Pair, SourceId, Wall};
 use rusqlite::{Connection, params};
@@ -104,6 +104,14 @@ impl SqliteStore {
             gone += self
                 .all_steps(move |connection, _| {
                     let gone = gaps::prune_step(connection, before, STEP_ROWS)?;
+                    Ok((gone, gone < STEP_ROWS))
+                })
+                .await?;
+        }
+        if let Some(before) = outdated.audit {
+            gone += self
+                .all_steps(move |connection, _| {
+                    let gone = settings::prune_step(connection, before, STEP_ROWS)?;
                     Ok((gone, gone < STEP_ROWS))
                 })
                 .await?;

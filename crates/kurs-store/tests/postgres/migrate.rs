@@ -51,7 +51,7 @@ async fn ten_that_migrate_at_once_make_one_schema_and_no_error() {
         assert_eq!(empty, 1 - first_found, "{states:?}");
     }
     let applied = server.sql(database.name(), "SELECT count(*) FROM schema_migrations");
-    assert_eq!(applied, "3");
+    assert_eq!(applied, "4");
     // Functions with their owner's rights look for tables nowhere else.
     let paths = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'kurs%'
          AND 'search_path=public, pg_temp' = ANY (proconfig)";
@@ -69,7 +69,12 @@ async fn looking_what_is_pending_changes_nothing() {
     let store = open(&database.url());
     assert_eq!(
         store.pending().await.unwrap(),
-        ["0001_first.sql", "0002_leases.sql", "0003_keys.sql"]
+        [
+            "0001_first.sql",
+            "0002_leases.sql",
+            "0003_keys.sql",
+            "0004_settings.sql"
+        ]
     );
     let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     assert_eq!(server.sql(database.name(), tables), "0");
@@ -117,7 +122,7 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
             ),
         )
     };
-    newer(4, 3);
+    newer(5, 4);
     let store = open(&database.url());
     store.save_terms("old".to_owned(), None).await.unwrap();
     assert_eq!(store.terms().await.unwrap().as_deref(), Some("old"));
@@ -125,11 +130,11 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
     assert_eq!(
         state,
         SchemaState {
-            found: 4,
-            needed: 3
+            found: 5,
+            needed: 4
         }
     );
-    newer(5, 5);
+    newer(6, 6);
     let store = open(&database.url());
     for error in [
         store.terms().await.unwrap_err(),
@@ -139,8 +144,8 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
             matches!(
                 error,
                 StoreError::Schema {
-                    found: 5,
-                    needed: 3
+                    found: 6,
+                    needed: 4
                 }
             ),
             "{error}"

@@ -4,9 +4,9 @@ use super::{NEW_YEAR, SECOND, all_rows, at, open, row};
 use kurs_core::{Epoch, SourceState, TrackedSymbol, Wall};
 use kurs_store::conformance::{claim, current, id, pair, price, rate, source};
 use kurs_store::{
-    Batch, Beat, BookSnapshot, Candle, CandleQuery, Fence, Gap, GapQuery, Interval, OfficialQuery,
-    OfficialRate, Origin, Outdated, PriceState, Published, PublishedQuery, SnapshotQuery, Store,
-    StoreError, StoredKey,
+    AuditEntry, AuditQuery, Batch, Beat, BookSnapshot, Candle, CandleQuery, Fence, Gap, GapQuery,
+    Interval, OfficialQuery, OfficialRate, Origin, Outdated, PriceState, Published, PublishedQuery,
+    SettingsChange, SnapshotQuery, Store, StoreError, StoredKey, StoredSetting,
 };
 use kurs_testkit::Postgres;
 use std::time::Duration;
@@ -141,7 +141,7 @@ const WRITER_MAY_NOT: [&str; 13] = [
     "DELETE FROM api_keys",
     "INSERT INTO key_version VALUES (2, 1)",
 ];
-const READER_MAY_NOT: [&str; 14] = [
+const READER_MAY_NOT: [&str; 18] = [
     "CREATE TABLE t (x int)",
     "INSERT INTO meta VALUES ('a', 'b')",
     "DELETE FROM history",
@@ -156,6 +156,10 @@ const READER_MAY_NOT: [&str; 14] = [
     "SELECT * FROM lease FOR SHARE",
     "UPDATE api_keys SET scopes = 'admin'",
     "INSERT INTO api_keys SELECT * FROM api_keys",
+    "DELETE FROM settings",
+    "UPDATE setting_version SET version = 9",
+    "DELETE FROM audit",
+    "UPDATE audit SET who = 'x'",
 ];
 
 async fn write_everything(writer: &dyn Store) {
@@ -217,6 +221,22 @@ async fn write_everything(writer: &dyn Store) {
     assert!(writer.revoke_key("b", at(1)).await.unwrap());
     let uses = vec![("a".into(), at(1))];
     writer.note_key_use(uses).await.unwrap();
+    let change = SettingsChange {
+        expected: 0,
+        set: vec![setting("a"), setting("b")],
+        ..SettingsChange::default()
+    };
+    let changed = writer.change_settings(change, Some(FENCE)).await;
+    assert_eq!(changed.unwrap(), Some(1));
+    let change = SettingsChange {
+        expected: 1,
+        set: vec![setting("a")],
+        unset: vec!["b".into()],
+        entries: vec![entry(-2 * super::DAY)],
+    };
+    let changed = writer.change_settings(change, Some(FENCE)).await;
+    assert_eq!(changed.unwrap(), Some(2));
+    writer.note_audit(entry(0)).await.unwrap();
     let packing = writer.pack(at(3 * super::DAY)).await.unwrap();
     assert_eq!((packing.rows, packing.published), (11, 11));
     // Once more, now that it is packed.
@@ -228,12 +248,36 @@ async fn write_everything(writer: &dyn Store) {
         candles: [before; Interval::ALL.len()],
         books: before,
         gaps: before,
+        audit: before,
     };
     assert!(writer.prune(outdated).await.unwrap() >= 7);
     writer
         .drop_current(vec![pair("ETH-USDT")], Some(FENCE))
         .await
         .unwrap();
+}
+
+fn setting(key: &str) -> StoredSetting {
+    StoredSetting {
+        key: key.into(),
+        value: "true".into(),
+        set_at: at(0),
+        who: "loopback".into(),
+        why: None,
+    }
+}
+
+fn entry(moment: i64) -> AuditEntry {
+    AuditEntry {
+        at: at(moment),
+        who: "loopback".into(),
+        address: None,
+        action: "set_setting".into(),
+        subject: "a".into(),
+        before: None,
+        after: None,
+        why: None,
+    }
 }
 
 async fn read_everything(store: &dyn Store) {
@@ -247,6 +291,13 @@ async fn read_everything(store: &dyn Store) {
     assert_eq!(store.load_current().await.unwrap().len(), 1);
     assert_eq!(store.terms().await.unwrap().as_deref(), Some("{}"));
     assert_eq!(store.tracked().await.unwrap().len(), 1);
+    assert_eq!(store.settings().await.unwrap().settings.len(), 1);
+    assert_eq!(store.settings_version().await.unwrap(), 2);
+    let query = AuditQuery {
+        limit: 10,
+        ..AuditQuery::default()
+    };
+    assert_eq!(store.audit(query).await.unwrap().len(), 1);
     let query = PublishedQuery {
         pair,
         start,

@@ -1,8 +1,26 @@
 //! Metrics of streams.
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+/// Streams that were not opened, by reason.
+#[derive(Debug, Clone, Default)]
+pub struct StreamRefusals {
+    /// As many are open as may be.
+    pub capacity: Counter,
+    /// As many are open as one address may have.
+    pub address: Counter,
+    /// This instance ends.
+    pub drain: Counter,
+}
 
 /// Metrics of streams.
 #[derive(Debug, Clone, Default)]
@@ -15,13 +33,22 @@ pub struct StreamMetrics {
     pub conflations: Counter,
     /// Streams that were ended because the client took nothing.
     pub slow: Counter,
-    /// Streams that were not opened because as many were open as may be.
-    pub refused: Counter,
+    /// Streams that were not opened.
+    pub refused: StreamRefusals,
 }
 
 impl StreamMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+        let refusals = Family::<ReasonLabels, Counter>::default();
+        let refused = |reason| refusals.get_or_create_owned(&ReasonLabels { reason });
+        let metrics = Self {
+            refused: StreamRefusals {
+                capacity: refused("capacity"),
+                address: refused("address_capacity"),
+                drain: refused("drain"),
+            },
+            ..Self::default()
+        };
         registry.register(
             "streams_open",
             "Streams that are open",
@@ -44,8 +71,8 @@ impl StreamMetrics {
         );
         registry.register(
             "stream_refusals",
-            "Streams that were not opened because as many were open as may be",
-            metrics.refused.clone(),
+            "Streams that were not opened, by reason",
+            refusals,
         );
         metrics
     }

@@ -182,14 +182,29 @@ impl Store for MoodyStore {
     async fn keys(&self) -> Result<StoredKeys, StoreError> {
         self.inner.keys().await
     }
-    async fn add_key(&self, key: StoredKey) -> Result<bool, StoreError> {
-        self.inner.add_key(key).await
+    async fn add_key_noted(
+        &self,
+        key: StoredKey,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
+        self.inner.add_key_noted(key, entry).await
     }
-    async fn replace_key(&self, id: &str, by: StoredKey, until: Wall) -> Result<bool, StoreError> {
-        self.inner.replace_key(id, by, until).await
+    async fn replace_key_noted(
+        &self,
+        id: &str,
+        by: StoredKey,
+        until: Wall,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
+        self.inner.replace_key_noted(id, by, until, entry).await
     }
-    async fn revoke_key(&self, id: &str, at: Wall) -> Result<bool, StoreError> {
-        self.inner.revoke_key(id, at).await
+    async fn revoke_key_noted(
+        &self,
+        id: &str,
+        at: Wall,
+        entry: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
+        self.inner.revoke_key_noted(id, at, entry).await
     }
     async fn note_key_use(&self, uses: Vec<(Arc<str>, Wall)>) -> Result<(), StoreError> {
         self.inner.note_key_use(uses).await
@@ -246,11 +261,40 @@ impl Store for MoodyStore {
     async fn tracked(&self) -> Result<Vec<TrackedSymbol>, StoreError> {
         self.inner.tracked().await
     }
-    async fn track(&self, symbol: TrackedSymbol, fence: Option<Fence>) -> Result<bool, StoreError> {
-        self.inner.track(symbol, fence).await
+    async fn track_noted(
+        &self,
+        symbol: TrackedSymbol,
+        entry: Option<AuditEntry>,
+        fence: Option<Fence>,
+    ) -> Result<bool, StoreError> {
+        self.inner.track_noted(symbol, entry, fence).await
     }
-    async fn untrack(&self, symbol: &str, fence: Option<Fence>) -> Result<bool, StoreError> {
-        self.inner.untrack(symbol, fence).await
+    async fn untrack_noted(
+        &self,
+        symbol: &str,
+        entry: Option<AuditEntry>,
+        fence: Option<Fence>,
+    ) -> Result<bool, StoreError> {
+        self.inner.untrack_noted(symbol, entry, fence).await
+    }
+    async fn settings_version(&self) -> Result<u64, StoreError> {
+        self.inner.settings_version().await
+    }
+    async fn settings(&self) -> Result<StoredSettings, StoreError> {
+        self.inner.settings().await
+    }
+    async fn change_settings(
+        &self,
+        change: SettingsChange,
+        fence: Option<Fence>,
+    ) -> Result<Option<u64>, StoreError> {
+        self.inner.change_settings(change, fence).await
+    }
+    async fn note_audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.inner.note_audit(entry).await
+    }
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditRecord>, StoreError> {
+        self.inner.audit(query).await
     }
     async fn seed(&self, symbols: Vec<TrackedSymbol>) -> Result<bool, StoreError> {
         self.inner.seed(symbols).await

@@ -4,7 +4,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
 pub(super) fn run(output: Output) -> Result<Exit, Failure> {
-    let document = kurs_bus::asyncapi::document(env!("CARGO_PKG_VERSION"));
+    let document = kurs_api::asyncapi(env!("CARGO_PKG_VERSION"));
     output.data(&format!("{document:#}"))?;
     Ok(Exit::Ok)
 }

@@ -28,7 +28,8 @@ enum What {
     /// Say everything that is wrong; exit code 2 when something is. What is allowed but hardly
     /// meant is a warning
     Check(SettingsArgs),
-    /// Print what is in force with the origin of each value; secrets are not shown
+    /// Print what the configuration says, with the origin of each value; secrets are not shown.
+    /// What was set while kurs ran is shown by `kurs settings`
     Print(SettingsArgs),
     /// Print the JSON Schema of the configuration
     Schema,

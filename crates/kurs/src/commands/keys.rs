@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use kurs_auth::{Entropy, Scope, Scopes, SecretKey};
 use kurs_core::{Clock, SystemClock, Wall};
 use kurs_sources::Period;
-use kurs_store::{Store, StoredKey};
+use kurs_store::{AuditEntry, Store, StoredKey};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,7 +148,12 @@ pub(super) async fn run(
             };
             let scopes = scopes.to_string().into();
             let (secret, key) = make(environment, name, scopes, now, expires)?;
-            if !store.add_key(key.clone()).await.map_err(failed)? {
+            let entry = AuditEntry {
+                after: Some(noted(&key)),
+                ..entry("create_key", &key.id, now)
+            };
+            let added = store.add_key_noted(key.clone(), Some(entry)).await;
+            if !added.map_err(failed)? {
                 return Err(Failure::new(Exit::Failure, "try again: the id is taken"));
             }
             show(&secret, &key, None, output)
@@ -174,7 +179,13 @@ pub(super) async fn run(
             let (name, scopes) = (Arc::clone(&old.name), Arc::clone(&old.scopes));
             let (secret, key) = make(environment, name, scopes, now, expires)?;
             let until = now.plus(overlap);
-            let replaced = store.replace_key(id, key.clone(), until).await;
+            let entry = AuditEntry {
+                before: Some(noted(old)),
+                after: Some(noted(&key)),
+                ..entry("rotate_key", id, now)
+            };
+            let replaced = store.replace_key_noted(id, key.clone(), until, Some(entry));
+            let replaced = replaced.await;
             if !replaced.map_err(failed)? {
                 let message = format!("the key {id} was revoked or rotated before");
                 return Err(Failure::new(Exit::Failure, message));
@@ -183,6 +194,40 @@ pub(super) async fn run(
             show(&secret, &key, Some((id, until)), output)
         }
     }
+}
+
+/// What the audit log says of a change that is made here.
+fn entry(action: &str, id: &str, at: Wall) -> AuditEntry {
+    AuditEntry {
+        at,
+        who: format!("cli:{}", user()).into(),
+        address: None,
+        action: action.into(),
+        subject: id.into(),
+        before: None,
+        after: None,
+        why: None,
+    }
+}
+
+/// Who sits at the machine, as far as it says so.
+fn user() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    let named = named.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
+    crate::output::clean(&named).chars().take(64).collect()
+}
+
+/// A key in the audit log: nothing of the key itself, nor of its hash.
+fn noted(key: &StoredKey) -> Arc<str> {
+    let facts = json!({
+        "id": key.id,
+        "name": key.name,
+        "scopes": key.scopes.split_ascii_whitespace().collect::<Vec<_>>(),
+        "expires_at": key.expires_at.map(|time| time.to_string()),
+    });
+    facts.to_string().into()
 }
 
 /// The id, if it can be one. What was given may be a whole key: it is not repeated.
@@ -229,7 +274,8 @@ fn make(
 }
 
 async fn revoke(store: &dyn Store, id: &str, now: Wall, output: Output) -> Result<Exit, Failure> {
-    let revoked = store.revoke_key(id, now).await;
+    let entry = Some(entry("revoke_key", id, now));
+    let revoked = store.revoke_key_noted(id, now, entry).await;
     if !revoked.map_err(|error| store_failure(&error))? {
         return Err(not_found(id));
     }

@@ -22,10 +22,14 @@ Examples:
 pub struct ServeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
+    /// Run without what was set by the API: on the configuration alone
+    #[arg(long)]
+    ignore_settings: bool,
 }
 
 pub(super) async fn run(arguments: ServeArgs, global: &Global) -> Result<Exit, Failure> {
-    let inputs = arguments.settings.inputs(Some(global))?;
+    let mut inputs = arguments.settings.inputs(Some(global))?;
+    inputs.ignores_settings = arguments.ignore_settings;
     let loaded = inputs.load()?;
     serve(inputs, loaded, false).await
 }

@@ -2,7 +2,7 @@
 
 use super::{Built, Plan};
 use crate::config::Config;
-use kurs_bus::{Bus, Command, Reply};
+use kurs_bus::{Actor, Bus, Command, Reply};
 use kurs_core::Pair;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 const TRACK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Keys that a running process takes over, by their beginnings.
-const TAKEN_OVER: [&str; 15] = [
+pub(crate) const TAKEN_OVER: [&str; 16] = [
     "candles",
     "directions",
     "limits",
@@ -20,6 +20,7 @@ const TAKEN_OVER: [&str; 15] = [
     "recorder",
     "sinks",
     "sources",
+    "store.audit_days",
     "store.book_days",
     "store.gap_days",
     "store.history_days",
@@ -72,8 +73,13 @@ pub fn take_over(built: &Arc<Built>, old: &Config, new: &Config) -> Vec<String> 
 /// Tracks a pair that was added to the configuration, on the way every symbol is tracked.
 async fn track(bus: Arc<dyn Bus>, pair: Pair) {
     let symbol = format!("{}{}", pair.base, pair.quote).into();
+    let by = Some(Box::new(Actor {
+        who: "configuration".into(),
+        address: None,
+        why: None,
+    }));
     match bus
-        .request(Command::Track { symbol, pair }, TRACK_PATIENCE)
+        .request(Command::Track { symbol, pair, by }, TRACK_PATIENCE)
         .await
     {
         Ok(Reply::Tracked { .. }) => {}

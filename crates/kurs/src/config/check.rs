@@ -19,6 +19,9 @@ pub struct Checker<'a> {
     pub files: &'a secrets::Files,
     /// True when values are texts that have to become what the schema wants.
     pub from_text: bool,
+    /// True when values may be read from files that the layer names. Whoever may set values must
+    /// not read files of the machine by it.
+    pub takes_files: bool,
     /// What was found.
     pub mistakes: &'a mut Vec<Mistake>,
 }
@@ -36,7 +39,11 @@ impl Checker<'_> {
         let Node { origin, content } = node;
         match (content, &shape) {
             (Content::Table(members), Shape::Table { properties, extra }) => {
-                let members = secrets::take_files(self, members, *properties, path);
+                let members = if self.takes_files {
+                    secrets::take_files(self, members, *properties, path)
+                } else {
+                    members
+                };
                 let mut kept = BTreeMap::new();
                 for (written, member) in members {
                     let key = match_key(&written, *properties, path);
@@ -245,7 +252,7 @@ impl Checker<'_> {
 
 /// The key as the configuration names it: any case of a known key, `BTC-USD` for any spelling
 /// of a pair under `policy`, and sources by the name they are known by.
-fn match_key(
+pub(super) fn match_key(
     written: &str,
     properties: Option<&serde_json::Map<String, Value>>,
     path: &[String],

@@ -11,7 +11,8 @@ use std::fmt::Write as _;
 const HEAD: &str = "\
 # kurs: every setting with its default. Copy it to kurs.toml and change what you need; a file
 # is not needed at all. Stronger than this file: .env, the environment (KURS_HTTP__ADDR for
-# http.addr), flags. Secrets also as files: key_file = \"/run/secrets/name\".
+# http.addr), what is set while kurs runs (kurs settings), flags. Secrets also as files:
+# key_file = \"/run/secrets/name\".
 # What is in force and why: kurs config print. What is wrong: kurs config check.
 ";
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where a value came from, for messages and for `kurs config print`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Origin {
     DotEnv(String),
     /// An environment variable.
     Environment(String),
+    /// A setting of this key that was made while kurs ran.
+    Stored(Arc<str>),
     /// A flag of the command line.
     Flag(String),
 }
@@ -33,6 +36,7 @@ impl fmt::Display for Origin {
             Self::Credential(path) => write!(formatter, "credential {}", path.display()),
             Self::DotEnv(name) => write!(formatter, ".env {name}"),
             Self::Environment(name) => write!(formatter, "environment {name}"),
+            Self::Stored(key) => write!(formatter, "setting {key}"),
             Self::Flag(name) => write!(formatter, "flag {name}"),
         }
     }

@@ -8,7 +8,7 @@ use kurs_telemetry::secret::REDACTED;
 use serde_json::{Value, json};
 
 /// A value as it may be shown.
-fn shown(schema: &Schema, path: &[String], value: &Value) -> Value {
+pub(super) fn shown(schema: &Schema, path: &[String], value: &Value) -> Value {
     match value {
         Value::Null => Value::Null,
         _ if schema.is_secret_path(path) => Value::from(REDACTED),

@@ -1,4 +1,5 @@
 mod policies;
+mod stored;
 
 use super::*;
 use kurs_telemetry::Level;

@@ -4,6 +4,8 @@ use super::{listen, until};
 use crate::compose::Built;
 use crate::config::{Config, Role};
 use crate::exit::Failure;
+use kurs_api::Tls;
+use kurs_auth::TrustedProxies;
 use kurs_grpc::{AtTheDoors, GrpcParts};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -24,12 +26,16 @@ pub(super) fn serve(
     built: &Arc<Built>,
     config: &Config,
     listener: Option<TcpListener>,
+    tls: Option<&Arc<Tls>>,
     ended: &watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let Some(listener) = listener else {
         return Ok(());
     };
-    tracing::info!("gRPC: {}", listener.local_addr()?);
+    let tls = tls.filter(|_| !config.grpc.plaintext);
+    let address = listener.local_addr()?;
+    tracing::info!("gRPC: {}://{address}", super::scheme(tls.is_some()));
+    let http = &config.http;
     let parts = GrpcParts {
         view: Arc::clone(&built.view),
         streams: Arc::clone(&built.streams),
@@ -39,6 +45,8 @@ pub(super) fn serve(
             Arc::clone(&built.doors),
             Arc::clone(&built.clock),
         )),
+        proxies: TrustedProxies::new(&http.trusted_proxies, http.proxy_header),
+        tls: tls.map(|tls| tls.http2()),
     };
     let mut settings = config.grpc.clone();
     let grace_ms = u64::try_from(config.shutdown.grace.0.as_millis()).unwrap_or(u64::MAX);

@@ -14,10 +14,12 @@ mod broker;
 mod client;
 mod consumer;
 mod healing;
+mod keys;
 mod outages;
 mod partition;
 mod roles;
 mod rolling;
+mod settings;
 mod spread;
 mod streams;
 #[path = "../support/mod.rs"]

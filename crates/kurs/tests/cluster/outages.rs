@@ -103,9 +103,13 @@ async fn while_the_store_is_away_rates_stay_fresh_and_the_history_is_whole_after
         );
     }
     healing.ends("store away", &world, &all).await;
-    // The holder, who could not renew, comes first.
+    // The holder, who could not renew, comes first: it has a whole lease time. A machine may be
+    // too busy for that; then the other one goes on, and nobody notices but by the epoch.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(world.holder(), (holder, epoch));
+    let (now_holder, now_epoch) = world.holder();
+    println!("store away: {now_holder} writes under epoch {now_epoch}");
+    let stayed = (&now_holder, now_epoch) == (&holder, epoch);
+    assert!(stayed || (now_holder != holder && now_epoch == epoch + 1));
     is_sound(&world, &consumer, all).await;
     assert_eq!(consumer.complaints(), Vec::<String>::new());
 }

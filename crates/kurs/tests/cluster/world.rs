@@ -166,6 +166,12 @@ impl Door {
         self.send("GET", path, None).await
     }
 
+    /// Asks with a key.
+    pub(crate) async fn ask(&self, path: &str, key: &str) -> reqwest::Response {
+        let request = self.client.get(format!("{}{path}", self.base));
+        request.bearer_auth(key).send().await.unwrap()
+    }
+
     /// A stream of events, from where the client had ended.
     pub(crate) async fn stream(&self, path: &str, last: &str) -> Option<reqwest::Response> {
         let request = self.client.get(format!("{}{path}", self.base));

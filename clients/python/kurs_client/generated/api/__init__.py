@@ -1,6 +1,7 @@
 # flake8: noqa
 
 # import apis into api package
+from kurs_client.generated.api.admin_api import AdminApi
 from kurs_client.generated.api.history_api import HistoryApi
 from kurs_client.generated.api.operations_api import OperationsApi
 from kurs_client.generated.api.rates_api import RatesApi

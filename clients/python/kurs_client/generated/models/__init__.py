@@ -13,6 +13,8 @@
 """  # noqa: E501
 
 # import models into model package
+from kurs_client.generated.models.audit_document import AuditDocument
+from kurs_client.generated.models.audit_entry_document import AuditEntryDocument
 from kurs_client.generated.models.batch_document import BatchDocument
 from kurs_client.generated.models.batch_error import BatchError
 from kurs_client.generated.models.book_document import BookDocument
@@ -20,7 +22,9 @@ from kurs_client.generated.models.books_document import BooksDocument
 from kurs_client.generated.models.candle_document import CandleDocument
 from kurs_client.generated.models.candle_row import CandleRow
 from kurs_client.generated.models.candles_document import CandlesDocument
+from kurs_client.generated.models.change_document import ChangeDocument
 from kurs_client.generated.models.check import Check
+from kurs_client.generated.models.configured_document import ConfiguredDocument
 from kurs_client.generated.models.constituent_document import ConstituentDocument
 from kurs_client.generated.models.course_document import CourseDocument
 from kurs_client.generated.models.course_error import CourseError
@@ -39,11 +43,15 @@ from kurs_client.generated.models.list_document import ListDocument
 from kurs_client.generated.models.official_document import OfficialDocument
 from kurs_client.generated.models.official_rate_document import OfficialRateDocument
 from kurs_client.generated.models.pairs_document import PairsDocument
+from kurs_client.generated.models.patch_request import PatchRequest
 from kurs_client.generated.models.point_document import PointDocument
 from kurs_client.generated.models.problem import Problem
 from kurs_client.generated.models.rate_answer import RateAnswer
 from kurs_client.generated.models.rate_document import RateDocument
 from kurs_client.generated.models.rejection_document import RejectionDocument
+from kurs_client.generated.models.set_request import SetRequest
+from kurs_client.generated.models.setting_document import SettingDocument
+from kurs_client.generated.models.settings_document import SettingsDocument
 from kurs_client.generated.models.snapshot_document import SnapshotDocument
 from kurs_client.generated.models.snapshot_level import SnapshotLevel
 from kurs_client.generated.models.snapshots_document import SnapshotsDocument

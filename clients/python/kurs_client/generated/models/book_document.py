@@ -99,16 +99,6 @@ class BookDocument(BaseModel):
         # override the default output from pydantic by calling `to_dict()` of fair
         if self.fair:
             _dict['fair'] = self.fair.to_dict()
-        # set to None if observed_at (nullable) is None
-        # and model_fields_set contains the field
-        if self.observed_at is None and "observed_at" in self.model_fields_set:
-            _dict['observed_at'] = None
-
-        # set to None if update_id (nullable) is None
-        # and model_fields_set contains the field
-        if self.update_id is None and "update_id" in self.model_fields_set:
-            _dict['update_id'] = None
-
         return _dict
 
     @classmethod

@@ -81,11 +81,6 @@ class CandleRow(BaseModel):
             exclude=excluded_fields,
             exclude_none=True,
         )
-        # set to None if source (nullable) is None
-        # and model_fields_set contains the field
-        if self.source is None and "source" in self.model_fields_set:
-            _dict['source'] = None
-
         return _dict
 
     @classmethod

@@ -82,16 +82,6 @@ class CandlesDocument(BaseModel):
             for _item_candles in self.candles:
                 _items.append(_item_candles.to_dict() if _item_candles is not None else None)
             _dict['candles'] = _items
-        # set to None if next (nullable) is None
-        # and model_fields_set contains the field
-        if self.next is None and "next" in self.model_fields_set:
-            _dict['next'] = None
-
-        # set to None if source (nullable) is None
-        # and model_fields_set contains the field
-        if self.source is None and "source" in self.model_fields_set:
-            _dict['source'] = None
-
         return _dict
 
     @classmethod

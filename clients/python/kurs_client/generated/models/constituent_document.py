@@ -79,16 +79,6 @@ class ConstituentDocument(BaseModel):
             exclude=excluded_fields,
             exclude_none=True,
         )
-        # set to None if ask (nullable) is None
-        # and model_fields_set contains the field
-        if self.ask is None and "ask" in self.model_fields_set:
-            _dict['ask'] = None
-
-        # set to None if bid (nullable) is None
-        # and model_fields_set contains the field
-        if self.bid is None and "bid" in self.model_fields_set:
-            _dict['bid'] = None
-
         return _dict
 
     @classmethod

@@ -71,16 +71,6 @@ class FieldError(BaseModel):
             exclude=excluded_fields,
             exclude_none=True,
         )
-        # set to None if parameter (nullable) is None
-        # and model_fields_set contains the field
-        if self.parameter is None and "parameter" in self.model_fields_set:
-            _dict['parameter'] = None
-
-        # set to None if pointer (nullable) is None
-        # and model_fields_set contains the field
-        if self.pointer is None and "pointer" in self.model_fields_set:
-            _dict['pointer'] = None
-
         return _dict
 
     @classmethod

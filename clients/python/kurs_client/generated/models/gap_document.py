@@ -75,11 +75,6 @@ class GapDocument(BaseModel):
             exclude=excluded_fields,
             exclude_none=True,
         )
-        # set to None if ended (nullable) is None
-        # and model_fields_set contains the field
-        if self.ended is None and "ended" in self.model_fields_set:
-            _dict['ended'] = None
-
         return _dict
 
     @classmethod

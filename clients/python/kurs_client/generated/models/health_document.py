@@ -77,11 +77,6 @@ class HealthDocument(BaseModel):
             for _item_checks in self.checks:
                 _items.append(_item_checks.to_dict() if _item_checks is not None else None)
             _dict['checks'] = _items
-        # set to None if checks (nullable) is None
-        # and model_fields_set contains the field
-        if self.checks is None and "checks" in self.model_fields_set:
-            _dict['checks'] = None
-
         return _dict
 
     @classmethod

@@ -78,11 +78,6 @@ class HistoryDocument(BaseModel):
             for _item_points in self.points:
                 _items.append(_item_points.to_dict() if _item_points is not None else None)
             _dict['points'] = _items
-        # set to None if next (nullable) is None
-        # and model_fields_set contains the field
-        if self.next is None and "next" in self.model_fields_set:
-            _dict['next'] = None
-
         return _dict
 
     @classmethod

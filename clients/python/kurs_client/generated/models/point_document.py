@@ -80,31 +80,6 @@ class PointDocument(BaseModel):
             exclude=excluded_fields,
             exclude_none=True,
         )
-        # set to None if ask (nullable) is None
-        # and model_fields_set contains the field
-        if self.ask is None and "ask" in self.model_fields_set:
-            _dict['ask'] = None
-
-        # set to None if bid (nullable) is None
-        # and model_fields_set contains the field
-        if self.bid is None and "bid" in self.model_fields_set:
-            _dict['bid'] = None
-
-        # set to None if observed_at (nullable) is None
-        # and model_fields_set contains the field
-        if self.observed_at is None and "observed_at" in self.model_fields_set:
-            _dict['observed_at'] = None
-
-        # set to None if path (nullable) is None
-        # and model_fields_set contains the field
-        if self.path is None and "path" in self.model_fields_set:
-            _dict['path'] = None
-
-        # set to None if state (nullable) is None
-        # and model_fields_set contains the field
-        if self.state is None and "state" in self.model_fields_set:
-            _dict['state'] = None
-
         return _dict
 
     @classmethod

@@ -19,7 +19,9 @@ import json
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from typing import Any, ClassVar, Dict, List, Optional
+from kurs_client.generated.models.check import Check
 from kurs_client.generated.models.field_error import FieldError
+from kurs_client.generated.models.rate_document import RateDocument
 from typing import Optional, Set
 from typing_extensions import Self
 from pydantic_core import to_jsonable_python
@@ -28,13 +30,15 @@ class Problem(BaseModel):
     """
     A problem document as the API describes it.
     """ # noqa: E501
+    checks: Optional[List[Check]] = Field(default=None, description="What is not as it should be, of an instance that is not ready.")
     detail: StrictStr = Field(description="What happened this time, for people.")
     errors: Optional[List[FieldError]] = Field(default=None, description="Every mistake found in the request.")
     instance: StrictStr = Field(description="Id of the request.")
+    rate: Optional[RateDocument] = Field(default=None, description="The last rate, where that is what is not good enough.")
     status: StrictInt = Field(description="The status code again.")
     title: StrictStr = Field(description="The kind in words.")
     type: StrictStr = Field(description="Kind of problem: a reference to its explanation, the same for ever.")
-    __properties: ClassVar[List[str]] = ["detail", "errors", "instance", "status", "title", "type"]
+    __properties: ClassVar[List[str]] = ["checks", "detail", "errors", "instance", "rate", "status", "title", "type"]
 
     model_config = ConfigDict(
         validate_by_name=True,
@@ -75,17 +79,21 @@ class Problem(BaseModel):
             exclude=excluded_fields,
             exclude_none=True,
         )
+        # override the default output from pydantic by calling `to_dict()` of each item in checks (list)
+        _items = []
+        if self.checks:
+            for _item_checks in self.checks:
+                _items.append(_item_checks.to_dict() if _item_checks is not None else None)
+            _dict['checks'] = _items
         # override the default output from pydantic by calling `to_dict()` of each item in errors (list)
         _items = []
         if self.errors:
             for _item_errors in self.errors:
                 _items.append(_item_errors.to_dict() if _item_errors is not None else None)
             _dict['errors'] = _items
-        # set to None if errors (nullable) is None
-        # and model_fields_set contains the field
-        if self.errors is None and "errors" in self.model_fields_set:
-            _dict['errors'] = None
-
+        # override the default output from pydantic by calling `to_dict()` of rate
+        if self.rate:
+            _dict['rate'] = self.rate.to_dict()
         return _dict
 
     @classmethod
@@ -98,9 +106,11 @@ class Problem(BaseModel):
             return cls.model_validate(obj)
 
         _obj = cls.model_validate({
+            "checks": [Check.from_dict(_item) for _item in obj["checks"]] if obj.get("checks") is not None else None,
             "detail": obj.get("detail"),
             "errors": [FieldError.from_dict(_item) for _item in obj["errors"]] if obj.get("errors") is not None else None,
             "instance": obj.get("instance"),
+            "rate": RateDocument.from_dict(obj["rate"]) if obj.get("rate") is not None else None,
             "status": obj.get("status"),
             "title": obj.get("title"),
             "type": obj.get("type")

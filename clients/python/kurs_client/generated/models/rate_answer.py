@@ -119,56 +119,6 @@ class RateAnswer(BaseModel):
             for _item_rejections in self.rejections:
                 _items.append(_item_rejections.to_dict() if _item_rejections is not None else None)
             _dict['rejections'] = _items
-        # set to None if age_ms (nullable) is None
-        # and model_fields_set contains the field
-        if self.age_ms is None and "age_ms" in self.model_fields_set:
-            _dict['age_ms'] = None
-
-        # set to None if amount (nullable) is None
-        # and model_fields_set contains the field
-        if self.amount is None and "amount" in self.model_fields_set:
-            _dict['amount'] = None
-
-        # set to None if ask (nullable) is None
-        # and model_fields_set contains the field
-        if self.ask is None and "ask" in self.model_fields_set:
-            _dict['ask'] = None
-
-        # set to None if bid (nullable) is None
-        # and model_fields_set contains the field
-        if self.bid is None and "bid" in self.model_fields_set:
-            _dict['bid'] = None
-
-        # set to None if confidence (nullable) is None
-        # and model_fields_set contains the field
-        if self.confidence is None and "confidence" in self.model_fields_set:
-            _dict['confidence'] = None
-
-        # set to None if constituents (nullable) is None
-        # and model_fields_set contains the field
-        if self.constituents is None and "constituents" in self.model_fields_set:
-            _dict['constituents'] = None
-
-        # set to None if reason (nullable) is None
-        # and model_fields_set contains the field
-        if self.reason is None and "reason" in self.model_fields_set:
-            _dict['reason'] = None
-
-        # set to None if rejections (nullable) is None
-        # and model_fields_set contains the field
-        if self.rejections is None and "rejections" in self.model_fields_set:
-            _dict['rejections'] = None
-
-        # set to None if result (nullable) is None
-        # and model_fields_set contains the field
-        if self.result is None and "result" in self.model_fields_set:
-            _dict['result'] = None
-
-        # set to None if since (nullable) is None
-        # and model_fields_set contains the field
-        if self.since is None and "since" in self.model_fields_set:
-            _dict['since'] = None
-
         return _dict
 
     @classmethod

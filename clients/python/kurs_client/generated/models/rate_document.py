@@ -98,21 +98,6 @@ class RateDocument(BaseModel):
             for _item_legs in self.legs:
                 _items.append(_item_legs.to_dict() if _item_legs is not None else None)
             _dict['legs'] = _items
-        # set to None if ask (nullable) is None
-        # and model_fields_set contains the field
-        if self.ask is None and "ask" in self.model_fields_set:
-            _dict['ask'] = None
-
-        # set to None if bid (nullable) is None
-        # and model_fields_set contains the field
-        if self.bid is None and "bid" in self.model_fields_set:
-            _dict['bid'] = None
-
-        # set to None if confidence (nullable) is None
-        # and model_fields_set contains the field
-        if self.confidence is None and "confidence" in self.model_fields_set:
-            _dict['confidence'] = None
-
         return _dict
 
     @classmethod

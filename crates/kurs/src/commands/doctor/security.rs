@@ -7,7 +7,7 @@ mod passwords;
 use super::{Finding, Verdict, finding};
 use crate::config::{Config, Loaded};
 use kurs_api::Tls;
-use kurs_api::proxy::Network;
+use kurs_auth::Network;
 use kurs_core::{Clock, SystemClock, Wall};
 use kurs_store::StoredKey;
 use kurs_store::config::StoreUrl;
@@ -108,7 +108,7 @@ fn tls(config: &Config, now: Wall) -> Vec<Finding> {
     findings
 }
 
-/// gRPC has an address of its own, without TLS.
+/// gRPC has an address of its own, and the certificate of HTTP.
 fn grpc(config: &Config) -> Option<Finding> {
     let addr = config.grpc.addr?;
     let check = "grpc.addr";
@@ -116,8 +116,12 @@ fn grpc(config: &Config) -> Option<Finding> {
         let found = format!("{addr} is reached from this machine only");
         return Some(finding(check, Verdict::Ok, found, ""));
     }
+    if config.http.tls.cert_file.is_some() && !config.grpc.plaintext {
+        let found = format!("{addr} is reached from other machines, by TLS");
+        return Some(finding(check, Verdict::Ok, found, ""));
+    }
     let found = format!("{addr} is reached from other machines, and speaks in the clear");
-    let fix = "bind 127.0.0.1, behind a proxy that speaks TLS";
+    let fix = "name a certificate in http.tls.cert_file, or bind 127.0.0.1, behind a proxy that speaks TLS";
     Some(finding(check, Verdict::Problem, found, fix))
 }
 

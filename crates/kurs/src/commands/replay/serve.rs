@@ -93,6 +93,9 @@ async fn refuse(bus: Arc<dyn Bus>, sources: Vec<SourceId>) {
             Command::Track { .. } | Command::Untrack { .. } => Reply::Unavailable {
                 why: "a replay follows what was recorded: nothing can be tracked".into(),
             },
+            Command::Change { .. } => Reply::Unavailable {
+                why: "a replay shows what was recorded: nothing can be set".into(),
+            },
         };
         // Nobody may be waiting any more.
         let _ = request.reply.send(reply);

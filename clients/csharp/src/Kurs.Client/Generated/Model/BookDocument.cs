@@ -53,7 +53,7 @@ namespace Kurs.Client.Model
         /// <param name="symbol">The venue&#39;s own word for it. (required).</param>
         /// <param name="updateId">The venue&#39;s id of the last message applied, where it has ids..</param>
         /// <param name="verifiedBy">What keeps it in step: &#x60;id_range&#x60;, &#x60;chain&#x60;, &#x60;counter&#x60;, &#x60;checksum&#x60; or &#x60;unverifiable&#x60;. (required).</param>
-        public BookDocument(long ageMs = default, long askLevels = default, List<LevelDocument> asks = default, long bidLevels = default, List<LevelDocument> bids = default, FairDocument fair = default, DateTime? observedAt = default, string pair = default, DateTime receivedAt = default, string source = default, string symbol = default, long? updateId = default, string verifiedBy = default)
+        public BookDocument(long ageMs = default, long askLevels = default, List<LevelDocument> asks = default, long bidLevels = default, List<LevelDocument> bids = default, FairDocument fair = default, DateTime observedAt = default, string pair = default, DateTime receivedAt = default, string source = default, string symbol = default, long updateId = default, string verifiedBy = default)
         {
             this.AgeMs = ageMs;
             this.AskLevels = askLevels;
@@ -151,8 +151,8 @@ namespace Kurs.Client.Model
         /// When the venue says that message was true, where it says so.
         /// </summary>
         /// <value>When the venue says that message was true, where it says so.</value>
-        [DataMember(Name = "observed_at", EmitDefaultValue = true)]
-        public DateTime? ObservedAt { get; set; }
+        [DataMember(Name = "observed_at", EmitDefaultValue = false)]
+        public DateTime ObservedAt { get; set; }
 
         /// <summary>
         /// The market.
@@ -186,8 +186,8 @@ namespace Kurs.Client.Model
         /// The venue&#39;s id of the last message applied, where it has ids.
         /// </summary>
         /// <value>The venue&#39;s id of the last message applied, where it has ids.</value>
-        [DataMember(Name = "update_id", EmitDefaultValue = true)]
-        public long? UpdateId { get; set; }
+        [DataMember(Name = "update_id", EmitDefaultValue = false)]
+        public long UpdateId { get; set; }
 
         /// <summary>
         /// What keeps it in step: &#x60;id_range&#x60;, &#x60;chain&#x60;, &#x60;counter&#x60;, &#x60;checksum&#x60; or &#x60;unverifiable&#x60;.

@@ -177,7 +177,7 @@ namespace Kurs.Client.Model
         /// Whose prices; absent for what was published.
         /// </summary>
         /// <value>Whose prices; absent for what was published.</value>
-        [DataMember(Name = "source", EmitDefaultValue = true)]
+        [DataMember(Name = "source", EmitDefaultValue = false)]
         public string Source { get; set; }
 
         /// <summary>

@@ -98,7 +98,7 @@ namespace Kurs.Client.Model
         /// Cursor of the next page; absent on the last.
         /// </summary>
         /// <value>Cursor of the next page; absent on the last.</value>
-        [DataMember(Name = "next", EmitDefaultValue = true)]
+        [DataMember(Name = "next", EmitDefaultValue = false)]
         public string Next { get; set; }
 
         /// <summary>
@@ -119,7 +119,7 @@ namespace Kurs.Client.Model
         /// Whose prices; absent for what was published.
         /// </summary>
         /// <value>Whose prices; absent for what was published.</value>
-        [DataMember(Name = "source", EmitDefaultValue = true)]
+        [DataMember(Name = "source", EmitDefaultValue = false)]
         public string Source { get; set; }
 
         /// <summary>

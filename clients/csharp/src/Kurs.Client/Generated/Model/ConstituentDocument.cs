@@ -100,14 +100,14 @@ namespace Kurs.Client.Model
         /// Its best ask.
         /// </summary>
         /// <value>Its best ask.</value>
-        [DataMember(Name = "ask", EmitDefaultValue = true)]
+        [DataMember(Name = "ask", EmitDefaultValue = false)]
         public string Ask { get; set; }
 
         /// <summary>
         /// Its best bid.
         /// </summary>
         /// <value>Its best bid.</value>
-        [DataMember(Name = "bid", EmitDefaultValue = true)]
+        [DataMember(Name = "bid", EmitDefaultValue = false)]
         public string Bid { get; set; }
 
         /// <summary>

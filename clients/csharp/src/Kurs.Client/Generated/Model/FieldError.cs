@@ -66,14 +66,14 @@ namespace Kurs.Client.Model
         /// Name of the path or query parameter.
         /// </summary>
         /// <value>Name of the path or query parameter.</value>
-        [DataMember(Name = "parameter", EmitDefaultValue = true)]
+        [DataMember(Name = "parameter", EmitDefaultValue = false)]
         public string Parameter { get; set; }
 
         /// <summary>
         /// JSON pointer into the body.
         /// </summary>
         /// <value>JSON pointer into the body.</value>
-        [DataMember(Name = "pointer", EmitDefaultValue = true)]
+        [DataMember(Name = "pointer", EmitDefaultValue = false)]
         public string Pointer { get; set; }
 
         /// <summary>

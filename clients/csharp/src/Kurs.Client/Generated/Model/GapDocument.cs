@@ -46,7 +46,7 @@ namespace Kurs.Client.Model
         /// <param name="pair">The market. (required).</param>
         /// <param name="source">Who. (required).</param>
         /// <param name="why">Why, for people. (required).</param>
-        public GapDocument(DateTime began = default, DateTime? ended = default, bool filled = default, string pair = default, string source = default, string why = default)
+        public GapDocument(DateTime began = default, DateTime ended = default, bool filled = default, string pair = default, string source = default, string why = default)
         {
             this.Began = began;
             this.Filled = filled;
@@ -82,8 +82,8 @@ namespace Kurs.Client.Model
         /// When it was usable again; absent while it is not.
         /// </summary>
         /// <value>When it was usable again; absent while it is not.</value>
-        [DataMember(Name = "ended", EmitDefaultValue = true)]
-        public DateTime? Ended { get; set; }
+        [DataMember(Name = "ended", EmitDefaultValue = false)]
+        public DateTime Ended { get; set; }
 
         /// <summary>
         /// True once candles of that time were filled in from the source&#39;s archive.

@@ -57,7 +57,7 @@ namespace Kurs.Client.Model
         /// What was looked at.
         /// </summary>
         /// <value>What was looked at.</value>
-        [DataMember(Name = "checks", EmitDefaultValue = true)]
+        [DataMember(Name = "checks", EmitDefaultValue = false)]
         public List<Check> Checks { get; set; }
 
         /// <summary>

@@ -64,7 +64,7 @@ namespace Kurs.Client.Model
         /// Cursor of the next page; absent on the last.
         /// </summary>
         /// <value>Cursor of the next page; absent on the last.</value>
-        [DataMember(Name = "next", EmitDefaultValue = true)]
+        [DataMember(Name = "next", EmitDefaultValue = false)]
         public string Next { get; set; }
 
         /// <summary>

@@ -51,7 +51,7 @@ namespace Kurs.Client.Model
         /// <param name="source">Who gave it; of a published rate the source as its answer had it. (required).</param>
         /// <param name="state">Of a published rate: its state then..</param>
         /// <param name="value">Fair price. (required).</param>
-        public PointDocument(string ask = default, string bid = default, long epoch = default, DateTime? observedAt = default, string pair = default, List<string> path = default, DateTime receivedAt = default, long seq = default, string source = default, string state = default, string value = default)
+        public PointDocument(string ask = default, string bid = default, long epoch = default, DateTime observedAt = default, string pair = default, List<string> path = default, DateTime receivedAt = default, long seq = default, string source = default, string state = default, string value = default)
         {
             this.Epoch = epoch;
             // to ensure "pair" is required (not null)
@@ -85,14 +85,14 @@ namespace Kurs.Client.Model
         /// Best ask, if the source gives sides.
         /// </summary>
         /// <value>Best ask, if the source gives sides.</value>
-        [DataMember(Name = "ask", EmitDefaultValue = true)]
+        [DataMember(Name = "ask", EmitDefaultValue = false)]
         public string Ask { get; set; }
 
         /// <summary>
         /// Best bid, if the source gives sides.
         /// </summary>
         /// <value>Best bid, if the source gives sides.</value>
-        [DataMember(Name = "bid", EmitDefaultValue = true)]
+        [DataMember(Name = "bid", EmitDefaultValue = false)]
         public string Bid { get; set; }
 
         /// <summary>
@@ -106,8 +106,8 @@ namespace Kurs.Client.Model
         /// When the source says it was true, if it says.
         /// </summary>
         /// <value>When the source says it was true, if it says.</value>
-        [DataMember(Name = "observed_at", EmitDefaultValue = true)]
-        public DateTime? ObservedAt { get; set; }
+        [DataMember(Name = "observed_at", EmitDefaultValue = false)]
+        public DateTime ObservedAt { get; set; }
 
         /// <summary>
         /// The market, canonical; a published rate has the names that were asked for.
@@ -120,7 +120,7 @@ namespace Kurs.Client.Model
         /// Of a published rate: the markets it was made of.
         /// </summary>
         /// <value>Of a published rate: the markets it was made of.</value>
-        [DataMember(Name = "path", EmitDefaultValue = true)]
+        [DataMember(Name = "path", EmitDefaultValue = false)]
         public List<string> Path { get; set; }
 
         /// <summary>
@@ -148,7 +148,7 @@ namespace Kurs.Client.Model
         /// Of a published rate: its state then.
         /// </summary>
         /// <value>Of a published rate: its state then.</value>
-        [DataMember(Name = "state", EmitDefaultValue = true)]
+        [DataMember(Name = "state", EmitDefaultValue = false)]
         public string State { get; set; }
 
         /// <summary>

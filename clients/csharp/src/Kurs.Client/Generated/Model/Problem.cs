@@ -40,13 +40,15 @@ namespace Kurs.Client.Model
         /// <summary>
         /// Initializes a new instance of the <see cref="Problem" /> class.
         /// </summary>
+        /// <param name="checks">What is not as it should be, of an instance that is not ready..</param>
         /// <param name="detail">What happened this time, for people. (required).</param>
         /// <param name="errors">Every mistake found in the request..</param>
         /// <param name="instance">Id of the request. (required).</param>
+        /// <param name="rate">The last rate, where that is what is not good enough..</param>
         /// <param name="status">The status code again. (required).</param>
         /// <param name="title">The kind in words. (required).</param>
         /// <param name="type">Kind of problem: a reference to its explanation, the same for ever. (required).</param>
-        public Problem(string detail = default, List<FieldError> errors = default, string instance = default, int status = default, string title = default, string type = default)
+        public Problem(List<Check> checks = default, string detail = default, List<FieldError> errors = default, string instance = default, RateDocument rate = default, int status = default, string title = default, string type = default)
         {
             // to ensure "detail" is required (not null)
             if (detail == null)
@@ -73,8 +75,17 @@ namespace Kurs.Client.Model
                 throw new ArgumentNullException("type is a required property for Problem and cannot be null");
             }
             this.Type = type;
+            this.Checks = checks;
             this.Errors = errors;
+            this.Rate = rate;
         }
+
+        /// <summary>
+        /// What is not as it should be, of an instance that is not ready.
+        /// </summary>
+        /// <value>What is not as it should be, of an instance that is not ready.</value>
+        [DataMember(Name = "checks", EmitDefaultValue = false)]
+        public List<Check> Checks { get; set; }
 
         /// <summary>
         /// What happened this time, for people.
@@ -87,7 +98,7 @@ namespace Kurs.Client.Model
         /// Every mistake found in the request.
         /// </summary>
         /// <value>Every mistake found in the request.</value>
-        [DataMember(Name = "errors", EmitDefaultValue = true)]
+        [DataMember(Name = "errors", EmitDefaultValue = false)]
         public List<FieldError> Errors { get; set; }
 
         /// <summary>
@@ -96,6 +107,13 @@ namespace Kurs.Client.Model
         /// <value>Id of the request.</value>
         [DataMember(Name = "instance", IsRequired = true, EmitDefaultValue = true)]
         public string Instance { get; set; }
+
+        /// <summary>
+        /// The last rate, where that is what is not good enough.
+        /// </summary>
+        /// <value>The last rate, where that is what is not good enough.</value>
+        [DataMember(Name = "rate", EmitDefaultValue = false)]
+        public RateDocument Rate { get; set; }
 
         /// <summary>
         /// The status code again.
@@ -126,9 +144,11 @@ namespace Kurs.Client.Model
         {
             StringBuilder sb = new StringBuilder();
             sb.Append("class Problem {\n");
+            sb.Append("  Checks: ").Append(Checks).Append("\n");
             sb.Append("  Detail: ").Append(Detail).Append("\n");
             sb.Append("  Errors: ").Append(Errors).Append("\n");
             sb.Append("  Instance: ").Append(Instance).Append("\n");
+            sb.Append("  Rate: ").Append(Rate).Append("\n");
             sb.Append("  Status: ").Append(Status).Append("\n");
             sb.Append("  Title: ").Append(Title).Append("\n");
             sb.Append("  Type: ").Append(Type).Append("\n");

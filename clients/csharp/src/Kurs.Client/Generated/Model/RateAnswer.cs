@@ -62,7 +62,7 @@ namespace Kurs.Client.Model
         /// <param name="source">The source of the leg that starts at the base asset; &#x60;sim:&#x60; marks a simulated one. (required).</param>
         /// <param name="state">Only &#x60;fresh&#x60; may be used blindly. (required).</param>
         /// <param name="value">Fair price: units of the quote asset for one unit of the base asset. (required).</param>
-        public RateAnswer(long? ageMs = default, string amount = default, string ask = default, string bid = default, string confidence = default, List<ConstituentDocument> constituents = default, List<Depeg> depeg = default, long epoch = default, DateTime expiresAt = default, List<LegDocument> legs = default, DateTime observedAt = default, string pair = default, List<string> path = default, DateTime publishedAt = default, string reason = default, List<RejectionDocument> rejections = default, string result = default, long seq = default, DateTime? since = default, string source = default, string state = default, string value = default)
+        public RateAnswer(long ageMs = default, string amount = default, string ask = default, string bid = default, string confidence = default, List<ConstituentDocument> constituents = default, List<Depeg> depeg = default, long epoch = default, DateTime expiresAt = default, List<LegDocument> legs = default, DateTime observedAt = default, string pair = default, List<string> path = default, DateTime publishedAt = default, string reason = default, List<RejectionDocument> rejections = default, string result = default, long seq = default, DateTime since = default, string source = default, string state = default, string value = default)
         {
             this.Epoch = epoch;
             this.ExpiresAt = expiresAt;
@@ -117,42 +117,42 @@ namespace Kurs.Client.Model
         /// With &#x60;explain&#x60;: age of the oldest leg at the time of this answer, milliseconds.
         /// </summary>
         /// <value>With &#x60;explain&#x60;: age of the oldest leg at the time of this answer, milliseconds.</value>
-        [DataMember(Name = "age_ms", EmitDefaultValue = true)]
-        public long? AgeMs { get; set; }
+        [DataMember(Name = "age_ms", EmitDefaultValue = false)]
+        public long AgeMs { get; set; }
 
         /// <summary>
         /// With &#x60;amount&#x60;: the amount of the base asset, as asked.
         /// </summary>
         /// <value>With &#x60;amount&#x60;: the amount of the base asset, as asked.</value>
-        [DataMember(Name = "amount", EmitDefaultValue = true)]
+        [DataMember(Name = "amount", EmitDefaultValue = false)]
         public string Amount { get; set; }
 
         /// <summary>
         /// Best ask; absent unless known on every leg.
         /// </summary>
         /// <value>Best ask; absent unless known on every leg.</value>
-        [DataMember(Name = "ask", EmitDefaultValue = true)]
+        [DataMember(Name = "ask", EmitDefaultValue = false)]
         public string Ask { get; set; }
 
         /// <summary>
         /// Best bid; absent unless known on every leg.
         /// </summary>
         /// <value>Best bid; absent unless known on every leg.</value>
-        [DataMember(Name = "bid", EmitDefaultValue = true)]
+        [DataMember(Name = "bid", EmitDefaultValue = false)]
         public string Bid { get; set; }
 
         /// <summary>
         /// Half-width of what the constituents support, in units of the quote asset.
         /// </summary>
         /// <value>Half-width of what the constituents support, in units of the quote asset.</value>
-        [DataMember(Name = "confidence", EmitDefaultValue = true)]
+        [DataMember(Name = "confidence", EmitDefaultValue = false)]
         public string Confidence { get; set; }
 
         /// <summary>
         /// With &#x60;explain&#x60;: what every source says about every leg, used or not.
         /// </summary>
         /// <value>With &#x60;explain&#x60;: what every source says about every leg, used or not.</value>
-        [DataMember(Name = "constituents", EmitDefaultValue = true)]
+        [DataMember(Name = "constituents", EmitDefaultValue = false)]
         public List<ConstituentDocument> Constituents { get; set; }
 
         /// <summary>
@@ -215,21 +215,21 @@ namespace Kurs.Client.Model
         /// With &#x60;explain&#x60;: why this source, in one sentence.
         /// </summary>
         /// <value>With &#x60;explain&#x60;: why this source, in one sentence.</value>
-        [DataMember(Name = "reason", EmitDefaultValue = true)]
+        [DataMember(Name = "reason", EmitDefaultValue = false)]
         public string Reason { get; set; }
 
         /// <summary>
         /// With &#x60;explain&#x60;: better sources that are not used, best first, and why.
         /// </summary>
         /// <value>With &#x60;explain&#x60;: better sources that are not used, best first, and why.</value>
-        [DataMember(Name = "rejections", EmitDefaultValue = true)]
+        [DataMember(Name = "rejections", EmitDefaultValue = false)]
         public List<RejectionDocument> Rejections { get; set; }
 
         /// <summary>
         /// With &#x60;amount&#x60;: that amount in the quote asset, to 15 significant digits, half-even.
         /// </summary>
         /// <value>With &#x60;amount&#x60;: that amount in the quote asset, to 15 significant digits, half-even.</value>
-        [DataMember(Name = "result", EmitDefaultValue = true)]
+        [DataMember(Name = "result", EmitDefaultValue = false)]
         public string Result { get; set; }
 
         /// <summary>
@@ -243,8 +243,8 @@ namespace Kurs.Client.Model
         /// With &#x60;explain&#x60;: since when this source serves the pair.
         /// </summary>
         /// <value>With &#x60;explain&#x60;: since when this source serves the pair.</value>
-        [DataMember(Name = "since", EmitDefaultValue = true)]
-        public DateTime? Since { get; set; }
+        [DataMember(Name = "since", EmitDefaultValue = false)]
+        public DateTime Since { get; set; }
 
         /// <summary>
         /// The source of the leg that starts at the base asset; &#x60;sim:&#x60; marks a simulated one.

@@ -103,21 +103,21 @@ namespace Kurs.Client.Model
         /// Best ask; absent unless known on every leg.
         /// </summary>
         /// <value>Best ask; absent unless known on every leg.</value>
-        [DataMember(Name = "ask", EmitDefaultValue = true)]
+        [DataMember(Name = "ask", EmitDefaultValue = false)]
         public string Ask { get; set; }
 
         /// <summary>
         /// Best bid; absent unless known on every leg.
         /// </summary>
         /// <value>Best bid; absent unless known on every leg.</value>
-        [DataMember(Name = "bid", EmitDefaultValue = true)]
+        [DataMember(Name = "bid", EmitDefaultValue = false)]
         public string Bid { get; set; }
 
         /// <summary>
         /// Half-width of what the constituents support, in units of the quote asset.
         /// </summary>
         /// <value>Half-width of what the constituents support, in units of the quote asset.</value>
-        [DataMember(Name = "confidence", EmitDefaultValue = true)]
+        [DataMember(Name = "confidence", EmitDefaultValue = false)]
         public string Confidence { get; set; }
 
         /// <summary>

@@ -54,7 +54,7 @@ fn files_with_secrets(loaded: &Loaded) -> BTreeMap<PathBuf, Vec<String>> {
                 Ok(file) if name.to_ascii_uppercase().ends_with("_FILE") => PathBuf::from(file),
                 _ => continue,
             },
-            Origin::Default | Origin::Flag(_) => continue,
+            Origin::Default | Origin::Stored(_) | Origin::Flag(_) => continue,
         };
         files.entry(file).or_default().push(show_path(&path));
     }

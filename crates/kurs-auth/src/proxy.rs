@@ -1,4 +1,4 @@
-//! Proxies in front of the API, and whose requests they hand on. Only those that are named are
+//! Proxies in front of a server, and whose requests they hand on. Only those that are named are
 //! believed: anybody can send `X-Forwarded-For`.
 
 use http::{HeaderMap, HeaderName};
@@ -117,8 +117,8 @@ impl fmt::Display for Network {
 }
 
 /// The proxies that are believed.
-#[derive(Debug)]
-pub(crate) struct TrustedProxies {
+#[derive(Debug, Clone)]
+pub struct TrustedProxies {
     networks: Vec<Network>,
     header: ProxyHeader,
 }
@@ -126,12 +126,15 @@ pub(crate) struct TrustedProxies {
 impl TrustedProxies {
     /// None when nobody is trusted. What names no network trusts nobody: the configuration was
     /// checked before.
-    pub(crate) fn new(networks: &[String], header: ProxyHeader) -> Option<Self> {
+    #[must_use]
+    pub fn new(networks: &[String], header: ProxyHeader) -> Option<Self> {
         let networks: Vec<Network> = networks.iter().filter_map(|one| one.parse().ok()).collect();
         (!networks.is_empty()).then_some(Self { networks, header })
     }
 
-    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+    /// True when this address is a proxy that is believed.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.networks
             .iter()
             .any(|network| network.contains(address))
@@ -141,7 +144,8 @@ impl TrustedProxies {
     /// proxy itself. Each proxy appends whom it heard, so all that stands before that one is only
     /// what the client says. An entry that is no address ends the chain: the client is then the
     /// nearest that is known.
-    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    #[must_use]
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let name = match self.header {
             ProxyHeader::XForwardedFor => X_FORWARDED_FOR,
             ProxyHeader::Forwarded => http::header::FORWARDED,

@@ -1,4 +1,4 @@
-//! A live server for the tests of the clients: simulated venues, loopback, a free port.
+//! A live server for checks from outside: simulated venues, loopback, a free port.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use crate::console;
+use crate::process::cargo;
+use crate::workspace::Workspace;
 
 /// A debug build on a busy machine is up long before.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -18,21 +20,38 @@ const READY: &str = "kurs is ready: ";
 
 /// Ends with this value.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     url: String,
 }
 
+/// The program: the one that was named, or the one of the sources, built.
+pub(crate) fn program(workspace: &Workspace, named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(program) = named {
+        return fs::canonicalize(program)
+            .with_context(|| format!("there is no {}", program.display()));
+    }
+    cargo(&workspace.root)
+        .arguments(&["build", "-p", "kurs", "--locked"])
+        .run()?;
+    Ok(workspace.target.join("debug").join("kurs"))
+}
+
+/// An empty folder, made anew.
+pub(crate) fn emptied(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
 impl Server {
-    /// Starts `kurs demo` in an emptied `folder` and waits until it is ready.
-    pub(super) fn start(program: &Path, folder: &Path) -> Result<Self> {
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
-        fs::create_dir_all(folder)?;
+    /// Starts `kurs demo` in `folder` with further arguments and waits until it is ready.
+    pub(crate) fn start(program: &Path, folder: &Path, arguments: &[&str]) -> Result<Self> {
         let log = folder.join("log");
         let child = Command::new(program)
             .args(["demo", "--log-format", "text"])
+            .args(arguments)
             .current_dir(folder)
             .env("KURS_HTTP__ADDR", "127.0.0.1:0")
             .stdin(Stdio::null())
@@ -50,7 +69,7 @@ impl Server {
     }
 
     /// Where it answers, such as `http://127.0.0.1:34021`.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
