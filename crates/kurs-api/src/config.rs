@@ -131,8 +131,9 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             connections_per_address: 1_000,
-            handshake_ms: 10_000,
-            head_ms: 10_000,
+            // Deadlines are looked at a few times a second: what waits is gone within 10 s.
+            handshake_ms: 9_500,
+            head_ms: 9_500,
             idle_ms: 75_000,
             body_ms: 10_000,
             write_ms: 30_000,

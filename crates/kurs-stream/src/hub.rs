@@ -5,13 +5,14 @@
 //! is waited for under it.
 
 mod beginning;
+mod inner;
 mod render;
 
 pub use beginning::{HelloDocument, SnapshotDocument};
 pub use render::{ErrorEvent, RateEvent, SourceEvent};
 
 use crate::config::StreamConfig;
-use crate::document::{ByeDocument, Document, GapDocument, HeartbeatDocument};
+use crate::document::{ByeDocument, Document, GapDocument};
 use crate::event::Event;
 use crate::listener::{Listener, Refused};
 use crate::mailbox::{Ended, Mailbox};
@@ -20,9 +21,9 @@ use crate::position::Position;
 use crate::pump::Pump;
 use crate::ring::Ring;
 use crate::topic::Topic;
-use beginning::AllRates;
-use kurs_bus::{Body, NoRate, Update};
-use kurs_core::{Mono, Pair, RateState};
+use inner::Inner;
+use kurs_bus::Update;
+use kurs_core::{Pair, RateState};
 use kurs_reader::{Answer, Missing, RateDocument, RateView, Told};
 use kurs_telemetry::metrics::StreamMetrics;
 use parking_lot::Mutex;
@@ -49,36 +50,6 @@ pub struct Hub {
     numbers: AtomicU64,
     /// One for each core; each listener has its own.
     pumps: Vec<Arc<Pump>>,
-}
-
-type Mailboxes = BTreeMap<u64, Arc<Mailbox>>;
-
-pub(crate) struct Inner {
-    ring: Ring,
-    listeners: Mailboxes,
-    topics: HashMap<Topic, Mailboxes>,
-    /// What is told of pairs that are not published under the name that was asked for, and of
-    /// those that somebody listens to one by one.
-    told: HashMap<Pair, ToldRate>,
-    /// Pairs whose rate may have changed because a leg has.
-    changed: BTreeSet<Pair>,
-    /// By the published pair that they are made of.
-    made_of: HashMap<Pair, BTreeSet<Pair>>,
-    all_rates: Option<AllRates>,
-    /// Why updates may be late or missing; empty while all is well.
-    degraded: Arc<str>,
-    is_draining: bool,
-    random: fastrand::Rng,
-}
-
-/// What was told last of a pair.
-#[derive(Debug, Default)]
-struct ToldRate {
-    /// It is not published under this name: it is made anew when a leg changes.
-    is_derived: bool,
-    legs: BTreeSet<Pair>,
-    /// State and number of what was told; `None` when there was no rate.
-    last: Option<(RateState, u64, u64)>,
 }
 
 impl Hub {
@@ -439,125 +410,6 @@ fn present(answer: &Result<Answer, Missing>) -> Option<(RateState, u64, u64)> {
         Ok(answer) => Some(of(&answer.document)),
         Err(Missing::Expired(document)) => Some(of(document)),
         Err(_) => None,
-    }
-}
-
-impl Inner {
-    fn applied(&mut self, now: Mono, update: &Arc<Update>) {
-        self.ring.moved(update.id);
-        let Some(topic) = Topic::of(&update.body) else {
-            return;
-        };
-        match &update.body {
-            Body::Rate(rate) => {
-                let last = (rate.state, update.id.epoch.0, update.id.seq.0);
-                if self.topics.contains_key(&Topic::Rates) {
-                    self.told.entry(rate.pair).or_default();
-                }
-                if let Some(told) = self.told.get_mut(&rate.pair) {
-                    (told.last, told.is_derived) = (Some(last), false);
-                }
-                self.may_have_changed(rate.pair);
-            }
-            Body::NoRate(NoRate { pair, .. }) | Body::Withdrawn(pair) => self.no_rate(*pair),
-            _ => {}
-        }
-        self.ring.keep(now, update);
-        let is_heard = self.topics.contains_key(&topic)
-            || (matches!(topic, Topic::Rate(_)) && self.topics.contains_key(&Topic::Rates));
-        if !is_heard {
-            return;
-        }
-        let Some(event) = Event::from_update(update, self.ring.head_text()) else {
-            return;
-        };
-        let event = Arc::new(event);
-        self.tell(topic, &event);
-        if matches!(topic, Topic::Rate(_)) {
-            self.tell(Topic::Rates, &event);
-        }
-    }
-
-    fn no_rate(&mut self, pair: Pair) {
-        if let Some(told) = self.told.get_mut(&pair) {
-            told.last = None;
-        }
-        self.may_have_changed(pair);
-    }
-
-    /// Everything that is made of this pair is looked at soon.
-    fn may_have_changed(&mut self, pair: Pair) {
-        if let Some(made) = self.made_of.get(&pair) {
-            self.changed.extend(made);
-        }
-    }
-
-    /// A derived rate is made of these published pairs.
-    fn made_of_these(&mut self, pair: Pair, path: &[Pair]) {
-        let legs: BTreeSet<Pair> = path.iter().copied().collect();
-        let Some(told) = self.told.get_mut(&pair) else {
-            return;
-        };
-        if told.legs == legs {
-            return;
-        }
-        let former = std::mem::replace(&mut told.legs, legs.clone());
-        for leg in former.difference(&legs) {
-            if let Some(made) = self.made_of.get_mut(leg) {
-                made.remove(&pair);
-                if made.is_empty() {
-                    self.made_of.remove(leg);
-                }
-            }
-        }
-        for leg in legs {
-            self.made_of.entry(leg).or_default().insert(pair);
-        }
-    }
-
-    fn tell(&self, topic: Topic, event: &Arc<Event>) {
-        if let Some(mailboxes) = self.topics.get(&topic) {
-            for mailbox in mailboxes.values() {
-                mailbox.push(event);
-            }
-        }
-    }
-
-    fn tell_all(&self, event: &Arc<Event>) {
-        for mailbox in self.listeners.values() {
-            mailbox.push(event);
-        }
-    }
-
-    fn heartbeat(&mut self) -> Arc<Event> {
-        let document = Document::Heartbeat(HeartbeatDocument {
-            degraded: Arc::clone(&self.degraded),
-        });
-        Arc::new(Event::telling(document, self.ring.head_text()))
-    }
-
-    fn join(&mut self, topic: Topic, number: u64, mailbox: &Arc<Mailbox>) {
-        let mailboxes = self.topics.entry(topic).or_default();
-        mailboxes.insert(number, Arc::clone(mailbox));
-        if let Topic::Rate(pair) = topic {
-            self.told.entry(pair).or_default();
-        }
-    }
-
-    fn part(&mut self, topic: Topic, number: u64) {
-        let Some(mailboxes) = self.topics.get_mut(&topic) else {
-            return;
-        };
-        mailboxes.remove(&number);
-        if !mailboxes.is_empty() {
-            return;
-        }
-        self.topics.remove(&topic);
-        if let Topic::Rate(pair) = topic {
-            self.made_of_these(pair, &[]);
-            self.told.remove(&pair);
-            self.changed.remove(&pair);
-        }
     }
 }
 

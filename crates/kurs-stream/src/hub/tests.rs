@@ -1,7 +1,8 @@
 use super::*;
 use crate::mailbox::Item;
+use kurs_bus::{Body, NoRate};
 use kurs_core::{
-    Choice, Clock, Epoch, ManualClock, Now, Price, Rate, Seq, SourceId, UpdateId, Wall,
+    Choice, Clock, Epoch, ManualClock, Mono, Now, Price, Rate, Seq, SourceId, UpdateId, Wall,
 };
 use kurs_reader::ViewConfig;
 use serde_json::Value;
