@@ -44,15 +44,37 @@ pub(crate) fn commands(text: &str) -> Vec<Place> {
             started = Some((first, open.to_owned()));
             continue;
         }
-        let words: Vec<&str> = whole
-            .split_whitespace()
-            .map(|word| word.trim_matches(['"', '\'']))
-            .collect();
+        let words = split(&whole);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         for command in words.split(|word| SEPARATORS.contains(word)) {
             places.extend(shown(command).map(|shown| Place { line: first, shown }));
         }
     }
     places
+}
+
+/// The words of a command line: what stands in quotes is one. A quote that is not closed is an
+/// apostrophe of a remark.
+fn split(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let (mut word, mut quote) = (None::<String>, None);
+    for c in line.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if matches!(c, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    if quote.is_some() {
+        let trimmed = |word: &str| word.trim_matches(['"', '\'']).to_owned();
+        return line.split_whitespace().map(trimmed).collect();
+    }
+    words.extend(word);
+    words
 }
 
 fn shown(words: &[&str]) -> Option<Shown> {
@@ -115,6 +137,24 @@ mod tests {
 
     fn binary(words: &str) -> Shown {
         Shown::Binary(words.split_whitespace().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn what_stands_in_quotes_is_one_word() {
+        let words = [
+            "settings",
+            "set",
+            "a.b",
+            "false",
+            "--why",
+            "it lags | since noon",
+        ];
+        let shown = Shown::Binary(words.map(str::to_owned).to_vec());
+        check(
+            "$ kurs settings set a.b false --why \"it lags | since noon\" | cat",
+            &[shown],
+        );
+        check("kurs get BTC-USD # the bank's", &[binary("get BTC-USD")]);
     }
 
     #[test]
