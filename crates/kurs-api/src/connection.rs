@@ -345,8 +345,8 @@ mod tests {
     #[test]
     fn the_first_head_has_a_short_deadline_and_a_pause_a_long_one() {
         let (_, state) = connection();
-        assert_eq!(state.overdue(10_000), None);
-        assert_eq!(state.overdue(10_001), Some(Overdue::Head));
+        assert_eq!(state.overdue(9_500), None);
+        assert_eq!(state.overdue(9_501), Some(Overdue::Head));
         state.request_began();
         assert_eq!(
             state.overdue(u64::MAX),
@@ -365,7 +365,7 @@ mod tests {
         assert!(state.bytes_came());
         clock.now_ms.store(9_000, Ordering::Relaxed);
         assert!(!state.bytes_came());
-        assert_eq!(state.overdue(10_001), Some(Overdue::Head));
+        assert_eq!(state.overdue(9_501), Some(Overdue::Head));
     }
 
     #[test]
@@ -399,11 +399,11 @@ mod tests {
     fn a_handshake_and_the_head_after_it_have_a_deadline_each() {
         let (clock, state) = connection();
         state.shakes_hands();
-        assert_eq!(state.overdue(10_001), Some(Overdue::Handshake));
+        assert_eq!(state.overdue(9_501), Some(Overdue::Handshake));
         clock.now_ms.store(9_000, Ordering::Relaxed);
         state.has_shaken_hands(false);
-        assert_eq!(state.overdue(18_999), None);
-        assert_eq!(state.overdue(19_000), Some(Overdue::Head));
+        assert_eq!(state.overdue(18_499), None);
+        assert_eq!(state.overdue(18_500), Some(Overdue::Head));
     }
 
     #[test]

@@ -7,7 +7,12 @@ use serde_json::{Value, json};
 
 const SETTINGS: &str = "/api/v1/admin/settings";
 
+/// Sets a value on a node that is ready: it knows then who may.
 async fn set(node: &Node, key: &str, value: Value) -> (u16, Value) {
+    until_async("it is ready", PATIENCE, || async {
+        (node.get("/readyz").await.0 == 200).then_some(())
+    })
+    .await;
     let body = json!({ "value": value });
     node.send("PUT", &format!("{SETTINGS}/{key}"), Some(body))
         .await
