@@ -19,6 +19,9 @@ use tokio::runtime::Runtime;
 const SIZES: [(usize, u32); 2] = [(1_000, 40), (5_000, 8)];
 /// Before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// The same after many connections were opened: for some seconds the kernel acknowledges each
+/// packet of a young one at once, which costs the server half as much again.
+const SETTLING: u64 = 4;
 /// Part of what was written that must have been heard.
 const HEARD: f64 = 0.98;
 /// Updates that are on their way when it begins or ends.
@@ -78,8 +81,8 @@ struct Round {
 
 /// Measures all of it.
 pub(super) fn measure(section: &mut Section, options: &Options, runtime: &Runtime) -> Result<()> {
-    let rounds = options.pick(7, 1);
-    let window = options.seconds(8, 2);
+    let rounds = options.pick(5, 1);
+    let window = options.seconds(6, 2);
     let mut rows = Vec::new();
     let mut late_rows = Vec::new();
     let mut bars = Vec::new();
@@ -200,7 +203,7 @@ fn describe(section: &mut Section, options: &Options, rounds: usize, window: Dur
     section.method(format!(
         "Deliveries: the real `kurs serve` on core {}, with one pair. The frames of its exchange are written one by \
          one into its connection from core {}, where all clients are as well, in one thread; each listens to all \
-         rates. {}, {rounds} rounds of {} s each, in turns: SSE, WebSocket, and two bare tokio programs that write \
+         rates. {}, {rounds} rounds of {} s each, {SETTLING} s after the last client came, in turns: SSE, WebSocket, and two bare tokio programs that write \
          the bytes of one such event, HTTP's chunk head included, to as many sockets as often: from one task, and \
          from a task for each client. CPU is user and system time of the server process, divided by what the clients \
          received; without what the same server uses at the same frames with no client at all, which is between \
@@ -244,7 +247,9 @@ fn size(
                 }
                 Lane::Sse | Lane::WebSocket => &scene.server,
             };
-            let measured = one(&scene, runtime, server, lane, (clients, per_second), window)?;
+            let settling = options.seconds(SETTLING, 1);
+            let load = (clients, per_second);
+            let measured = one(&scene, runtime, server, lane, load, (settling, window))?;
             console::line(&format!(
                 "  {:<32} {:.2} us, {:.2} of the kernel, {:.2} in all; p99 {:.1} ms",
                 lane.label(),
@@ -286,7 +291,7 @@ fn one(
     server: &Server,
     lane: Lane,
     (clients, per_second): (usize, u32),
-    window: Duration,
+    (settling, window): (Duration, Duration),
 ) -> Result<Round> {
     let feed = scene.feed(per_second);
     let is_bare = matches!(lane, Lane::Raw(_));
@@ -301,7 +306,7 @@ fn one(
     };
     let address = server.address;
     let crowd = Crowd::open(runtime, lane.way(), address, clients, &scene.written)?;
-    std::thread::sleep(WARM_UP);
+    std::thread::sleep(settling);
     crowd.begin();
     crowd.seen.forget();
     let first = scene.written.next();

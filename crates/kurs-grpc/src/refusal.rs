@@ -62,10 +62,10 @@ impl Refusal {
     /// The text is no pair that is understood.
     pub(crate) fn of_pair(field: &str, error: &PairError) -> Self {
         match error {
-            PairError::Unsplittable(_) => {
+            PairError::Unsplittable(_) | PairError::SameAsset => {
                 Self::new(Code::NotFound, "UNKNOWN_PAIR", error.to_string())
             }
-            PairError::Malformed | PairError::SameAsset => Self {
+            PairError::Malformed => Self {
                 reason: "MALFORMED_PAIR",
                 ..Self::field(field, error.to_string())
             },

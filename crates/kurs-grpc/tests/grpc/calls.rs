@@ -79,7 +79,7 @@ async fn why_there_is_no_rate_is_told_for_people_and_programs() {
     for (pair, code, expect) in [
         ("", Code::InvalidArgument, "INVALID_PARAMETER"),
         ("BTC-", Code::InvalidArgument, "MALFORMED_PAIR"),
-        ("BTC-BTC", Code::InvalidArgument, "MALFORMED_PAIR"),
+        ("BTC-BTC", Code::NotFound, "UNKNOWN_PAIR"),
         ("BTC\n-USD", Code::InvalidArgument, "MALFORMED_PAIR"),
         ("NOSUCH-USD", Code::NotFound, "UNKNOWN_ASSET"),
         ("BTC-USD", Code::Unavailable, "NO_RATE_YET"),
