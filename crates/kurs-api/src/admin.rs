@@ -1,6 +1,8 @@
 //! What is set while kurs runs, and who changed what: the routes under `/api/v1/admin`.
 
 pub(crate) mod audit;
+mod body;
+pub(crate) mod keys;
 pub(crate) mod settings;
 
 use crate::call::Call;

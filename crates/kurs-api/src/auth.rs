@@ -69,6 +69,21 @@ pub(crate) fn problem(refused: &Refused, request_id: &str) -> Problem {
     }
 }
 
+/// Why they were not let in, as metrics name it.
+pub(crate) const fn reason(refused: &Refused) -> &'static str {
+    match refused {
+        Refused::Unknown(_)
+        | Refused::Unreadable
+        | Refused::Key(_)
+        | Refused::Token(_)
+        | Refused::Ticket => "unauthorized",
+        Refused::Scope(_) => "forbidden",
+        Refused::TooOften { .. } => "quota",
+        Refused::TooManyFailures { .. } => "failures",
+        Refused::NotReady => "keys_unavailable",
+    }
+}
+
 /// Says what would let them in, or how long to wait.
 pub(crate) fn challenge(refused: &Refused, headers: &mut HeaderMap) {
     let text = match refused {

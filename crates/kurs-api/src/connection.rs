@@ -115,6 +115,8 @@ pub(crate) struct ConnectionState {
     answers: Mutex<Answers>,
     /// What is told over it, while its answer is a stream.
     told: Mutex<Option<Told>>,
+    /// The answer has more of an event that it has begun.
+    holds_back: AtomicBool,
 }
 
 /// What is told over a connection whose answer is a stream.
@@ -144,6 +146,7 @@ impl ConnectionState {
             has_many: AtomicBool::new(false),
             answers: Mutex::default(),
             told: Mutex::default(),
+            holds_back: AtomicBool::new(false),
         }
     }
 
@@ -206,6 +209,16 @@ impl ConnectionState {
     /// The service has its answer; what follows is the wait for the next request.
     pub(crate) fn answer_made(&self) {
         self.wait(IDLE, self.idle_ms);
+    }
+
+    /// The answer, a stream, has more of an event that it has begun, or has not any more.
+    pub(crate) fn hold_back(&self, holds: bool) {
+        self.holds_back.store(holds, Ordering::Relaxed);
+    }
+
+    /// True when nobody else may write: an event has begun.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.holds_back.load(Ordering::Relaxed)
     }
 
     /// The answer is a stream: it goes on as long as the client takes what is to be sent, within

@@ -148,6 +148,9 @@ impl<T: Lend> WatchedIo<T> {
         let Some(told) = self.state.told() else {
             return;
         };
+        if self.state.holds_back() {
+            return;
+        }
         if !told.mailbox.has_outlet()
             && let Some(socket) = self.socket.lend()
         {

@@ -13,7 +13,7 @@
 //! | `route`, `table`, `parameter`, `pattern` | declarations of routes, and how requests are checked by them |
 //! | `host` | the `Host` field of requests |
 //! | `auth` | who asks, what they may do, and how often |
-//! | [`admin`] | what is set while kurs runs, and the log of changes |
+//! | [`admin`], [`key`] | what is set while kurs runs, API keys, and the log of changes |
 //! | `call`, `incoming` | a checked request; its JSON body |
 //! | `answer`, `accept`, `compress`, `conditional`, `cors` | forms, codings, validators and headers of answers |
 //! | [`problem`] | [`Problem`]: the body of every 4xx and 5xx |
@@ -42,6 +42,7 @@ mod host;
 mod hot;
 mod incoming;
 mod io;
+pub mod key;
 mod multiplex;
 mod open;
 mod openapi;

@@ -32,6 +32,8 @@ pub(crate) enum Form {
     Setting,
     /// Any text of one line.
     Line,
+    /// The id of an API key.
+    KeyId,
 }
 
 const ASSET: &str = "[A-Za-z0-9]{1,16}";
@@ -40,7 +42,7 @@ const DASHED_IDS: [&str; 2] = ["usd-coin", "the-open-network"];
 
 impl Form {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Asset,
         Self::Pair,
         Self::Pairs,
@@ -54,6 +56,7 @@ impl Form {
         Self::Seq,
         Self::Setting,
         Self::Line,
+        Self::KeyId,
     ];
 
     /// The form as an ECMA-262 pattern, anchored on both sides.
@@ -79,6 +82,7 @@ impl Form {
             Self::Seq => "^(0|[1-9][0-9]{0,18})$".to_owned(),
             Self::Setting => "^[A-Za-z0-9_:-]{1,64}(\\.[A-Za-z0-9_:-]{1,64}){0,5}$".to_owned(),
             Self::Line => "^[^\\x00-\\x1F\\x7F]+$".to_owned(),
+            Self::KeyId => "^[0-9A-Za-z]{8}$".to_owned(),
         }
     }
 
@@ -97,6 +101,7 @@ impl Form {
             Self::Interval => 2,
             Self::Seq => 19,
             Self::Setting | Self::Line => 256,
+            Self::KeyId => 8,
         }
     }
 
@@ -141,6 +146,7 @@ impl Form {
                                 .all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b))
                     })
             }
+            Self::KeyId => text.parse::<kurs_auth::KeyId>().is_ok(),
             Self::Line => {
                 !text.is_empty() && !text.chars().any(|c| matches!(c, '\0'..='\x1F' | '\x7F'))
             }
@@ -172,6 +178,9 @@ impl Form {
                 "a key is written as in the configuration, such as sources.binance.enabled"
             }
             Self::Line => "1 to 256 characters in one line",
+            Self::KeyId => {
+                "the id of a key is 8 letters or digits, between the second and third _ of the key"
+            }
         }
     }
 }

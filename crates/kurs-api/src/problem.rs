@@ -85,12 +85,16 @@ kinds! {
         "The source keeps no order book of the symbol: it is polled, or it does not follow the symbol.";
     UnknownSymbol = NOT_FOUND, "unknown-symbol", "No such symbol",
         "The symbol is not tracked.";
+    UnknownKey = NOT_FOUND, "unknown-key", "No such key",
+        "There is no API key of this id.";
     NoRateThen = NOT_FOUND, "no-rate-then", "No rate was served then",
         "At the moment asked for, no rate of the pair was served as fresh; `detail` says why. `rate` holds the last one if there was one: `allow_stale=true` turns this answer into a 200 with its state.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
         "The route does not know the method; `Allow` lists those it knows.";
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No acceptable form",
         "The `Accept` header excludes every form this route has.";
+    KeyIsOver = CONFLICT, "key-is-over", "The key is over",
+        "The key was revoked or rotated before; nothing was changed.";
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "Another change came first",
         "The settings have another version than `If-Match` names; nothing was changed. Read them again, and decide anew.";
     InvalidSetting = UNPROCESSABLE_ENTITY, "invalid-setting", "It cannot be set so",

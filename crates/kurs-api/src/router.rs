@@ -2,6 +2,7 @@
 //! documented.
 
 use crate::admin::audit::{self, AuditDocument};
+use crate::admin::keys::{self, KeysDocument, MadeKeyDocument, MakeKeyRequest, RotateKeyRequest};
 use crate::admin::settings::{self, ChangeDocument, PatchRequest, SetRequest, SettingsDocument};
 use crate::answer::JSON;
 use crate::exposition::{OPENMETRICS, PROMETHEUS};
@@ -257,6 +258,7 @@ fn tracking_routes() -> Vec<Route> {
 
 fn admin_routes() -> Vec<Route> {
     const KEY: &str = "A key of the configuration, such as `sources.binance.enabled` or `policy.BTC-RUB`; `may_be_set` of the list says which.";
+    const KEY_ID: &str = "The id of a key: what stands between the second and third `_` of it.";
     const CHANGES: [Kind; 4] = [
         Kind::Forbidden,
         Kind::PreconditionFailed,
@@ -298,6 +300,35 @@ fn admin_routes() -> Vec<Route> {
             .gives::<ChangeDocument>(OK, "It is not set.")
             .or(&CHANGES)
             .or(&[Kind::StoreUnavailable]),
+        Route::waiting(Method::GET, "/api/v1/admin/keys", "listKeys", keys::list)
+            .tag("admin")
+            .needs(Scope::Admin)
+            .about("The API keys", "All of them, revoked and expired ones among them; never the keys themselves.")
+            .gives::<KeysDocument>(OK, "The keys, oldest first.")
+            .or(&[Kind::Forbidden, Kind::StoreUnavailable]),
+        Route::waiting(Method::POST, "/api/v1/admin/keys", "createKey", keys::add)
+            .tag("admin")
+            .needs(Scope::Admin)
+            .about("Make an API key", "The answer shows it, this once. From the first key on, changes need one.")
+            .takes::<MakeKeyRequest>()
+            .gives::<MadeKeyDocument>(StatusCode::CREATED, "The key.")
+            .or(&[Kind::Forbidden, Kind::StoreUnavailable, Kind::TooBusy]),
+        Route::waiting(Method::POST, "/api/v1/admin/keys/{id}/rotate", "rotateKey", keys::rotate)
+            .tag("admin")
+            .needs(Scope::Admin)
+            .about("Make a key in the place of another one", "With the same name and scopes; the old one is good for a while still.")
+            .path("id", Form::KeyId, KEY_ID)
+            .takes::<RotateKeyRequest>()
+            .gives::<MadeKeyDocument>(StatusCode::CREATED, "The key.")
+            .or(&[Kind::Forbidden, Kind::UnknownKey, Kind::KeyIsOver, Kind::StoreUnavailable, Kind::TooBusy]),
+        Route::waiting(Method::DELETE, "/api/v1/admin/keys/{id}", "revokeKey", keys::revoke)
+            .tag("admin")
+            .needs(Scope::Admin)
+            .about("Take a key back, for ever", "On every instance within a second; what is open for it ends.")
+            .path("id", Form::KeyId, KEY_ID)
+            .query("why", Form::Line, "What for, for the audit log.")
+            .gives_forms(StatusCode::NO_CONTENT, "It opens nothing any more.", Vec::new())
+            .or(&[Kind::Forbidden, Kind::UnknownKey, Kind::StoreUnavailable]),
         Route::waiting(Method::GET, "/api/v1/admin/audit", "getAudit", audit::audit)
             .tag("admin")
             .needs(Scope::Admin)

@@ -226,12 +226,17 @@ async fn route(
                     admit(&api, route, &headers, arguments.as_ref().ok(), peer);
                 let response = match (passage, not_local) {
                     (Err(refused), _) => {
+                        let reason = auth::reason(&refused);
+                        api.http_metrics.turned_away(reason).inc();
                         let problem = auth::problem(&refused, id);
                         let mut response = respond_problem(&problem, id);
                         auth::challenge(&refused, response.headers_mut());
                         response
                     }
-                    (Ok(_), Some(why)) => respond_problem(&Problem::new(Kind::Forbidden, why), id),
+                    (Ok(_), Some(why)) => {
+                        api.http_metrics.turned_away("forbidden").inc();
+                        respond_problem(&Problem::new(Kind::Forbidden, why), id)
+                    }
                     (Ok(passage), None) => {
                         let caller = passage.caller.clone();
                         let outcome = match arguments {

@@ -45,6 +45,8 @@ pub(crate) fn events(call: &Call) -> Outcome {
         listener,
         metrics: call.api.stream_metrics.clone(),
         has_ended: false,
+        rest: Bytes::new(),
+        is_turn_of_socket: false,
         connection: None,
         has_chunks: false,
         _place: place,
@@ -141,6 +143,11 @@ pub(crate) struct EventBody {
     listener: Listener,
     metrics: StreamMetrics,
     has_ended: bool,
+    /// What is left of an event that is long: its bytes are shared by all clients, what the
+    /// connection holds is a copy.
+    rest: Bytes,
+    /// The connection writes what it holds before it gets more of the rest.
+    is_turn_of_socket: bool,
     /// The connection that it goes over: an ordinary one again when it has ended.
     connection: Option<Arc<ConnectionState>>,
     /// It is one of HTTP/1.1.
@@ -176,6 +183,21 @@ impl EventBody {
         self.connection = Some(connection);
     }
 
+    /// The next part of the rest, or all of it where the connection holds no copies.
+    fn part(&mut self) -> Bytes {
+        let end = if self.has_chunks {
+            self.rest.len().min(PIECE)
+        } else {
+            self.rest.len()
+        };
+        let part = self.rest.split_to(end);
+        self.is_turn_of_socket = !self.rest.is_empty();
+        if let Some(connection) = &self.connection {
+            connection.hold_back(self.is_turn_of_socket);
+        }
+        part
+    }
+
     fn is_blocked(&self) -> bool {
         let connection = self.connection.as_ref();
         connection.is_some_and(|connection| connection.is_blocked())
@@ -191,12 +213,27 @@ impl EventBody {
             // wakes this when it takes more.
             return Poll::Pending;
         }
+        if !self.rest.is_empty() {
+            if std::mem::take(&mut self.is_turn_of_socket) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            return Poll::Ready(Some(self.part()));
+        }
         let mut first: Option<Bytes> = None;
         let mut piece: Vec<u8> = Vec::new();
         while !self.has_ended && piece.len() < PIECE {
             match self.listener.poll_next(context) {
                 Poll::Ready(Item::Event(event)) => {
                     self.metrics.events.inc();
+                    if event.sse().len() > PIECE {
+                        // From here on nobody else writes, until the last part is with the socket.
+                        self.rest = event.sse().clone();
+                        if let Some(connection) = &self.connection {
+                            connection.hold_back(true);
+                        }
+                        break;
+                    }
                     match first.take() {
                         None if piece.is_empty() => first = Some(event.sse().clone()),
                         before => {
@@ -212,6 +249,7 @@ impl EventBody {
         match first {
             Some(first) => Poll::Ready(Some(first)),
             None if !piece.is_empty() => Poll::Ready(Some(piece.into())),
+            None if !self.rest.is_empty() => Poll::Ready(Some(self.part())),
             None if self.has_ended => Poll::Ready(None),
             None => Poll::Pending,
         }

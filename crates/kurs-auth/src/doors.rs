@@ -164,6 +164,7 @@ impl Limits {
 #[derive(Debug)]
 pub struct Doors {
     anonymous: Scopes,
+    environment: Box<str>,
     /// `None` before the keys were read.
     ring: ArcSwapOption<KeyRing>,
     tokens: Tokens,
@@ -207,6 +208,7 @@ impl Doors {
     pub fn new(auth: &AuthConfig, limits: &LimitsConfig) -> Self {
         Self {
             anonymous: auth.anonymous(),
+            environment: auth.environment.as_str().into(),
             ring: ArcSwapOption::empty(),
             tokens: Tokens::new(&auth.issuers),
             limits: ArcSwap::from_pointee(Limits::new(limits)),
@@ -225,6 +227,12 @@ impl Doors {
     #[must_use]
     pub fn ring(&self) -> Option<Arc<KeyRing>> {
         self.ring.load_full()
+    }
+
+    /// The word in new keys that tells where they belong.
+    #[must_use]
+    pub const fn environment(&self) -> &str {
+        &self.environment
     }
 
     /// The trusted issuers.

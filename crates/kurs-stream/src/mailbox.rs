@@ -11,7 +11,7 @@ use crate::pump::{Outlet, Pump};
 use crate::topic::Topic;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -87,8 +87,11 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Newest {
-    places: HashMap<Topic, u64>,
-    events: BTreeMap<u64, Arc<Event>>,
+    /// By topic, each with its place in the order. Thousands of clients who take nothing are told
+    /// each update: this is all that it costs.
+    by_topic: HashMap<Topic, (u64, Arc<Event>), foldhash::fast::RandomState>,
+    /// What is of no topic is not replaced.
+    others: Vec<(u64, Arc<Event>)>,
     next: u64,
     missed: u64,
 }
@@ -99,13 +102,21 @@ impl Newest {
             return;
         }
         self.next += 1;
-        if let Some(topic) = event.topic
-            && let Some(place) = self.places.insert(topic, self.next)
-        {
-            self.events.remove(&place);
-            self.missed += 1;
+        match event.topic {
+            None => self.others.push((self.next, event)),
+            Some(topic) => {
+                let before = self.by_topic.insert(topic, (self.next, event));
+                self.missed += u64::from(before.is_some());
+            }
         }
-        self.events.insert(self.next, event);
+    }
+
+    /// All of it, in the order in which it came.
+    fn in_order(self) -> VecDeque<Arc<Event>> {
+        let mut events = self.others;
+        events.extend(self.by_topic.into_values());
+        events.sort_unstable_by_key(|(place, _)| *place);
+        events.into_iter().map(|(_, event)| event).collect()
     }
 }
 
@@ -380,7 +391,7 @@ impl Inner {
                 detail: None,
                 missed: Some(newest.missed),
             });
-            self.queue = newest.events.into_values().collect();
+            self.queue = newest.in_order();
             (self.waiting, self.bytes) = (0, 0);
             let gap = Event::telling(left_out, Arc::from(""));
             return Some(Arc::new(gap));
@@ -425,120 +436,4 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kurs_core::{Epoch, Pair, Seq, UpdateId};
-
-    fn event(pair: &str, seq: u64) -> Arc<Event> {
-        let id = UpdateId {
-            shard: 0,
-            epoch: Epoch(1),
-            seq: Seq(seq),
-        };
-        let topic = Topic::Rate(Pair::parse(pair).unwrap());
-        let document = serde_json::json!({"pair": pair, "seq": seq});
-        Arc::new(Event::of(EventKind::Rate, &document, id.to_string().into()).about(topic, id))
-    }
-
-    fn mailbox(heard: Option<&str>) -> Arc<Mailbox> {
-        let config = StreamConfig {
-            mailbox_events: 8,
-            ..StreamConfig::default()
-        };
-        let heard = heard.map(|text| text.parse().unwrap());
-        Arc::new(Mailbox::new(&config, heard))
-    }
-
-    fn seqs(mailbox: &Mailbox) -> Vec<u64> {
-        let mut seqs = Vec::new();
-        while let Some(Item::Event(event)) = mailbox.next() {
-            seqs.push(event.id.map_or(0, |id| id.seq.0));
-        }
-        seqs
-    }
-
-    #[test]
-    fn what_was_asked_for_is_never_left_out() {
-        let mailbox = mailbox(None);
-        let snapshot = || {
-            Arc::new(Event::of(
-                EventKind::Snapshot,
-                &serde_json::json!({}),
-                "".into(),
-            ))
-        };
-        mailbox.say([snapshot()]);
-        for seq in 1..=20 {
-            mailbox.push(&event("BTC-USD", seq));
-        }
-        mailbox.say([snapshot()]);
-        mailbox.push(&event("BTC-USD", 21));
-        let mut kinds = Vec::new();
-        while let Some(Item::Event(event)) = mailbox.next() {
-            kinds.push(event.kind);
-        }
-        use EventKind::{Gap, Rate, Snapshot};
-        assert_eq!(kinds, [Gap, Snapshot, Snapshot, Rate]);
-    }
-
-    #[test]
-    fn a_slow_listener_gets_the_newest_of_each_topic_and_is_told_how_much_it_missed() {
-        let mailbox = mailbox(None);
-        for seq in 1..=50 {
-            let pair = if seq % 2 == 0 { "BTC-USD" } else { "ETH-USD" };
-            mailbox.push(&event(pair, seq));
-        }
-        assert_eq!(mailbox.conflations(), 1);
-        let Some(Item::Event(gap)) = mailbox.next() else {
-            panic!("it was too slow")
-        };
-        assert_eq!(gap.kind, EventKind::Gap);
-        assert_eq!(gap.data(), r#"{"reason":"slow","missed":48}"#.as_bytes());
-        assert_eq!(seqs(&mailbox), [49, 50]);
-        mailbox.push(&event("BTC-USD", 51));
-        assert_eq!(seqs(&mailbox), [51], "it is quick again");
-    }
-
-    #[test]
-    fn what_was_heard_elsewhere_is_not_told_again() {
-        let mailbox = mailbox(Some("0.1-10"));
-        for seq in 8..=12 {
-            mailbox.push(&event("BTC-USD", seq));
-        }
-        assert_eq!(seqs(&mailbox), [11, 12]);
-        mailbox.passed(&"0.1-12".parse().unwrap());
-        mailbox.push(&event("BTC-USD", 9));
-        assert_eq!(seqs(&mailbox), [9], "the guard is only for the beginning");
-    }
-
-    #[test]
-    fn the_last_word_comes_first_and_nothing_after_it() {
-        let mailbox = mailbox(None);
-        mailbox.push(&event("BTC-USD", 1));
-        let bye = Event::of(EventKind::Bye, &serde_json::json!({}), "".into());
-        mailbox.end(Ended::Drained, Some(Arc::new(bye)));
-        mailbox.push(&event("BTC-USD", 2));
-        let Some(Item::Event(bye)) = mailbox.next() else {
-            panic!("a last word")
-        };
-        assert_eq!(bye.kind, EventKind::Bye);
-        for _ in 0..2 {
-            assert!(matches!(mailbox.next(), Some(Item::End(Ended::Drained))));
-        }
-    }
-
-    #[test]
-    fn many_large_events_do_not_wait_either() {
-        let mailbox = Arc::new(Mailbox::new(&StreamConfig::default(), None));
-        let large = serde_json::json!({"why": "x".repeat(10_000)});
-        for seq in 1..=200 {
-            let topic = Topic::Rate(Pair::parse("BTC-USD").unwrap());
-            let id = event("BTC-USD", seq).id.unwrap();
-            let event = Event::of(EventKind::Rate, &large, "".into()).about(topic, id);
-            mailbox.push(&Arc::new(event));
-        }
-        let inner = mailbox.inner.lock();
-        assert!(inner.bytes <= 1_048_576 && inner.queue.is_empty());
-        assert_eq!(inner.newest.as_ref().unwrap().events.len(), 1);
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 mod bus;
 mod capture;
 mod doors;
+mod plan;
 mod readings;
 mod settings;
 mod take_over;
@@ -22,19 +23,18 @@ pub(crate) use capture::{Prepared, ReplaySetup, head as capture_head, replay};
 use kurs_api::{ApiParts, ApiState};
 use kurs_auth::Doors;
 use kurs_bus::Bus;
-use kurs_core::{Clock, Pair, SystemClock};
-use kurs_net::Proxies;
-use kurs_net::http::HttpClient;
-use kurs_pricing::EngineConfig;
+use kurs_core::{Clock, SystemClock};
 use kurs_reader::{RateView, ViewConfig};
 use kurs_sources::Tap;
-use kurs_sources::registry::{Built as BuiltSource, Means};
 use kurs_store::{Store, StoreError};
 use kurs_stream::Hub;
 use kurs_telemetry::metrics::Build;
 use kurs_telemetry::{Health, Metrics, Status};
 use kurs_writer::Terms;
 use kurs_writer::capture::Capture;
+pub use plan::Plan;
+pub(crate) use plan::sources;
+use plan::{depth, engine, info, means};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -103,22 +103,6 @@ impl Built {
         {
             settings::tell(self, reload);
         }
-    }
-}
-
-/// What a Writer is made of that a new configuration may change.
-pub struct Plan {
-    config: Config,
-    sources: Vec<BuiltSource>,
-}
-
-impl Plan {
-    fn new(config: &Config, simulated: bool, clock: &Arc<dyn Clock>) -> Result<Self, Failure> {
-        let sources = sources(config, simulated, clock)?;
-        Ok(Self {
-            config: config.clone(),
-            sources,
-        })
     }
 }
 
@@ -206,33 +190,6 @@ pub(crate) fn build_at(
 fn machine_name() -> String {
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
-}
-
-/// The sources that are switched on.
-pub(crate) fn sources(
-    config: &Config,
-    simulated: bool,
-    clock: &Arc<dyn Clock>,
-) -> Result<Vec<BuiltSource>, Failure> {
-    if !config.runs(Role::Writer) {
-        return Ok(Vec::new());
-    }
-    let means = means(clock)?;
-    kurs_sources::registry::build(&config.sources, simulated, &means)
-        .map_err(|error| Failure::new(Exit::Failure, error.to_string()))
-}
-
-/// What sources reach the world with.
-fn means(clock: &Arc<dyn Clock>) -> Result<Means, Failure> {
-    let user_agent = concat!("kurs/", env!("CARGO_PKG_VERSION"));
-    let http = HttpClient::new(user_agent)
-        .map_err(|error| Failure::new(Exit::Failure, error.to_string()))?;
-    Ok(Means {
-        http,
-        proxies: Arc::new(Proxies::from_environment(|name| std::env::var(name).ok())),
-        user_agent: user_agent.to_owned(),
-        clock: Arc::clone(clock),
-    })
 }
 
 /// Brings the store to its version and starts the roles of this process. A store that is away is
@@ -412,28 +369,6 @@ async fn run_writer(built: Arc<Built>, plan: Arc<Plan>, ended: watch::Receiver<b
             .run(ended.clone())
     })
     .await;
-}
-
-/// What pricing needs to know of a source.
-fn info(info: &kurs_sources::SourceInfo) -> kurs_pricing::SourceInfo {
-    kurs_pricing::SourceInfo {
-        id: info.id,
-        kind: info.kind,
-        priority: info.priority,
-        hold: Duration::from_millis(info.hold_ms),
-    }
-}
-
-/// The pairs whose order books pricing looks into.
-fn depth(config: &Config) -> Arc<[Pair]> {
-    engine(config, Vec::new()).depth_pairs().into()
-}
-
-/// How prices become rates, as it is configured.
-fn engine(config: &Config, sources: Vec<kurs_pricing::SourceInfo>) -> EngineConfig {
-    let mut engine = EngineConfig::new(sources, config.directions.clone());
-    engine.policies = config.policy.clone();
-    engine
 }
 
 /// How long the Reader waits for a Writer in the same process; one that has to wait for the store or

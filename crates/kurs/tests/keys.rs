@@ -7,7 +7,7 @@ mod support;
 
 use kurs_sim::{Sim, SimConfig};
 use kurs_testkit::wait::until_async;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -196,6 +196,119 @@ async fn a_running_server_knows_a_new_key_and_forgets_a_revoked_one_within_a_sec
     let log = kurs.process.output().lines().join("\n");
     assert!(!log.contains(secret), "the log holds a key");
     assert!(log.contains("the keys were read"), "{log}");
+}
+
+/// A request of the admin API, with a key if there is one, and its answer.
+async fn admin(
+    kurs: &Kurs,
+    method: reqwest::Method,
+    path: &str,
+    key: Option<&str>,
+    body: &Value,
+) -> (u16, Value) {
+    let url = kurs.url(&format!("/api/v1/admin/{path}"));
+    let mut request = reqwest::Client::new().request(method, url);
+    if !body.is_null() {
+        request = request.header("content-type", "application/json");
+        request = request.body(body.to_string());
+    }
+    if let Some(key) = key {
+        request = request.bearer_auth(key);
+    }
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    let text = answer.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_made_replaced_and_revoked_by_api_and_hold_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let sim = Sim::start(SimConfig::default(), ([127, 0, 0, 1], 0).into())
+        .await
+        .unwrap();
+    let url = format!("sqlite:{}", folder.path().join("kurs.db").display());
+    let settings = [
+        ("KURS_STORE__URL", url.as_str()),
+        ("KURS_AUTH__ANONYMOUS", ""),
+    ];
+    let kurs = Kurs::start(&sim, &settings, None).await;
+    let (post, delete) = (reqwest::Method::POST, reqwest::Method::DELETE);
+    let make = async |key: Option<&str>, body: Value| {
+        let (status, made) = admin(&kurs, post.clone(), "keys", key, &body).await;
+        assert_eq!(status, 201, "{made}");
+        assert_eq!(made["taken_over"], true, "{made}");
+        made
+    };
+    // The first one, from the server's own machine.
+    let first = make(None, json!({"name": "ops", "scopes": ["read", "admin"]})).await;
+    let first = first["key"].as_str().unwrap().to_owned();
+    let nobody = admin(&kurs, post.clone(), "keys", None, &json!({"name": "x"})).await;
+    assert_eq!(nobody.0, 401, "from the first key on, changes need one");
+    let shop = json!({"name": "shop", "expires_in_seconds": 3_600, "why": "a test"});
+    let shop = make(Some(&first), shop).await;
+    assert_eq!(shop["scopes"], json!(["read"]));
+    assert!(shop["expires_at"].is_string(), "{shop}");
+    let old = shop["key"].as_str().unwrap();
+    let id = shop["id"].as_str().unwrap();
+    assert_eq!(id, id_of(old));
+    let sources = "/api/v1/sources";
+    assert_eq!(status(&kurs, sources, Some(old)).await, 200);
+    let reads = admin(
+        &kurs,
+        post.clone(),
+        "keys",
+        Some(old),
+        &json!({"name": "x"}),
+    )
+    .await;
+    assert_eq!(reads.0, 403, "who may read makes no keys");
+
+    let rotate = format!("keys/{id}/rotate");
+    let body = json!({"overlap_seconds": 0});
+    let (code, made) = admin(&kurs, post.clone(), &rotate, Some(&first), &body).await;
+    assert_eq!(code, 201, "{made}");
+    let new = made["key"].as_str().unwrap();
+    assert_eq!(made["name"], "shop");
+    assert_eq!(made["replaces"]["id"], id);
+    assert_eq!(status(&kurs, sources, Some(new)).await, 200);
+    assert_eq!(status(&kurs, sources, Some(old)).await, 401);
+    let again = admin(&kurs, post.clone(), &rotate, Some(&first), &body).await;
+    assert_eq!(again.0, 409, "{}", again.1);
+
+    let revoke = format!("keys/{}?why=over", made["id"].as_str().unwrap());
+    let revoked = admin(&kurs, delete.clone(), &revoke, Some(&first), &Value::Null).await;
+    assert_eq!(revoked.0, 204, "{}", revoked.1);
+    assert_eq!(status(&kurs, sources, Some(new)).await, 401);
+    let unknown = admin(&kurs, delete, "keys/00000000", Some(&first), &Value::Null).await;
+    assert_eq!(unknown.0, 404);
+
+    let get = reqwest::Method::GET;
+    let (_, listed) = admin(&kurs, get.clone(), "keys", Some(&first), &Value::Null).await;
+    let states = listed["keys"].as_array().unwrap().iter();
+    let states: Vec<_> = states.map(|key| key["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["good", "expired", "revoked"], "{listed}");
+    let (_, log) = admin(&kurs, get, "audit", Some(&first), &Value::Null).await;
+    let entries = log["entries"].as_array().unwrap();
+    let actions = entries
+        .iter()
+        .map(|entry| entry["action"].as_str().unwrap());
+    let actions: Vec<_> = actions.collect();
+    assert_eq!(
+        actions,
+        ["revoke_key", "rotate_key", "create_key", "create_key"]
+    );
+    assert_eq!(entries[3]["who"], "loopback");
+    assert_eq!(entries[0]["who"], format!("key:{}", id_of(&first)));
+    assert_eq!(
+        (&entries[0]["why"], &entries[2]["why"]),
+        (&json!("over"), &json!("a test"))
+    );
+    let said = format!("{listed}{log}{}", kurs.process.output().lines().join("\n"));
+    for key in [&*first, old, new] {
+        let secret = key.rsplit('_').nth(1).unwrap();
+        assert!(!said.contains(secret), "a key is told again");
+    }
 }
 
 fn base64url(bytes: impl AsRef<[u8]>) -> String {

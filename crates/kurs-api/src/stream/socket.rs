@@ -1,5 +1,7 @@
 //! Streams over WebSocket (RFC 6455): conventions 20. Only text goes either way.
 
+mod handshake;
+
 use super::enter;
 use super::wire::{Direct, Wire};
 use crate::answer::{Answer, Outcome};
@@ -8,11 +10,8 @@ use crate::io::WatchedIo;
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 use futures_util::{SinkExt, StreamExt};
-use http::HeaderMap;
-use http::header::{
-    CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
-};
+use handshake::{check_head, check_origin, chosen, not_a_socket};
+use http::header::{CONNECTION, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use kurs_auth::Grant;
@@ -30,7 +29,6 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::CapacityError;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
@@ -84,76 +82,6 @@ pub(crate) fn open(call: &Call) -> Outcome {
         answer = answer.with_header(SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
     }
     Ok(answer)
-}
-
-/// A page of another origin may listen only where it may read: browsers send cookies along
-/// whatever the page is, and ask nobody before.
-fn check_origin(call: &Call) -> Result<(), Problem> {
-    let Some(origin) = call.headers.get(ORIGIN) else {
-        return Ok(());
-    };
-    let own = call.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let is_own = origin.to_str().is_ok_and(|origin| {
-        let host = origin.split_once("://").map(|(_, host)| host);
-        host.is_some() && host == own
-    });
-    if is_own || call.api.origins.contains(origin) {
-        return Ok(());
-    }
-    let why = "pages of this origin may not listen: see http.cors_origins";
-    Err(Problem::new(Kind::Forbidden, why))
-}
-
-/// What the client wants to hear to be sure that it speaks with a WebSocket server.
-fn check_head(headers: &HeaderMap) -> Result<String, Problem> {
-    let has = |name: &http::HeaderName, word: &str| {
-        let values = headers.get_all(name).iter();
-        let mut words = values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|text| text.split(','));
-        words.any(|text| text.trim().eq_ignore_ascii_case(word))
-    };
-    if !has(&UPGRADE, "websocket") || !has(&CONNECTION, "upgrade") {
-        return Err(not_a_socket(
-            "send Upgrade: websocket, or use /api/v1/stream",
-        ));
-    }
-    if !has(&SEC_WEBSOCKET_VERSION, "13") {
-        return Err(not_a_socket("Sec-WebSocket-Version must be 13"));
-    }
-    let key = headers.get(SEC_WEBSOCKET_KEY);
-    // 16 bytes in base64.
-    let key = key.filter(|key| key.len() == 24).ok_or_else(|| {
-        Problem::new(
-            Kind::MalformedRequest,
-            "Sec-WebSocket-Key is missing or malformed",
-        )
-    })?;
-    Ok(derive_accept_key(key.as_bytes()))
-}
-
-fn not_a_socket(why: &str) -> Problem {
-    Problem::new(Kind::UpgradeRequired, why)
-}
-
-/// True when the client names subprotocols and ours is among them; one that names none gets it
-/// all the same.
-fn chosen(headers: &HeaderMap) -> Result<bool, Problem> {
-    let mut offered = headers
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(','))
-        .map(str::trim)
-        .peekable();
-    if offered.peek().is_none() {
-        return Ok(false);
-    }
-    if offered.any(|name| name == PROTOCOL) {
-        return Ok(true);
-    }
-    let why = format!("the subprotocol is {PROTOCOL}");
-    Err(Problem::new(Kind::MalformedRequest, why))
 }
 
 /// Why a session ends, and what the client is told.
@@ -416,17 +344,30 @@ impl Session {
         first: Arc<Event>,
     ) -> Result<(), Error> {
         self.write_rest().await?;
-        let mut told = 1;
-        socket.feed(message(&first)).await?;
-        while told < BATCH
-            && let Some(listener) = &self.listener
-            && let Some(Item::Event(event)) = listener.next()
-        {
-            socket.feed(message(&event)).await?;
+        if self.direct.is_some() {
+            // From here on the bytes of the events are written, which all clients share: what a
+            // client does not take is nobody's copy.
+            socket.flush().await?;
+        }
+        let mut told = 0;
+        let mut next = Some(first);
+        while let Some(event) = next {
+            match &self.direct {
+                Some(direct) => direct.keep(&event),
+                None => socket.feed(message(&event)).await?,
+            }
             told += 1;
+            let listener = self.listener.as_ref().filter(|_| told < BATCH);
+            next = match listener.and_then(Listener::next) {
+                Some(Item::Event(event)) => Some(event),
+                _ => None,
+            };
         }
         self.api.stream_metrics.events.inc_by(told);
-        socket.flush().await
+        match &self.direct {
+            Some(_) => Ok(self.write_rest().await?),
+            None => socket.flush().await,
+        }
     }
 
     /// Carries a command out.

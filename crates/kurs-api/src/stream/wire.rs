@@ -1,12 +1,13 @@
 //! The socket of a client, which is written to by its own task, or, while that rests, by the pump
 //! of the streams.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use kurs_stream::{Event, Outlet};
 use kurs_telemetry::metrics::Counter;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -121,14 +122,38 @@ fn poll_write(
     }
 }
 
+/// The same of several pieces at a time.
+fn poll_write_pieces(
+    socket: &TcpStream,
+    context: &mut Context<'_>,
+    pieces: &VecDeque<Bytes>,
+) -> Poll<io::Result<usize>> {
+    let slices: Vec<IoSlice<'_>> = pieces
+        .iter()
+        .take(AT_A_TIME)
+        .map(|piece| IoSlice::new(piece))
+        .collect();
+    loop {
+        ready!(socket.poll_write_ready(context))?;
+        match socket.try_write_vectored(&slices) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            done => return Poll::Ready(done),
+        }
+    }
+}
+
+/// Pieces that are handed to the system at a time.
+const AT_A_TIME: usize = 32;
+
 /// Where the pump writes what a client is told.
 pub(crate) struct Direct {
     socket: Arc<TcpStream>,
     /// An event as bytes.
     form: fn(&Event) -> &Bytes,
     events: Counter,
-    /// What the socket did not take: the client's task writes it first.
-    rest: Mutex<Vec<u8>>,
+    /// What the socket did not take: the client's task writes it first. The bytes are those of the
+    /// events, shared by all clients: whoever never reads holds little of its own.
+    rest: Mutex<VecDeque<Bytes>>,
 }
 
 impl Direct {
@@ -153,13 +178,28 @@ impl Direct {
     pub(crate) fn poll_rest(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut rest = self.rest.lock();
         while !rest.is_empty() {
-            let count = ready!(poll_write(&self.socket, context, &rest))?;
+            let mut count = ready!(poll_write_pieces(&self.socket, context, &rest))?;
             if count == 0 {
                 return Poll::Ready(Err(ErrorKind::WriteZero.into()));
             }
-            rest.drain(..count);
+            while let Some(first) = rest.front_mut() {
+                if count < first.len() {
+                    first.advance(count);
+                    break;
+                }
+                count -= first.len();
+                rest.pop_front();
+            }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// An event that the client's task writes, as soon as it writes the rest.
+    pub(crate) fn keep(&self, event: &Event) {
+        let bytes = (self.form)(event);
+        if !bytes.is_empty() {
+            self.rest.lock().push_back(bytes.clone());
+        }
     }
 }
 
@@ -178,23 +218,22 @@ impl Outlet for Direct {
     fn write(&self, events: &[Arc<Event>]) -> bool {
         self.events
             .inc_by(u64::try_from(events.len()).unwrap_or_default());
-        let together: Vec<u8>;
-        let bytes: &[u8] = match events {
+        let together: Bytes;
+        let bytes: &Bytes = match events {
             [event] => (self.form)(event),
             events => {
                 let pieces: Vec<&[u8]> =
                     events.iter().map(|event| &(self.form)(event)[..]).collect();
-                together = pieces.concat();
+                together = pieces.concat().into();
                 &together
             }
         };
         // Whatever is wrong with the socket, the client's task sees it when it writes the rest.
         let count = self.socket.try_write(bytes).unwrap_or(0);
-        let left = bytes.get(count..).unwrap_or_default();
-        if left.is_empty() {
+        if count >= bytes.len() {
             return true;
         }
-        self.rest.lock().extend_from_slice(left);
+        self.rest.lock().push_back(bytes.slice(count..));
         false
     }
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const SETTINGS: &str = "/api/v1/admin/settings";
+const KEYS: &str = "/api/v1/admin/keys";
 
 /// What the Writer was asked for.
 type Asked = Arc<Mutex<Vec<(BTreeMap<String, Option<Value>>, Option<u64>, Actor)>>>;
@@ -261,7 +262,7 @@ async fn the_audit_log_is_paged_newest_first() {
 }
 
 #[tokio::test]
-async fn api5_2023_settings_and_audit_log_are_for_admins_alone() {
+async fn api5_2023_settings_keys_and_audit_log_are_for_admins_alone() {
     let harness = Harness::start().await;
     let asked = writer(&harness);
     let (reader, admin) = (secret(), secret());
@@ -271,6 +272,10 @@ async fn api5_2023_settings_and_audit_log_are_for_admins_alone() {
     for (method, target, body) in [
         ("GET", SETTINGS, ""),
         ("GET", "/api/v1/admin/audit", ""),
+        ("GET", KEYS, ""),
+        ("POST", KEYS, r#"{"name": "x", "scopes": ["admin"]}"#),
+        ("POST", "/api/v1/admin/keys/3kTMd92x/rotate", "{}"),
+        ("DELETE", "/api/v1/admin/keys/3kTMd92x", ""),
         ("PUT", &target, r#"{"value": false}"#),
         ("DELETE", &target, ""),
         ("PATCH", SETTINGS, r#"{"set": {"log.level": null}}"#),
@@ -294,6 +299,54 @@ async fn api5_2023_settings_and_audit_log_are_for_admins_alone() {
     let who = asked.lock()[0].2.who.to_string();
     assert_eq!(who, format!("key:{}", admin.id().as_str()));
     assert!(!who.contains(admin.reveal()));
+}
+
+#[tokio::test]
+async fn every_mistake_about_a_key_is_told_and_none_is_made() {
+    let harness = Harness::start().await;
+    for (body, places) in [
+        (json!({}), vec!["/name"]),
+        (json!({"name": "", "scopes": []}), vec!["/name", "/scopes"]),
+        (
+            json!({"name": "a\nb", "scopes": ["write"]}),
+            vec!["/name", "/scopes"],
+        ),
+        (
+            json!({"name": "x", "expires_in_seconds": 0}),
+            vec!["/expires_in_seconds"],
+        ),
+        (
+            json!({"name": "x", "expires_in_seconds": 1e30}),
+            vec!["/expires_in_seconds"],
+        ),
+        (json!({"name": secret().reveal()}), vec!["/name"]),
+        (json!({"name": "x", "key": "mine"}), vec!["/key"]),
+    ] {
+        let refused = send(&harness, "POST", KEYS, "", &body.to_string()).await;
+        assert_problem(&refused, 400, "invalid-body");
+        let errors = refused.json()["errors"].clone();
+        let errors = errors.as_array().unwrap().iter();
+        let told: Vec<_> = errors
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect();
+        assert_eq!(told, places, "{body}");
+    }
+    let wrong = send(&harness, "DELETE", &format!("{KEYS}/../x"), "", "").await;
+    assert!(wrong.status >= 400);
+    let wrong = send(&harness, "DELETE", &format!("{KEYS}/short"), "", "").await;
+    assert_problem(&wrong, 400, "invalid-parameter");
+    let unknown = send(
+        &harness,
+        "POST",
+        &format!("{KEYS}/3kTMd92x/rotate"),
+        "",
+        "{}",
+    )
+    .await;
+    assert_problem(&unknown, 404, "unknown-key");
+    let listed = harness.get(KEYS).await;
+    assert_eq!(listed.json(), json!({"keys": []}));
+    assert_eq!(listed.header("cache-control"), Some("no-store"));
 }
 
 #[tokio::test]

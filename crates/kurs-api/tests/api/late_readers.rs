@@ -24,6 +24,15 @@ async fn connect(address: SocketAddr) -> TcpStream {
     socket.connect(address).await.unwrap()
 }
 
+/// So many rates that the snapshot of all is longer than what is handed to a socket at a time.
+const CROWD: usize = 300;
+
+fn crowd(harness: &Harness) {
+    for number in 0..CROWD {
+        harness.rate(&format!("A{number}-USD"), "1.5", "binance", HOUR);
+    }
+}
+
 /// Tells so many updates; the last of them has this value.
 async fn tell(harness: &Harness, times: u64) -> String {
     let mut value = String::new();
@@ -98,41 +107,52 @@ fn check(heard: &[(String, String)], last: &str) -> bool {
 #[tokio::test]
 async fn a_stream_that_is_read_late_comes_whole() {
     let harness = Harness::start().await;
+    crowd(&harness);
     let mut socket = connect(harness.address).await;
-    let head = "GET /api/v1/stream?pairs=BTC-USD HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let head = "GET /api/v1/stream?topics=rates HTTP/1.1\r\nHost: localhost\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();
     let waiting = Vec::new();
     let mut chunks = Chunks { socket, waiting };
     chunks.until(b"\r\n\r\n").await;
+    // An event may come in several chunks.
+    let mut text = String::new();
+    let mut snapshots = 0;
     for times in 0..TIMES {
         let last = tell(&harness, times).await;
         let mut heard = Vec::new();
         while !check(&heard, &last) {
-            let text = chunks.next().await;
-            for event in text.split_terminator("\n\n") {
+            text.push_str(&chunks.next().await);
+            while let Some(end) = text.find("\n\n") {
+                let event: String = text.drain(..end + 2).collect();
                 let field = |name: &str| {
                     let mut lines = event.lines();
                     lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
                 };
                 if let Some(kind) = field("event") {
                     let data: Value = serde_json::from_str(field("data").unwrap()).unwrap();
+                    if kind == "snapshot" {
+                        snapshots += 1;
+                        assert!(data["rates"].as_array().unwrap().len() > CROWD);
+                    }
                     heard.push(summary(kind, &data));
                 }
             }
         }
     }
+    assert_eq!((snapshots, &*text), (1, ""));
 }
 
 #[tokio::test]
 async fn a_socket_that_is_read_late_comes_whole_and_is_answered_meanwhile() {
     let harness = Harness::start().await;
+    crowd(&harness);
     let stream = connect(harness.address).await;
     let url = format!("ws://{}/api/v1/ws", harness.address);
     let request = url.into_client_request().unwrap();
     let (mut socket, _) = tokio_tungstenite::client_async(request, stream)
         .await
         .unwrap();
-    let command = r#"{"id":1,"op":"subscribe","topics":["rate:BTC-USD"]}"#;
+    let command = r#"{"id":1,"op":"subscribe","topics":["rates"]}"#;
     socket.send(Message::text(command)).await.unwrap();
     for times in 0..TIMES {
         let last = tell(&harness, times).await;

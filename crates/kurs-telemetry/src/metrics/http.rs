@@ -34,6 +34,7 @@ pub struct HttpMetrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, DurationHistogram, NewHistogram>,
     refused: Family<ReasonLabels, Counter>,
+    turned_away: Family<ReasonLabels, Counter>,
     /// Connections that were accepted.
     pub connections_accepted: Counter,
     /// Connections that are open.
@@ -53,12 +54,22 @@ pub const CUT_REASONS: [&str; 9] = [
     "drain",
 ];
 
+/// Why a caller was not let in. A closed set, so that the labels are bounded.
+pub const AWAY_REASONS: [&str; 5] = [
+    "unauthorized",
+    "forbidden",
+    "quota",
+    "failures",
+    "keys_unavailable",
+];
+
 impl HttpMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| DurationHistogram::new(&REQUEST_BOUNDS_NS)),
             refused: Family::default(),
+            turned_away: Family::default(),
             connections_accepted: Counter::default(),
             connections_open: Gauge::default(),
         };
@@ -87,6 +98,14 @@ impl HttpMetrics {
             "Connections turned away or ended by the server, by reason",
             metrics.refused.clone(),
         );
+        registry.register(
+            "http_requests_turned_away",
+            "Requests of callers who were not let in, by reason",
+            metrics.turned_away.clone(),
+        );
+        for reason in AWAY_REASONS {
+            let _ = metrics.turned_away.get_or_create(&ReasonLabels { reason });
+        }
         for reason in CUT_REASONS {
             let _ = metrics.refused.get_or_create(&ReasonLabels { reason });
         }
@@ -110,6 +129,13 @@ impl HttpMetrics {
                 .durations
                 .get_or_create_owned(&RouteLabels { method, route }),
         }
+    }
+
+    /// The counter of requests turned away for one of [`AWAY_REASONS`].
+    #[must_use]
+    pub fn turned_away(&self, reason: &'static str) -> Counter {
+        self.turned_away
+            .get_or_create_owned(&ReasonLabels { reason })
     }
 
     /// The counter of connections cut for one of [`CUT_REASONS`].

@@ -6,11 +6,12 @@ use super::settings::SettingsArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output};
 use clap::{Args, Subcommand};
-use kurs_auth::{Entropy, Scope, Scopes, SecretKey};
+use kurs_api::key::{self, KeyDocument, LIFE_MAX, NAME_MAX, noted, state};
+use kurs_auth::{Scope, Scopes, SecretKey};
 use kurs_core::{Clock, SystemClock, Wall};
 use kurs_sources::Period;
 use kurs_store::{AuditEntry, Store, StoredKey};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +23,6 @@ Examples:
   kurs keys rotate 3kTMd92x --overlap 24h           a new key, the old one good for a day
   kurs keys revoke 3kTMd92x --yes                   on every instance within a second
 ";
-
-/// Longest name of a key.
-const NAME_MAX: usize = 64;
-/// Longest life of a key, and longest overlap: ten years, about.
-const LIFE_MAX: Duration = Duration::from_secs(3_660 * 86_400);
 
 /// Arguments of `keys`.
 #[derive(Debug, Args)]
@@ -85,8 +81,7 @@ enum What {
 }
 
 fn name(text: &str) -> Result<Arc<str>, String> {
-    let length = text.chars().count();
-    if (1..=NAME_MAX).contains(&length) && !text.chars().any(char::is_control) {
+    if key::is_name(text) {
         Ok(text.into())
     } else {
         Err(format!("a name has 1 to {NAME_MAX} letters"))
@@ -146,7 +141,6 @@ pub(super) async fn run(
                 [] => Scopes::NONE.with(Scope::Read),
                 named => named.iter().copied().collect(),
             };
-            let scopes = scopes.to_string().into();
             let (secret, key) = make(environment, name, scopes, now, expires)?;
             let entry = AuditEntry {
                 after: Some(noted(&key)),
@@ -176,7 +170,10 @@ pub(super) async fn run(
             let keys = store.keys().await.map_err(failed)?.keys;
             let old = keys.iter().find(|key| &*key.id == id);
             let old = old.ok_or_else(|| not_found(id))?;
-            let (name, scopes) = (Arc::clone(&old.name), Arc::clone(&old.scopes));
+            let scopes = old.scopes.split_ascii_whitespace();
+            // Scopes of a newer program stay with the old key.
+            let scopes: Scopes = scopes.filter_map(|word| word.parse().ok()).collect();
+            let name = Arc::clone(&old.name);
             let (secret, key) = make(environment, name, scopes, now, expires)?;
             let until = now.plus(overlap);
             let entry = AuditEntry {
@@ -219,17 +216,6 @@ fn user() -> String {
     crate::output::clean(&named).chars().take(64).collect()
 }
 
-/// A key in the audit log: nothing of the key itself, nor of its hash.
-fn noted(key: &StoredKey) -> Arc<str> {
-    let facts = json!({
-        "id": key.id,
-        "name": key.name,
-        "scopes": key.scopes.split_ascii_whitespace().collect::<Vec<_>>(),
-        "expires_at": key.expires_at.map(|time| time.to_string()),
-    });
-    facts.to_string().into()
-}
-
 /// The id, if it can be one. What was given may be a whole key: it is not repeated.
 fn checked(id: &str) -> Result<&str, Failure> {
     let parsed = id.parse::<kurs_auth::KeyId>();
@@ -247,30 +233,14 @@ fn not_found(id: &str) -> Failure {
 fn make(
     environment: &str,
     name: Arc<str>,
-    scopes: Arc<str>,
+    scopes: Scopes,
     now: Wall,
     expires: Option<Duration>,
 ) -> Result<(SecretKey, StoredKey), Failure> {
-    let mut entropy = Entropy::default();
-    let secret = SecretKey::make(environment, |bytes| entropy.fill(bytes));
-    let secret = secret.ok().filter(|_| entropy.is_good());
-    let secret = secret.ok_or_else(|| {
+    key::make(environment, name, scopes, now, expires).ok_or_else(|| {
         let message = "the system gives no random numbers: no key was made";
         Failure::new(Exit::Failure, message)
-    })?;
-    let key = StoredKey {
-        id: secret.id().as_str().into(),
-        environment: environment.into(),
-        name,
-        scopes,
-        hash: *secret.hash().bytes(),
-        created_at: now,
-        expires_at: expires.map(|span| now.plus(span)),
-        revoked_at: None,
-        replaced_by: None,
-        used_at: None,
-    };
-    Ok((secret, key))
+    })
 }
 
 async fn revoke(store: &dyn Store, id: &str, now: Wall, output: Output) -> Result<Exit, Failure> {
@@ -297,7 +267,7 @@ fn show(
     output: Output,
 ) -> Result<Exit, Failure> {
     if output.form == Form::Json {
-        let mut document = document(key, key.created_at);
+        let mut document = json!(KeyDocument::of(key, key.created_at));
         document["key"] = json!(secret.reveal());
         if let Some((old, until)) = replaces {
             document["replaces"] = json!({"id": old, "good_until": until.to_string()});
@@ -323,7 +293,8 @@ fn show(
 async fn list(store: &dyn Store, output: Output, now: Wall) -> Result<Exit, Failure> {
     let stored = store.keys().await.map_err(|error| store_failure(&error))?;
     if output.form == Form::Json {
-        let keys: Vec<Value> = stored.keys.iter().map(|key| document(key, now)).collect();
+        let keys = stored.keys.iter().map(|key| KeyDocument::of(key, now));
+        let keys: Vec<KeyDocument> = keys.collect();
         output.data(&json!({ "keys": keys }).to_string())?;
         return Ok(Exit::Ok);
     }
@@ -349,32 +320,6 @@ async fn list(store: &dyn Store, output: Output, now: Wall) -> Result<Exit, Fail
     ];
     output.table(&headings, &rows)?;
     Ok(Exit::Ok)
-}
-
-fn state(key: &StoredKey, now: Wall) -> &'static str {
-    match (key.revoked_at, key.expires_at, &key.replaced_by) {
-        (Some(_), _, _) => "revoked",
-        (None, Some(until), _) if until <= now => "expired",
-        (None, _, Some(_)) => "replaced",
-        (None, _, None) => "good",
-    }
-}
-
-/// A key as JSON: nothing of the key itself, nor of its hash.
-fn document(key: &StoredKey, now: Wall) -> Value {
-    let time = |time: Option<Wall>| time.map(|time| time.to_string());
-    json!({
-        "id": key.id,
-        "environment": key.environment,
-        "name": key.name,
-        "scopes": key.scopes.split_ascii_whitespace().collect::<Vec<_>>(),
-        "state": state(key, now),
-        "created_at": key.created_at.to_string(),
-        "expires_at": time(key.expires_at),
-        "revoked_at": time(key.revoked_at),
-        "replaced_by": key.replaced_by,
-        "used_at": time(key.used_at),
-    })
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Puts recorders and replays together.
 
-use super::{Built, BuiltSource, engine};
+use super::{Built, engine, means};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use kurs_core::{Clock, ManualClock, Now, Pair, SourceId, Wall};
 use kurs_pricing::SourceInfo;
 use kurs_sources::config::SourcesConfig;
+use kurs_sources::registry::Built as BuiltSource;
 use kurs_sources::{EventSink, registry};
 use kurs_telemetry::metrics::WriterMetrics;
 use kurs_telemetry::{Health, Status};
@@ -123,7 +124,7 @@ pub(crate) fn replay(config: &Config, setup: ReplaySetup) -> Result<Prepared, Fa
         wall: setup.began_at,
         ..Now::default()
     });
-    let means = super::means(&(Arc::new(clock) as Arc<dyn Clock>))?;
+    let means = means(&(Arc::new(clock) as Arc<dyn Clock>))?;
     let depth = super::depth(config);
     let built = registry::machines(&sources, setup.simulated, &means, &sink, &depth)
         .map_err(|error| failed(error.to_string()))?;

@@ -61,6 +61,12 @@ async fn who_tries_many_wrong_keys_has_to_wait() {
     let refused = harness.ask("GET", RATE, &bearer(&secret())).await;
     assert_problem(&refused, 429, "abnormal-usage-detected");
     assert!(refused.header("retry-after").is_some());
+    let metrics = harness.get("/metrics").await;
+    let metrics = metrics.text();
+    for (reason, count) in [("unauthorized", 3), ("failures", 1), ("quota", 0)] {
+        let line = format!("kurs_http_requests_turned_away_total{{reason=\"{reason}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line}");
+    }
     // A right key gets in.
     let held = secret();
     harness.doors.set_ring(KeyRing::new([key(&held, "read")]));
