@@ -58,9 +58,13 @@ __all__ = [
     "GapsDocument",
     "HealthDocument",
     "HistoryDocument",
+    "KeyDocument",
+    "KeysDocument",
     "LegDocument",
     "LevelDocument",
     "ListDocument",
+    "MadeKeyDocument",
+    "MakeKeyRequest",
     "OfficialDocument",
     "OfficialRateDocument",
     "PairsDocument",
@@ -70,6 +74,8 @@ __all__ = [
     "RateAnswer",
     "RateDocument",
     "RejectionDocument",
+    "ReplacedKeyDocument",
+    "RotateKeyRequest",
     "SetRequest",
     "SettingDocument",
     "SettingsDocument",
@@ -128,9 +134,13 @@ from kurs_client.generated.models.gap_document import GapDocument as GapDocument
 from kurs_client.generated.models.gaps_document import GapsDocument as GapsDocument
 from kurs_client.generated.models.health_document import HealthDocument as HealthDocument
 from kurs_client.generated.models.history_document import HistoryDocument as HistoryDocument
+from kurs_client.generated.models.key_document import KeyDocument as KeyDocument
+from kurs_client.generated.models.keys_document import KeysDocument as KeysDocument
 from kurs_client.generated.models.leg_document import LegDocument as LegDocument
 from kurs_client.generated.models.level_document import LevelDocument as LevelDocument
 from kurs_client.generated.models.list_document import ListDocument as ListDocument
+from kurs_client.generated.models.made_key_document import MadeKeyDocument as MadeKeyDocument
+from kurs_client.generated.models.make_key_request import MakeKeyRequest as MakeKeyRequest
 from kurs_client.generated.models.official_document import OfficialDocument as OfficialDocument
 from kurs_client.generated.models.official_rate_document import OfficialRateDocument as OfficialRateDocument
 from kurs_client.generated.models.pairs_document import PairsDocument as PairsDocument
@@ -140,6 +150,8 @@ from kurs_client.generated.models.problem import Problem as Problem
 from kurs_client.generated.models.rate_answer import RateAnswer as RateAnswer
 from kurs_client.generated.models.rate_document import RateDocument as RateDocument
 from kurs_client.generated.models.rejection_document import RejectionDocument as RejectionDocument
+from kurs_client.generated.models.replaced_key_document import ReplacedKeyDocument as ReplacedKeyDocument
+from kurs_client.generated.models.rotate_key_request import RotateKeyRequest as RotateKeyRequest
 from kurs_client.generated.models.set_request import SetRequest as SetRequest
 from kurs_client.generated.models.setting_document import SettingDocument as SettingDocument
 from kurs_client.generated.models.settings_document import SettingsDocument as SettingsDocument

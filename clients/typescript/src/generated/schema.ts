@@ -24,6 +24,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The API keys
+         * @description All of them, revoked and expired ones among them; never the keys themselves. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        get: operations["listKeys"];
+        put?: never;
+        /**
+         * Make an API key
+         * @description The answer shows it, this once. From the first key on, changes need one. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        post: operations["createKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take a key back, for ever
+         * @description On every instance within a second; what is open for it ends. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        delete: operations["revokeKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a key in the place of another one
+         * @description With the same name and scopes; the old one is good for a while still. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        post: operations["rotateKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/settings": {
         parameters: {
             query?: never;
@@ -911,6 +975,46 @@ export interface components {
          * @enum {string}
          */
         Interval: "1s" | "1m" | "5m" | "1h" | "1d";
+        /** @description A key, without anything of the key itself or of its hash. */
+        KeyDocument: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description The word in the key that tells where it belongs. */
+            environment: string;
+            /**
+             * Format: date-time
+             * @description Not good from this moment on; null: without an end.
+             */
+            expires_at: string | null;
+            /** @description What it is known by, here and in the audit log. */
+            id: string;
+            /** @description What people call it. */
+            name: string;
+            /** @description The key that has taken its place. */
+            replaced_by: string | null;
+            /**
+             * Format: date-time
+             * @description When it was taken back.
+             */
+            revoked_at: string | null;
+            /** @description What it may do: `read`, `history`, `stream`, `admin`. */
+            scopes: string[];
+            /**
+             * @description `good`; `replaced`: good until it expires, another one has taken its place; `expired`;
+             *     `revoked`.
+             */
+            state: string;
+            /**
+             * Format: date-time
+             * @description When it was used last, about.
+             */
+            used_at: string | null;
+        };
+        /** @description All keys. */
+        KeysDocument: {
+            /** @description The keys, oldest first; revoked and expired ones among them. */
+            keys: components["schemas"]["KeyDocument"][];
+        };
         /** @description One market of a cross rate. */
         LegDocument: {
             /** @description Until when it is valid. */
@@ -939,6 +1043,64 @@ export interface components {
             base: string;
             /** @description Its fresh rates, by quote asset. */
             rates: components["schemas"]["RateDocument"][];
+        };
+        /** @description A key that was made. */
+        MadeKeyDocument: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description The word in the key that tells where it belongs. */
+            environment: string;
+            /**
+             * Format: date-time
+             * @description Not good from this moment on; null: without an end.
+             */
+            expires_at: string | null;
+            /** @description What it is known by, here and in the audit log. */
+            id: string;
+            /** @description The key itself: shown this once. */
+            key: string;
+            /** @description What people call it. */
+            name: string;
+            /** @description The key that has taken its place. */
+            replaced_by: string | null;
+            /** @description The key whose place it has taken. */
+            replaces?: components["schemas"]["ReplacedKeyDocument"];
+            /**
+             * Format: date-time
+             * @description When it was taken back.
+             */
+            revoked_at: string | null;
+            /** @description What it may do: `read`, `history`, `stream`, `admin`. */
+            scopes: string[];
+            /**
+             * @description `good`; `replaced`: good until it expires, another one has taken its place; `expired`;
+             *     `revoked`.
+             */
+            state: string;
+            /** @description True when this instance lets it in already; others follow within a second. */
+            taken_over: boolean;
+            /**
+             * Format: date-time
+             * @description When it was used last, about.
+             */
+            used_at: string | null;
+        };
+        /** @description A key to be made. */
+        MakeKeyRequest: {
+            /**
+             * Format: int64
+             * @description How long it is good, seconds; without an end unless given.
+             */
+            expires_in_seconds?: number | null;
+            /**
+             * @description What people call it, such as who holds it: one line.
+             * @example shop
+             */
+            name: string;
+            /** @description What it may do; `read` unless given. */
+            scopes?: string[] | null;
+            /** @description What for, for the audit log. */
+            why?: string | null;
         };
         /** @description Official rates of one bank and pair. */
         OfficialDocument: {
@@ -1175,6 +1337,27 @@ export interface components {
             state: components["schemas"]["SourceState"];
             /** @description Why it is not used. */
             why: string;
+        };
+        /** @description A key whose place another one has taken. */
+        ReplacedKeyDocument: {
+            /** @description Until when it is good still. */
+            good_until: components["schemas"]["Time"];
+            id: string;
+        };
+        /** @description How a key is replaced. */
+        RotateKeyRequest: {
+            /**
+             * Format: int64
+             * @description How long the key is good, seconds; without an end unless given.
+             */
+            expires_in_seconds?: number | null;
+            /**
+             * Format: int64
+             * @description How long the old key is good still, seconds; a day unless given.
+             */
+            overlap_seconds?: number | null;
+            /** @description What for, for the audit log. */
+            why?: string | null;
         };
         /** @description A value for a key. */
         SetRequest: {
@@ -1500,6 +1683,698 @@ export interface operations {
             };
             /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
             414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *
+             *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys, oldest first. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeysDocument"];
+                };
+            };
+            /** @description Unchanged since the `ETag` that was sent in `If-None-Match`. */
+            304: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MakeKeyRequest"];
+            };
+        };
+        responses: {
+            /** @description The key. */
+            201: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeKeyDocument"];
+                };
+            };
+            /**
+             * @description `invalid-body`: The body is no JSON document of the documented form. `errors` points at each mistake.
+             *
+             *     `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body of the request did not arrive in time. */
+            408: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body of the request is larger than the server accepts. */
+            413: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body must be sent as `application/json`, not compressed. */
+            415: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *
+             *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: {
+                /** @description What for, for the audit log. */
+                why?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The id of a key: what stands between the second and third `_` of it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It opens nothing any more. */
+            204: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-key`: There is no API key of this id. */
+            404: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a key: what stands between the second and third `_` of it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateKeyRequest"];
+            };
+        };
+        responses: {
+            /** @description The key. */
+            201: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeKeyDocument"];
+                };
+            };
+            /**
+             * @description `invalid-body`: The body is no JSON document of the documented form. `errors` points at each mistake.
+             *
+             *     `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-key`: There is no API key of this id. */
+            404: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body of the request did not arrive in time. */
+            408: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key-is-over`: The key was revoked or rotated before; nothing was changed. */
+            409: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body of the request is larger than the server accepts. */
+            413: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body must be sent as `application/json`, not compressed. */
+            415: {
                 headers: {
                     "api-supported-versions": components["headers"]["api-supported-versions"];
                     "x-request-id": components["headers"]["x-request-id"];

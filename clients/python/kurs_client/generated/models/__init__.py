@@ -37,9 +37,13 @@ from kurs_client.generated.models.gap_document import GapDocument
 from kurs_client.generated.models.gaps_document import GapsDocument
 from kurs_client.generated.models.health_document import HealthDocument
 from kurs_client.generated.models.history_document import HistoryDocument
+from kurs_client.generated.models.key_document import KeyDocument
+from kurs_client.generated.models.keys_document import KeysDocument
 from kurs_client.generated.models.leg_document import LegDocument
 from kurs_client.generated.models.level_document import LevelDocument
 from kurs_client.generated.models.list_document import ListDocument
+from kurs_client.generated.models.made_key_document import MadeKeyDocument
+from kurs_client.generated.models.make_key_request import MakeKeyRequest
 from kurs_client.generated.models.official_document import OfficialDocument
 from kurs_client.generated.models.official_rate_document import OfficialRateDocument
 from kurs_client.generated.models.pairs_document import PairsDocument
@@ -49,6 +53,8 @@ from kurs_client.generated.models.problem import Problem
 from kurs_client.generated.models.rate_answer import RateAnswer
 from kurs_client.generated.models.rate_document import RateDocument
 from kurs_client.generated.models.rejection_document import RejectionDocument
+from kurs_client.generated.models.replaced_key_document import ReplacedKeyDocument
+from kurs_client.generated.models.rotate_key_request import RotateKeyRequest
 from kurs_client.generated.models.set_request import SetRequest
 from kurs_client.generated.models.setting_document import SettingDocument
 from kurs_client.generated.models.settings_document import SettingsDocument

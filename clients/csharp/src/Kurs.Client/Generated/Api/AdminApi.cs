@@ -49,6 +49,27 @@ namespace Kurs.Client.Api
         /// <returns>ApiResponse of ChangeDocument</returns>
         ApiResponse<ChangeDocument> ChangeSettingsWithHttpInfo(PatchRequest patchRequest);
         /// <summary>
+        /// Make an API key
+        /// </summary>
+        /// <remarks>
+        /// The answer shows it, this once. From the first key on, changes need one. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="makeKeyRequest"></param>
+        /// <returns>MadeKeyDocument</returns>
+        MadeKeyDocument CreateKey(MakeKeyRequest makeKeyRequest);
+
+        /// <summary>
+        /// Make an API key
+        /// </summary>
+        /// <remarks>
+        /// The answer shows it, this once. From the first key on, changes need one. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="makeKeyRequest"></param>
+        /// <returns>ApiResponse of MadeKeyDocument</returns>
+        ApiResponse<MadeKeyDocument> CreateKeyWithHttpInfo(MakeKeyRequest makeKeyRequest);
+        /// <summary>
         /// Take a setting away
         /// </summary>
         /// <remarks>
@@ -103,6 +124,25 @@ namespace Kurs.Client.Api
         /// <returns>ApiResponse of AuditDocument</returns>
         ApiResponse<AuditDocument> GetAuditWithHttpInfo(string start = default, string end = default, string who = default, string subject = default, int? limit = default, string cursor = default);
         /// <summary>
+        /// The API keys
+        /// </summary>
+        /// <remarks>
+        /// All of them, revoked and expired ones among them; never the keys themselves. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <returns>KeysDocument</returns>
+        KeysDocument ListKeys();
+
+        /// <summary>
+        /// The API keys
+        /// </summary>
+        /// <remarks>
+        /// All of them, revoked and expired ones among them; never the keys themselves. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <returns>ApiResponse of KeysDocument</returns>
+        ApiResponse<KeysDocument> ListKeysWithHttpInfo();
+        /// <summary>
         /// What is set
         /// </summary>
         /// <remarks>
@@ -144,6 +184,52 @@ namespace Kurs.Client.Api
         /// <param name="setRequest"></param>
         /// <returns>ApiResponse of ChangeDocument</returns>
         ApiResponse<ChangeDocument> PutSettingWithHttpInfo(string key, SetRequest setRequest);
+        /// <summary>
+        /// Take a key back, for ever
+        /// </summary>
+        /// <remarks>
+        /// On every instance within a second; what is open for it ends. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="why">What for, for the audit log. (optional)</param>
+        /// <returns></returns>
+        void RevokeKey(string id, string why = default);
+
+        /// <summary>
+        /// Take a key back, for ever
+        /// </summary>
+        /// <remarks>
+        /// On every instance within a second; what is open for it ends. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="why">What for, for the audit log. (optional)</param>
+        /// <returns>ApiResponse of Object(void)</returns>
+        ApiResponse<Object> RevokeKeyWithHttpInfo(string id, string why = default);
+        /// <summary>
+        /// Make a key in the place of another one
+        /// </summary>
+        /// <remarks>
+        /// With the same name and scopes; the old one is good for a while still. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="rotateKeyRequest"></param>
+        /// <returns>MadeKeyDocument</returns>
+        MadeKeyDocument RotateKey(string id, RotateKeyRequest rotateKeyRequest);
+
+        /// <summary>
+        /// Make a key in the place of another one
+        /// </summary>
+        /// <remarks>
+        /// With the same name and scopes; the old one is good for a while still. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="rotateKeyRequest"></param>
+        /// <returns>ApiResponse of MadeKeyDocument</returns>
+        ApiResponse<MadeKeyDocument> RotateKeyWithHttpInfo(string id, RotateKeyRequest rotateKeyRequest);
         #endregion Synchronous Operations
     }
 
@@ -176,6 +262,29 @@ namespace Kurs.Client.Api
         /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
         /// <returns>Task of ApiResponse (ChangeDocument)</returns>
         System.Threading.Tasks.Task<ApiResponse<ChangeDocument>> ChangeSettingsWithHttpInfoAsync(PatchRequest patchRequest, System.Threading.CancellationToken cancellationToken = default);
+        /// <summary>
+        /// Make an API key
+        /// </summary>
+        /// <remarks>
+        /// The answer shows it, this once. From the first key on, changes need one. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="makeKeyRequest"></param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of MadeKeyDocument</returns>
+        System.Threading.Tasks.Task<MadeKeyDocument> CreateKeyAsync(MakeKeyRequest makeKeyRequest, System.Threading.CancellationToken cancellationToken = default);
+
+        /// <summary>
+        /// Make an API key
+        /// </summary>
+        /// <remarks>
+        /// The answer shows it, this once. From the first key on, changes need one. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="makeKeyRequest"></param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ApiResponse (MadeKeyDocument)</returns>
+        System.Threading.Tasks.Task<ApiResponse<MadeKeyDocument>> CreateKeyWithHttpInfoAsync(MakeKeyRequest makeKeyRequest, System.Threading.CancellationToken cancellationToken = default);
         /// <summary>
         /// Take a setting away
         /// </summary>
@@ -235,6 +344,27 @@ namespace Kurs.Client.Api
         /// <returns>Task of ApiResponse (AuditDocument)</returns>
         System.Threading.Tasks.Task<ApiResponse<AuditDocument>> GetAuditWithHttpInfoAsync(string start = default, string end = default, string who = default, string subject = default, int? limit = default, string cursor = default, System.Threading.CancellationToken cancellationToken = default);
         /// <summary>
+        /// The API keys
+        /// </summary>
+        /// <remarks>
+        /// All of them, revoked and expired ones among them; never the keys themselves. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of KeysDocument</returns>
+        System.Threading.Tasks.Task<KeysDocument> ListKeysAsync(System.Threading.CancellationToken cancellationToken = default);
+
+        /// <summary>
+        /// The API keys
+        /// </summary>
+        /// <remarks>
+        /// All of them, revoked and expired ones among them; never the keys themselves. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ApiResponse (KeysDocument)</returns>
+        System.Threading.Tasks.Task<ApiResponse<KeysDocument>> ListKeysWithHttpInfoAsync(System.Threading.CancellationToken cancellationToken = default);
+        /// <summary>
         /// What is set
         /// </summary>
         /// <remarks>
@@ -280,6 +410,56 @@ namespace Kurs.Client.Api
         /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
         /// <returns>Task of ApiResponse (ChangeDocument)</returns>
         System.Threading.Tasks.Task<ApiResponse<ChangeDocument>> PutSettingWithHttpInfoAsync(string key, SetRequest setRequest, System.Threading.CancellationToken cancellationToken = default);
+        /// <summary>
+        /// Take a key back, for ever
+        /// </summary>
+        /// <remarks>
+        /// On every instance within a second; what is open for it ends. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="why">What for, for the audit log. (optional)</param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of void</returns>
+        System.Threading.Tasks.Task RevokeKeyAsync(string id, string why = default, System.Threading.CancellationToken cancellationToken = default);
+
+        /// <summary>
+        /// Take a key back, for ever
+        /// </summary>
+        /// <remarks>
+        /// On every instance within a second; what is open for it ends. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="why">What for, for the audit log. (optional)</param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ApiResponse</returns>
+        System.Threading.Tasks.Task<ApiResponse<Object>> RevokeKeyWithHttpInfoAsync(string id, string why = default, System.Threading.CancellationToken cancellationToken = default);
+        /// <summary>
+        /// Make a key in the place of another one
+        /// </summary>
+        /// <remarks>
+        /// With the same name and scopes; the old one is good for a while still. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="rotateKeyRequest"></param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of MadeKeyDocument</returns>
+        System.Threading.Tasks.Task<MadeKeyDocument> RotateKeyAsync(string id, RotateKeyRequest rotateKeyRequest, System.Threading.CancellationToken cancellationToken = default);
+
+        /// <summary>
+        /// Make a key in the place of another one
+        /// </summary>
+        /// <remarks>
+        /// With the same name and scopes; the old one is good for a while still. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="rotateKeyRequest"></param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ApiResponse (MadeKeyDocument)</returns>
+        System.Threading.Tasks.Task<ApiResponse<MadeKeyDocument>> RotateKeyWithHttpInfoAsync(string id, RotateKeyRequest rotateKeyRequest, System.Threading.CancellationToken cancellationToken = default);
         #endregion Asynchronous Operations
     }
 
@@ -635,6 +815,147 @@ namespace Kurs.Client.Api
         }
 
         /// <summary>
+        /// Make an API key The answer shows it, this once. From the first key on, changes need one. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="makeKeyRequest"></param>
+        /// <returns>MadeKeyDocument</returns>
+        public MadeKeyDocument CreateKey(MakeKeyRequest makeKeyRequest)
+        {
+            Kurs.Client.Client.ApiResponse<MadeKeyDocument> localVarResponse = CreateKeyWithHttpInfo(makeKeyRequest);
+            return localVarResponse.Data;
+        }
+
+        /// <summary>
+        /// Make an API key The answer shows it, this once. From the first key on, changes need one. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="makeKeyRequest"></param>
+        /// <returns>ApiResponse of MadeKeyDocument</returns>
+        public Kurs.Client.Client.ApiResponse<MadeKeyDocument> CreateKeyWithHttpInfo(MakeKeyRequest makeKeyRequest)
+        {
+            // verify the required parameter 'makeKeyRequest' is set
+            if (makeKeyRequest == null)
+                throw new Kurs.Client.Client.ApiException(400, "Missing required parameter 'makeKeyRequest' when calling AdminApi->CreateKey");
+
+            Kurs.Client.Client.RequestOptions localVarRequestOptions = new Kurs.Client.Client.RequestOptions();
+
+            string[] _contentTypes = new string[] {
+                "application/json"
+            };
+
+            // to determine the Accept header
+            string[] _accepts = new string[] {
+                "application/json",
+                "application/problem+json"
+            };
+
+            var localVarContentType = Kurs.Client.Client.ClientUtils.SelectHeaderContentType(_contentTypes);
+            if (localVarContentType != null) localVarRequestOptions.HeaderParameters.Add("Content-Type", localVarContentType);
+
+            var localVarAccept = Kurs.Client.Client.ClientUtils.SelectHeaderAccept(_accepts);
+            if (localVarAccept != null) localVarRequestOptions.HeaderParameters.Add("Accept", localVarAccept);
+
+            localVarRequestOptions.Data = makeKeyRequest;
+
+            // authentication (api_key) required
+            if (!string.IsNullOrEmpty(this.Configuration.GetApiKeyWithPrefix("X-Api-Key")))
+            {
+                localVarRequestOptions.HeaderParameters.Add("X-Api-Key", this.Configuration.GetApiKeyWithPrefix("X-Api-Key"));
+            }
+            // authentication (bearer) required
+            // bearer authentication required
+            if (!string.IsNullOrEmpty(this.Configuration.AccessToken) && !localVarRequestOptions.HeaderParameters.ContainsKey("Authorization"))
+            {
+                localVarRequestOptions.HeaderParameters.Add("Authorization", "Bearer " + this.Configuration.AccessToken);
+            }
+
+            // make the HTTP request
+            var localVarResponse = this.Client.Post<MadeKeyDocument>("/api/v1/admin/keys", localVarRequestOptions, this.Configuration);
+
+            if (this.ExceptionFactory != null)
+            {
+                Exception _exception = this.ExceptionFactory("CreateKey", localVarResponse);
+                if (_exception != null) throw _exception;
+            }
+
+            return localVarResponse;
+        }
+
+        /// <summary>
+        /// Make an API key The answer shows it, this once. From the first key on, changes need one. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="makeKeyRequest"></param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of MadeKeyDocument</returns>
+        public async System.Threading.Tasks.Task<MadeKeyDocument> CreateKeyAsync(MakeKeyRequest makeKeyRequest, System.Threading.CancellationToken cancellationToken = default)
+        {
+            Kurs.Client.Client.ApiResponse<MadeKeyDocument> localVarResponse = await CreateKeyWithHttpInfoAsync(makeKeyRequest, cancellationToken).ConfigureAwait(false);
+            return localVarResponse.Data;
+        }
+
+        /// <summary>
+        /// Make an API key The answer shows it, this once. From the first key on, changes need one. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="makeKeyRequest"></param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ApiResponse (MadeKeyDocument)</returns>
+        public async System.Threading.Tasks.Task<Kurs.Client.Client.ApiResponse<MadeKeyDocument>> CreateKeyWithHttpInfoAsync(MakeKeyRequest makeKeyRequest, System.Threading.CancellationToken cancellationToken = default)
+        {
+            // verify the required parameter 'makeKeyRequest' is set
+            if (makeKeyRequest == null)
+                throw new Kurs.Client.Client.ApiException(400, "Missing required parameter 'makeKeyRequest' when calling AdminApi->CreateKey");
+
+
+            Kurs.Client.Client.RequestOptions localVarRequestOptions = new Kurs.Client.Client.RequestOptions();
+
+            string[] _contentTypes = new string[] {
+                "application/json"
+            };
+
+            // to determine the Accept header
+            string[] _accepts = new string[] {
+                "application/json",
+                "application/problem+json"
+            };
+
+
+            var localVarContentType = Kurs.Client.Client.ClientUtils.SelectHeaderContentType(_contentTypes);
+            if (localVarContentType != null) localVarRequestOptions.HeaderParameters.Add("Content-Type", localVarContentType);
+
+            var localVarAccept = Kurs.Client.Client.ClientUtils.SelectHeaderAccept(_accepts);
+            if (localVarAccept != null) localVarRequestOptions.HeaderParameters.Add("Accept", localVarAccept);
+
+            localVarRequestOptions.Data = makeKeyRequest;
+
+            // authentication (api_key) required
+            if (!string.IsNullOrEmpty(this.Configuration.GetApiKeyWithPrefix("X-Api-Key")))
+            {
+                localVarRequestOptions.HeaderParameters.Add("X-Api-Key", this.Configuration.GetApiKeyWithPrefix("X-Api-Key"));
+            }
+            // authentication (bearer) required
+            // bearer authentication required
+            if (!string.IsNullOrEmpty(this.Configuration.AccessToken) && !localVarRequestOptions.HeaderParameters.ContainsKey("Authorization"))
+            {
+                localVarRequestOptions.HeaderParameters.Add("Authorization", "Bearer " + this.Configuration.AccessToken);
+            }
+
+            // make the HTTP request
+
+            var localVarResponse = await this.AsynchronousClient.PostAsync<MadeKeyDocument>("/api/v1/admin/keys", localVarRequestOptions, this.Configuration, cancellationToken).ConfigureAwait(false);
+
+            if (this.ExceptionFactory != null)
+            {
+                Exception _exception = this.ExceptionFactory("CreateKey", localVarResponse);
+                if (_exception != null) throw _exception;
+            }
+
+            return localVarResponse;
+        }
+
+        /// <summary>
         /// Take a setting away What the configuration says holds again. A key that is not set changes nothing. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
         /// </summary>
         /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
@@ -983,6 +1304,131 @@ namespace Kurs.Client.Api
         }
 
         /// <summary>
+        /// The API keys All of them, revoked and expired ones among them; never the keys themselves. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <returns>KeysDocument</returns>
+        public KeysDocument ListKeys()
+        {
+            Kurs.Client.Client.ApiResponse<KeysDocument> localVarResponse = ListKeysWithHttpInfo();
+            return localVarResponse.Data;
+        }
+
+        /// <summary>
+        /// The API keys All of them, revoked and expired ones among them; never the keys themselves. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <returns>ApiResponse of KeysDocument</returns>
+        public Kurs.Client.Client.ApiResponse<KeysDocument> ListKeysWithHttpInfo()
+        {
+            Kurs.Client.Client.RequestOptions localVarRequestOptions = new Kurs.Client.Client.RequestOptions();
+
+            string[] _contentTypes = new string[] {
+            };
+
+            // to determine the Accept header
+            string[] _accepts = new string[] {
+                "application/json",
+                "application/problem+json"
+            };
+
+            var localVarContentType = Kurs.Client.Client.ClientUtils.SelectHeaderContentType(_contentTypes);
+            if (localVarContentType != null) localVarRequestOptions.HeaderParameters.Add("Content-Type", localVarContentType);
+
+            var localVarAccept = Kurs.Client.Client.ClientUtils.SelectHeaderAccept(_accepts);
+            if (localVarAccept != null) localVarRequestOptions.HeaderParameters.Add("Accept", localVarAccept);
+
+
+            // authentication (api_key) required
+            if (!string.IsNullOrEmpty(this.Configuration.GetApiKeyWithPrefix("X-Api-Key")))
+            {
+                localVarRequestOptions.HeaderParameters.Add("X-Api-Key", this.Configuration.GetApiKeyWithPrefix("X-Api-Key"));
+            }
+            // authentication (bearer) required
+            // bearer authentication required
+            if (!string.IsNullOrEmpty(this.Configuration.AccessToken) && !localVarRequestOptions.HeaderParameters.ContainsKey("Authorization"))
+            {
+                localVarRequestOptions.HeaderParameters.Add("Authorization", "Bearer " + this.Configuration.AccessToken);
+            }
+
+            // make the HTTP request
+            var localVarResponse = this.Client.Get<KeysDocument>("/api/v1/admin/keys", localVarRequestOptions, this.Configuration);
+
+            if (this.ExceptionFactory != null)
+            {
+                Exception _exception = this.ExceptionFactory("ListKeys", localVarResponse);
+                if (_exception != null) throw _exception;
+            }
+
+            return localVarResponse;
+        }
+
+        /// <summary>
+        /// The API keys All of them, revoked and expired ones among them; never the keys themselves. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of KeysDocument</returns>
+        public async System.Threading.Tasks.Task<KeysDocument> ListKeysAsync(System.Threading.CancellationToken cancellationToken = default)
+        {
+            Kurs.Client.Client.ApiResponse<KeysDocument> localVarResponse = await ListKeysWithHttpInfoAsync(cancellationToken).ConfigureAwait(false);
+            return localVarResponse.Data;
+        }
+
+        /// <summary>
+        /// The API keys All of them, revoked and expired ones among them; never the keys themselves. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ApiResponse (KeysDocument)</returns>
+        public async System.Threading.Tasks.Task<Kurs.Client.Client.ApiResponse<KeysDocument>> ListKeysWithHttpInfoAsync(System.Threading.CancellationToken cancellationToken = default)
+        {
+
+            Kurs.Client.Client.RequestOptions localVarRequestOptions = new Kurs.Client.Client.RequestOptions();
+
+            string[] _contentTypes = new string[] {
+            };
+
+            // to determine the Accept header
+            string[] _accepts = new string[] {
+                "application/json",
+                "application/problem+json"
+            };
+
+
+            var localVarContentType = Kurs.Client.Client.ClientUtils.SelectHeaderContentType(_contentTypes);
+            if (localVarContentType != null) localVarRequestOptions.HeaderParameters.Add("Content-Type", localVarContentType);
+
+            var localVarAccept = Kurs.Client.Client.ClientUtils.SelectHeaderAccept(_accepts);
+            if (localVarAccept != null) localVarRequestOptions.HeaderParameters.Add("Accept", localVarAccept);
+
+
+            // authentication (api_key) required
+            if (!string.IsNullOrEmpty(this.Configuration.GetApiKeyWithPrefix("X-Api-Key")))
+            {
+                localVarRequestOptions.HeaderParameters.Add("X-Api-Key", this.Configuration.GetApiKeyWithPrefix("X-Api-Key"));
+            }
+            // authentication (bearer) required
+            // bearer authentication required
+            if (!string.IsNullOrEmpty(this.Configuration.AccessToken) && !localVarRequestOptions.HeaderParameters.ContainsKey("Authorization"))
+            {
+                localVarRequestOptions.HeaderParameters.Add("Authorization", "Bearer " + this.Configuration.AccessToken);
+            }
+
+            // make the HTTP request
+
+            var localVarResponse = await this.AsynchronousClient.GetAsync<KeysDocument>("/api/v1/admin/keys", localVarRequestOptions, this.Configuration, cancellationToken).ConfigureAwait(false);
+
+            if (this.ExceptionFactory != null)
+            {
+                Exception _exception = this.ExceptionFactory("ListKeys", localVarResponse);
+                if (_exception != null) throw _exception;
+            }
+
+            return localVarResponse;
+        }
+
+        /// <summary>
         /// What is set Everything that was set while kurs ran, whether this instance acts by it, and what its configuration says without. A setting is stronger than file and environment, and weaker than a flag. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
         /// </summary>
         /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
@@ -1256,6 +1702,308 @@ namespace Kurs.Client.Api
             if (this.ExceptionFactory != null)
             {
                 Exception _exception = this.ExceptionFactory("PutSetting", localVarResponse);
+                if (_exception != null) throw _exception;
+            }
+
+            return localVarResponse;
+        }
+
+        /// <summary>
+        /// Take a key back, for ever On every instance within a second; what is open for it ends. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="why">What for, for the audit log. (optional)</param>
+        /// <returns></returns>
+        public void RevokeKey(string id, string why = default)
+        {
+            RevokeKeyWithHttpInfo(id, why);
+        }
+
+        /// <summary>
+        /// Take a key back, for ever On every instance within a second; what is open for it ends. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="why">What for, for the audit log. (optional)</param>
+        /// <returns>ApiResponse of Object(void)</returns>
+        public Kurs.Client.Client.ApiResponse<Object> RevokeKeyWithHttpInfo(string id, string why = default)
+        {
+            // verify the required parameter 'id' is set
+            if (id == null)
+                throw new Kurs.Client.Client.ApiException(400, "Missing required parameter 'id' when calling AdminApi->RevokeKey");
+
+            Kurs.Client.Client.RequestOptions localVarRequestOptions = new Kurs.Client.Client.RequestOptions();
+
+            string[] _contentTypes = new string[] {
+            };
+
+            // to determine the Accept header
+            string[] _accepts = new string[] {
+                "application/problem+json"
+            };
+
+            var localVarContentType = Kurs.Client.Client.ClientUtils.SelectHeaderContentType(_contentTypes);
+            if (localVarContentType != null) localVarRequestOptions.HeaderParameters.Add("Content-Type", localVarContentType);
+
+            var localVarAccept = Kurs.Client.Client.ClientUtils.SelectHeaderAccept(_accepts);
+            if (localVarAccept != null) localVarRequestOptions.HeaderParameters.Add("Accept", localVarAccept);
+
+            localVarRequestOptions.PathParameters.Add("id", Kurs.Client.Client.ClientUtils.ParameterToString(id)); // path parameter
+            if (why != null)
+            {
+                localVarRequestOptions.QueryParameters.Add(Kurs.Client.Client.ClientUtils.ParameterToMultiMap("", "why", why));
+            }
+
+            // authentication (api_key) required
+            if (!string.IsNullOrEmpty(this.Configuration.GetApiKeyWithPrefix("X-Api-Key")))
+            {
+                localVarRequestOptions.HeaderParameters.Add("X-Api-Key", this.Configuration.GetApiKeyWithPrefix("X-Api-Key"));
+            }
+            // authentication (bearer) required
+            // bearer authentication required
+            if (!string.IsNullOrEmpty(this.Configuration.AccessToken) && !localVarRequestOptions.HeaderParameters.ContainsKey("Authorization"))
+            {
+                localVarRequestOptions.HeaderParameters.Add("Authorization", "Bearer " + this.Configuration.AccessToken);
+            }
+
+            // make the HTTP request
+            var localVarResponse = this.Client.Delete<Object>("/api/v1/admin/keys/{id}", localVarRequestOptions, this.Configuration);
+
+            if (this.ExceptionFactory != null)
+            {
+                Exception _exception = this.ExceptionFactory("RevokeKey", localVarResponse);
+                if (_exception != null) throw _exception;
+            }
+
+            return localVarResponse;
+        }
+
+        /// <summary>
+        /// Take a key back, for ever On every instance within a second; what is open for it ends. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="why">What for, for the audit log. (optional)</param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of void</returns>
+        public async System.Threading.Tasks.Task RevokeKeyAsync(string id, string why = default, System.Threading.CancellationToken cancellationToken = default)
+        {
+            await RevokeKeyWithHttpInfoAsync(id, why, cancellationToken).ConfigureAwait(false);
+        }
+
+        /// <summary>
+        /// Take a key back, for ever On every instance within a second; what is open for it ends. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="why">What for, for the audit log. (optional)</param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ApiResponse</returns>
+        public async System.Threading.Tasks.Task<Kurs.Client.Client.ApiResponse<Object>> RevokeKeyWithHttpInfoAsync(string id, string why = default, System.Threading.CancellationToken cancellationToken = default)
+        {
+            // verify the required parameter 'id' is set
+            if (id == null)
+                throw new Kurs.Client.Client.ApiException(400, "Missing required parameter 'id' when calling AdminApi->RevokeKey");
+
+
+            Kurs.Client.Client.RequestOptions localVarRequestOptions = new Kurs.Client.Client.RequestOptions();
+
+            string[] _contentTypes = new string[] {
+            };
+
+            // to determine the Accept header
+            string[] _accepts = new string[] {
+                "application/problem+json"
+            };
+
+
+            var localVarContentType = Kurs.Client.Client.ClientUtils.SelectHeaderContentType(_contentTypes);
+            if (localVarContentType != null) localVarRequestOptions.HeaderParameters.Add("Content-Type", localVarContentType);
+
+            var localVarAccept = Kurs.Client.Client.ClientUtils.SelectHeaderAccept(_accepts);
+            if (localVarAccept != null) localVarRequestOptions.HeaderParameters.Add("Accept", localVarAccept);
+
+            localVarRequestOptions.PathParameters.Add("id", Kurs.Client.Client.ClientUtils.ParameterToString(id)); // path parameter
+            if (why != null)
+            {
+                localVarRequestOptions.QueryParameters.Add(Kurs.Client.Client.ClientUtils.ParameterToMultiMap("", "why", why));
+            }
+
+            // authentication (api_key) required
+            if (!string.IsNullOrEmpty(this.Configuration.GetApiKeyWithPrefix("X-Api-Key")))
+            {
+                localVarRequestOptions.HeaderParameters.Add("X-Api-Key", this.Configuration.GetApiKeyWithPrefix("X-Api-Key"));
+            }
+            // authentication (bearer) required
+            // bearer authentication required
+            if (!string.IsNullOrEmpty(this.Configuration.AccessToken) && !localVarRequestOptions.HeaderParameters.ContainsKey("Authorization"))
+            {
+                localVarRequestOptions.HeaderParameters.Add("Authorization", "Bearer " + this.Configuration.AccessToken);
+            }
+
+            // make the HTTP request
+
+            var localVarResponse = await this.AsynchronousClient.DeleteAsync<Object>("/api/v1/admin/keys/{id}", localVarRequestOptions, this.Configuration, cancellationToken).ConfigureAwait(false);
+
+            if (this.ExceptionFactory != null)
+            {
+                Exception _exception = this.ExceptionFactory("RevokeKey", localVarResponse);
+                if (_exception != null) throw _exception;
+            }
+
+            return localVarResponse;
+        }
+
+        /// <summary>
+        /// Make a key in the place of another one With the same name and scopes; the old one is good for a while still. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="rotateKeyRequest"></param>
+        /// <returns>MadeKeyDocument</returns>
+        public MadeKeyDocument RotateKey(string id, RotateKeyRequest rotateKeyRequest)
+        {
+            Kurs.Client.Client.ApiResponse<MadeKeyDocument> localVarResponse = RotateKeyWithHttpInfo(id, rotateKeyRequest);
+            return localVarResponse.Data;
+        }
+
+        /// <summary>
+        /// Make a key in the place of another one With the same name and scopes; the old one is good for a while still. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="rotateKeyRequest"></param>
+        /// <returns>ApiResponse of MadeKeyDocument</returns>
+        public Kurs.Client.Client.ApiResponse<MadeKeyDocument> RotateKeyWithHttpInfo(string id, RotateKeyRequest rotateKeyRequest)
+        {
+            // verify the required parameter 'id' is set
+            if (id == null)
+                throw new Kurs.Client.Client.ApiException(400, "Missing required parameter 'id' when calling AdminApi->RotateKey");
+
+            // verify the required parameter 'rotateKeyRequest' is set
+            if (rotateKeyRequest == null)
+                throw new Kurs.Client.Client.ApiException(400, "Missing required parameter 'rotateKeyRequest' when calling AdminApi->RotateKey");
+
+            Kurs.Client.Client.RequestOptions localVarRequestOptions = new Kurs.Client.Client.RequestOptions();
+
+            string[] _contentTypes = new string[] {
+                "application/json"
+            };
+
+            // to determine the Accept header
+            string[] _accepts = new string[] {
+                "application/json",
+                "application/problem+json"
+            };
+
+            var localVarContentType = Kurs.Client.Client.ClientUtils.SelectHeaderContentType(_contentTypes);
+            if (localVarContentType != null) localVarRequestOptions.HeaderParameters.Add("Content-Type", localVarContentType);
+
+            var localVarAccept = Kurs.Client.Client.ClientUtils.SelectHeaderAccept(_accepts);
+            if (localVarAccept != null) localVarRequestOptions.HeaderParameters.Add("Accept", localVarAccept);
+
+            localVarRequestOptions.PathParameters.Add("id", Kurs.Client.Client.ClientUtils.ParameterToString(id)); // path parameter
+            localVarRequestOptions.Data = rotateKeyRequest;
+
+            // authentication (api_key) required
+            if (!string.IsNullOrEmpty(this.Configuration.GetApiKeyWithPrefix("X-Api-Key")))
+            {
+                localVarRequestOptions.HeaderParameters.Add("X-Api-Key", this.Configuration.GetApiKeyWithPrefix("X-Api-Key"));
+            }
+            // authentication (bearer) required
+            // bearer authentication required
+            if (!string.IsNullOrEmpty(this.Configuration.AccessToken) && !localVarRequestOptions.HeaderParameters.ContainsKey("Authorization"))
+            {
+                localVarRequestOptions.HeaderParameters.Add("Authorization", "Bearer " + this.Configuration.AccessToken);
+            }
+
+            // make the HTTP request
+            var localVarResponse = this.Client.Post<MadeKeyDocument>("/api/v1/admin/keys/{id}/rotate", localVarRequestOptions, this.Configuration);
+
+            if (this.ExceptionFactory != null)
+            {
+                Exception _exception = this.ExceptionFactory("RotateKey", localVarResponse);
+                if (_exception != null) throw _exception;
+            }
+
+            return localVarResponse;
+        }
+
+        /// <summary>
+        /// Make a key in the place of another one With the same name and scopes; the old one is good for a while still. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="rotateKeyRequest"></param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of MadeKeyDocument</returns>
+        public async System.Threading.Tasks.Task<MadeKeyDocument> RotateKeyAsync(string id, RotateKeyRequest rotateKeyRequest, System.Threading.CancellationToken cancellationToken = default)
+        {
+            Kurs.Client.Client.ApiResponse<MadeKeyDocument> localVarResponse = await RotateKeyWithHttpInfoAsync(id, rotateKeyRequest, cancellationToken).ConfigureAwait(false);
+            return localVarResponse.Data;
+        }
+
+        /// <summary>
+        /// Make a key in the place of another one With the same name and scopes; the old one is good for a while still. Needs the scope &#x60;admin&#x60;; as long as there is no key, it may be asked from the server&#39;s own machine.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="id">The id of a key: what stands between the second and third &#x60;_&#x60; of it.</param>
+        /// <param name="rotateKeyRequest"></param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ApiResponse (MadeKeyDocument)</returns>
+        public async System.Threading.Tasks.Task<Kurs.Client.Client.ApiResponse<MadeKeyDocument>> RotateKeyWithHttpInfoAsync(string id, RotateKeyRequest rotateKeyRequest, System.Threading.CancellationToken cancellationToken = default)
+        {
+            // verify the required parameter 'id' is set
+            if (id == null)
+                throw new Kurs.Client.Client.ApiException(400, "Missing required parameter 'id' when calling AdminApi->RotateKey");
+
+            // verify the required parameter 'rotateKeyRequest' is set
+            if (rotateKeyRequest == null)
+                throw new Kurs.Client.Client.ApiException(400, "Missing required parameter 'rotateKeyRequest' when calling AdminApi->RotateKey");
+
+
+            Kurs.Client.Client.RequestOptions localVarRequestOptions = new Kurs.Client.Client.RequestOptions();
+
+            string[] _contentTypes = new string[] {
+                "application/json"
+            };
+
+            // to determine the Accept header
+            string[] _accepts = new string[] {
+                "application/json",
+                "application/problem+json"
+            };
+
+
+            var localVarContentType = Kurs.Client.Client.ClientUtils.SelectHeaderContentType(_contentTypes);
+            if (localVarContentType != null) localVarRequestOptions.HeaderParameters.Add("Content-Type", localVarContentType);
+
+            var localVarAccept = Kurs.Client.Client.ClientUtils.SelectHeaderAccept(_accepts);
+            if (localVarAccept != null) localVarRequestOptions.HeaderParameters.Add("Accept", localVarAccept);
+
+            localVarRequestOptions.PathParameters.Add("id", Kurs.Client.Client.ClientUtils.ParameterToString(id)); // path parameter
+            localVarRequestOptions.Data = rotateKeyRequest;
+
+            // authentication (api_key) required
+            if (!string.IsNullOrEmpty(this.Configuration.GetApiKeyWithPrefix("X-Api-Key")))
+            {
+                localVarRequestOptions.HeaderParameters.Add("X-Api-Key", this.Configuration.GetApiKeyWithPrefix("X-Api-Key"));
+            }
+            // authentication (bearer) required
+            // bearer authentication required
+            if (!string.IsNullOrEmpty(this.Configuration.AccessToken) && !localVarRequestOptions.HeaderParameters.ContainsKey("Authorization"))
+            {
+                localVarRequestOptions.HeaderParameters.Add("Authorization", "Bearer " + this.Configuration.AccessToken);
+            }
+
+            // make the HTTP request
+
+            var localVarResponse = await this.AsynchronousClient.PostAsync<MadeKeyDocument>("/api/v1/admin/keys/{id}/rotate", localVarRequestOptions, this.Configuration, cancellationToken).ConfigureAwait(false);
+
+            if (this.ExceptionFactory != null)
+            {
+                Exception _exception = this.ExceptionFactory("RotateKey", localVarResponse);
                 if (_exception != null) throw _exception;
             }
 
