@@ -16,7 +16,7 @@ use crate::console::{self, seconds};
 use crate::process::cargo;
 use crate::provision::{self, Purpose};
 use crate::workspace::Workspace;
-use crate::{clients, commands, contract, deny, layers, promises, words};
+use crate::{clients, commands, contract, deny, layers, page, promises, words};
 
 /// One check. The order here is the order of the run: quick ones first, the tests last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,6 +43,8 @@ pub(crate) enum Lane {
     Contract,
     /// Clients are what the document gives, compile, and work against a live server
     Clients,
+    /// The web page in a browser, against a live server
+    Page,
     /// All tests of the workspace, documentation tests included
     Tests,
 }
@@ -130,6 +132,7 @@ fn run_lane(workspace: &Workspace, lane: Lane, totals: &mut Totals) -> Result<()
         Lane::Commands => commands::run(workspace),
         Lane::Contract => contract::run(workspace),
         Lane::Clients => clients::lane(workspace),
+        Lane::Page => page::lane(workspace),
         Lane::Tests => {
             if env::var_os(FIXTURES_VARIABLE).is_none() {
                 console::notice(
@@ -197,6 +200,7 @@ fn name(lane: Lane) -> &'static str {
         Lane::Commands => "commands",
         Lane::Contract => "contract",
         Lane::Clients => "clients",
+        Lane::Page => "page",
         Lane::Tests => "tests",
     }
 }

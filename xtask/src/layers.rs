@@ -37,14 +37,16 @@ enum Place {
 const BINARY: u8 = 6;
 
 /// The map of the workspace. A crate that is not here does not pass.
-const PLACES: [(&str, Place); 23] = [
+const PLACES: [(&str, Place); 26] = [
     ("kurs-core", Place::Level(0)),
     ("kurs-telemetry", Place::Level(0)),
+    ("kurs-web", Place::Level(0)),
     ("kurs-auth", Place::Level(1)),
     ("kurs-book", Place::Level(1)),
     ("kurs-bus", Place::Level(1)),
     ("kurs-net", Place::Level(1)),
     ("kurs-store", Place::Level(1)),
+    ("kurs-chart", Place::Level(2)),
     ("kurs-nats", Place::Level(2)),
     ("kurs-pricing", Place::Level(2)),
     ("kurs-rabbitmq", Place::Level(2)),
@@ -52,6 +54,7 @@ const PLACES: [(&str, Place); 23] = [
     ("kurs-sources", Place::Level(2)),
     ("kurs-reader", Place::Level(3)),
     ("kurs-writer", Place::Level(3)),
+    ("kurs-alert", Place::Level(4)),
     ("kurs-stream", Place::Level(4)),
     ("kurs-api", Place::Level(5)),
     ("kurs-bot", Place::Level(5)),

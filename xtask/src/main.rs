@@ -13,6 +13,7 @@
 //! | `contract` | the API against its own document, by schemathesis |
 //! | `demo`, `registry` | a live server; packages of PyPI and npm |
 //! | `clients`, `clients/` | generated clients: made again, compared, compiled, run |
+//! | `page` | the web page in a browser |
 //! | `coverage` | line coverage by cargo-llvm-cov |
 //! | `bench` | starts the benchmark program |
 //! | `fuzz` | runs the fuzz targets of `fuzz/` |
@@ -34,6 +35,7 @@ mod documents;
 mod fuzz;
 mod lanes;
 mod layers;
+mod page;
 mod process;
 mod promises;
 mod provision;

@@ -24,6 +24,9 @@ pub struct ApiConfig {
     /// The header in which they say it: `x-forwarded-for` or `forwarded`. The other one is not
     /// looked at.
     pub proxy_header: ProxyHeader,
+    /// A folder from which the files of the web page are read in the place of those in the
+    /// program, for those who work on them.
+    pub web_dir: Option<PathBuf>,
     /// TLS on the API's address. Without it the API speaks plain HTTP.
     pub tls: TlsConfig,
     /// Caps and deadlines.
@@ -85,6 +88,7 @@ impl Default for ApiConfig {
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             proxy_header: ProxyHeader::default(),
+            web_dir: None,
             tls: TlsConfig::default(),
             limits: Limits::default(),
         }

@@ -4,7 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `router` | the whole HTTP surface on one page |
-//! | `v1/`, `ops`, `docs` | what each route answers |
+//! | `v1/`, `ops`, `docs`, `page` | what each route answers |
 //! | [`server`] | [`serve`]: the accept loop with caps, deadlines and drain |
 //! | `open` | the open connections, counted and capped |
 //! | `connection`, `io` | which wait is running on a connection, noted by a wrapper of its socket |
@@ -47,6 +47,7 @@ mod multiplex;
 mod open;
 mod openapi;
 mod ops;
+mod page;
 mod parameter;
 mod pattern;
 pub mod problem;

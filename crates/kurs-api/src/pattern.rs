@@ -34,6 +34,8 @@ pub(crate) enum Form {
     Line,
     /// The id of an API key.
     KeyId,
+    /// A file of the web page: `kurs.css`.
+    File,
 }
 
 const ASSET: &str = "[A-Za-z0-9]{1,16}";
@@ -42,7 +44,7 @@ const DASHED_IDS: [&str; 2] = ["usd-coin", "the-open-network"];
 
 impl Form {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Asset,
         Self::Pair,
         Self::Pairs,
@@ -57,6 +59,7 @@ impl Form {
         Self::Setting,
         Self::Line,
         Self::KeyId,
+        Self::File,
     ];
 
     /// The form as an ECMA-262 pattern, anchored on both sides.
@@ -83,6 +86,7 @@ impl Form {
             Self::Setting => "^[A-Za-z0-9_:-]{1,64}(\\.[A-Za-z0-9_:-]{1,64}){0,5}$".to_owned(),
             Self::Line => "^[^\\x00-\\x1F\\x7F]+$".to_owned(),
             Self::KeyId => "^[0-9A-Za-z]{8}$".to_owned(),
+            Self::File => "^[a-z-]{1,32}\\.(css|html|js|svg)$".to_owned(),
         }
     }
 
@@ -102,6 +106,7 @@ impl Form {
             Self::Seq => 19,
             Self::Setting | Self::Line => 256,
             Self::KeyId => 8,
+            Self::File => 37,
         }
     }
 
@@ -150,6 +155,11 @@ impl Form {
             Self::Line => {
                 !text.is_empty() && !text.chars().any(|c| matches!(c, '\0'..='\x1F' | '\x7F'))
             }
+            Self::File => text.split_once('.').is_some_and(|(name, kind)| {
+                (1..=32).contains(&name.len())
+                    && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+                    && ["css", "html", "js", "svg"].contains(&kind)
+            }),
         }
     }
 
@@ -181,6 +191,7 @@ impl Form {
             Self::KeyId => {
                 "the id of a key is 8 letters or digits, between the second and third _ of the key"
             }
+            Self::File => "a file of the page, such as kurs.css",
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::route::{Route, schema_of};
 use crate::state::HOT_PATH;
 use crate::v1::books::{self, BookDocument};
 use crate::v1::candles::{self, CandleRow, CandlesDocument};
+use crate::v1::changes::{self, ChangesDocument};
 use crate::v1::courses::{self, CoursesDocument};
 use crate::v1::currency::{self, CurrenciesDocument, TrackRequest};
 use crate::v1::history::{self, HistoryDocument, PointDocument};
@@ -20,7 +21,7 @@ use crate::v1::kept::{self, GapsDocument, OfficialDocument, SnapshotsDocument};
 use crate::v1::past;
 use crate::v1::rates::{self, BatchDocument, RATE_PROBLEMS, RateAnswerSchema};
 use crate::v1::sources::{self, PairsDocument, SourcesDocument, TrackedDocument};
-use crate::{admin, auth, docs, ops, stream};
+use crate::{admin, auth, docs, ops, page, stream};
 use http::{Method, StatusCode};
 use kurs_auth::Scope;
 use kurs_reader::{ListDocument, RateDocument};
@@ -29,6 +30,7 @@ const OK: StatusCode = StatusCode::OK;
 const STALE: &str = "Answer an expired rate with 200 and its state instead of 503.";
 const TICKET: &str = "A ticket of `/api/v1/stream/ticket`, in the place of a key.";
 const BATCH: &str = "Up to 500 pairs with commas between them, each as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`). What is none of these is named in `errors`.";
+const CHANGED: &str = "Up to 500 pairs with commas between them. None: all configured directions.";
 const PAIR: &str = "A pair as BASE-QUOTE, also with `/` or `_`, without a separator (`BTCUSDT`), or by CoinGecko ids (`bitcoin-usd`).";
 
 /// Every route.
@@ -161,6 +163,13 @@ fn candle_routes() -> Vec<Route> {
                 None,
             ]).collect())
             .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy]),
+        Route::waiting(Method::GET, "/api/v1/changes", "getChanges", changes::changes)
+            .tag("history")
+            .needs(Scope::History)
+            .about("How rates have changed", "Within an hour and a day, in percent, with an outline of the day of at most 48 closes. Computed once a minute from candles. One bad pair does not fail the others: it is named in `errors`.")
+            .list("pairs", Form::Listing, CHANGED)
+            .gives::<ChangesDocument>(OK, "The changes, in the order asked for.")
+            .or(&[Kind::StoreUnavailable, Kind::TooBusy]),
     ]
 }
 
@@ -385,7 +394,7 @@ fn operations_routes() -> Vec<Route> {
 }
 
 fn documentation_routes() -> Vec<Route> {
-    let page = |path, name, handler, summary, media| {
+    let text = |path, name, handler, summary, media| {
         Route::get(path, name, handler)
             .tag("documentation")
             .open()
@@ -393,7 +402,7 @@ fn documentation_routes() -> Vec<Route> {
             .gives_forms(OK, summary, vec![(media, None)])
     };
     let script =
-        |path, name, handler| page(path, name, handler, "Code of the API browser", docs::SCRIPT);
+        |path, name, handler| text(path, name, handler, "Code of the API browser", docs::SCRIPT);
     let lead = |path, name| {
         Route::get(path, name, docs::lead)
             .tag("documentation")
@@ -402,41 +411,54 @@ fn documentation_routes() -> Vec<Route> {
             .gives_forms(StatusCode::FOUND, "See `/docs`.", Vec::new())
     };
     vec![
-        page(
+        text(
             "/openapi.json",
             "openapi",
             docs::openapi,
             "This document",
             JSON,
         ),
-        page(
+        text(
             "/asyncapi.json",
             "asyncapi",
             docs::asyncapi,
             "What travels on streams and on a broker",
             JSON,
         ),
-        page("/docs", "docs", docs::page, "API browser", docs::HTML),
+        text("/docs", "docs", docs::page, "API browser", docs::HTML),
         script("/docs/docs.js", "docsScript", docs::script::<0>),
         script("/docs/elements.js", "docsElements", docs::script::<1>),
         script("/docs/try.js", "docsTry", docs::script::<2>),
         script("/docs/streams.js", "docsStreams", docs::script::<3>),
         script("/docs/messages.js", "docsMessages", docs::script::<4>),
-        page(
+        text(
             "/docs/docs.css",
             "docsStyle",
             docs::style,
             "Look of the API browser",
             docs::STYLE,
         ),
-        page(
+        text(
             "/docs/problems",
             "docsProblems",
             docs::problems,
             "The kinds of problems",
             docs::HTML,
         ),
-        lead("/", "home"),
+        text("/", "home", page::home, "The web page", docs::HTML),
+        Route::get("/page/{file}", "pageFile", page::file)
+            .tag("documentation")
+            .open()
+            .about("A file of the web page", "")
+            .path("file", Form::File, "Its name.")
+            .gives_forms(
+                OK,
+                "The file.",
+                [docs::SCRIPT, docs::STYLE, page::PICTURE, docs::HTML]
+                    .map(|media| (media, None))
+                    .to_vec(),
+            )
+            .or(&[Kind::UnknownRoute]),
         lead("/api", "api"),
         lead("/swagger", "swagger"),
     ]

@@ -3,8 +3,10 @@
 use crate::admin::SettingsInForce;
 use crate::answer::Asset;
 use crate::config::ApiConfig;
+use crate::page::Page;
 use crate::request_id::RequestIds;
 use crate::table::Table;
+use crate::v1::changes::KeptChanges;
 use crate::{openapi, router};
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Method};
@@ -64,6 +66,10 @@ pub struct ApiState {
     pub(crate) openapi: Arc<Asset>,
     pub(crate) asyncapi: Arc<Asset>,
     pub(crate) origins: Vec<HeaderValue>,
+    /// The files of the web page.
+    pub(crate) page: Page,
+    /// Changes of rates, computed once a minute.
+    pub(crate) changes: KeptChanges,
     /// Bounds what history pages hold in memory.
     pub(crate) history_reads: Semaphore,
     /// Counts of the one route that has a way of its own, for GET and HEAD.
@@ -103,6 +109,8 @@ impl ApiState {
             asyncapi: document(crate::asyncapi::document(parts.version)),
             hot_metrics: table.counters(HOT_PATH, &Method::GET),
             ids: Arc::new(RequestIds::new(parts.seed)),
+            page: Page::new(config.web_dir.clone()),
+            changes: KeptChanges::default(),
             history_reads: Semaphore::new(config.limits.history_reads),
             http_metrics: parts.metrics.http.clone(),
             panics: parts.metrics.process.panics("api"),

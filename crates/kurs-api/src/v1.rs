@@ -2,6 +2,7 @@
 
 pub(crate) mod books;
 pub(crate) mod candles;
+pub(crate) mod changes;
 pub(crate) mod courses;
 pub(crate) mod currency;
 pub(crate) mod history;

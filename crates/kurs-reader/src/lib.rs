@@ -5,6 +5,7 @@
 //! | [`view`] | [`RateView`]: the picture, and every question that can be asked of it |
 //! | [`follow`] | [`follow::run`]: store warm-up, then the bus, then gaps |
 //! | [`candles`] | candles of any pair, joined from those of its markets where it has none |
+//! | [`changes`] | how a rate has changed within an hour and a day |
 //! | [`past`] | [`Past`]: what was served at a moment of the past |
 //! | [`series`] | what was served of a pair, moment after moment |
 //! | [`document`] | the JSON documents that answers are made of |
@@ -16,6 +17,7 @@
 //! as fresh, whether or not anybody said so on the bus.
 
 pub mod candles;
+pub mod changes;
 mod derive;
 pub mod document;
 mod explain;

@@ -44,6 +44,7 @@ __all__ = [
     "CandleRow",
     "CandlesDocument",
     "ChangeDocument",
+    "ChangesDocument",
     "Check",
     "ConfiguredDocument",
     "ConstituentDocument",
@@ -72,6 +73,7 @@ __all__ = [
     "PointDocument",
     "Problem",
     "RateAnswer",
+    "RateChangeDocument",
     "RateDocument",
     "RejectionDocument",
     "ReplacedKeyDocument",
@@ -120,6 +122,7 @@ from kurs_client.generated.models.candle_document import CandleDocument as Candl
 from kurs_client.generated.models.candle_row import CandleRow as CandleRow
 from kurs_client.generated.models.candles_document import CandlesDocument as CandlesDocument
 from kurs_client.generated.models.change_document import ChangeDocument as ChangeDocument
+from kurs_client.generated.models.changes_document import ChangesDocument as ChangesDocument
 from kurs_client.generated.models.check import Check as Check
 from kurs_client.generated.models.configured_document import ConfiguredDocument as ConfiguredDocument
 from kurs_client.generated.models.constituent_document import ConstituentDocument as ConstituentDocument
@@ -148,6 +151,7 @@ from kurs_client.generated.models.patch_request import PatchRequest as PatchRequ
 from kurs_client.generated.models.point_document import PointDocument as PointDocument
 from kurs_client.generated.models.problem import Problem as Problem
 from kurs_client.generated.models.rate_answer import RateAnswer as RateAnswer
+from kurs_client.generated.models.rate_change_document import RateChangeDocument as RateChangeDocument
 from kurs_client.generated.models.rate_document import RateDocument as RateDocument
 from kurs_client.generated.models.rejection_document import RejectionDocument as RejectionDocument
 from kurs_client.generated.models.replaced_key_document import ReplacedKeyDocument as ReplacedKeyDocument

@@ -196,6 +196,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How rates have changed
+         * @description Within an hour and a day, in percent, with an outline of the day of at most 48 closes. Computed once a minute from candles. One bad pair does not fail the others: it is named in `errors`. Needs the scope `history`, which everybody has unless the server is set otherwise.
+         */
+        get: operations["getChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/courses": {
         parameters: {
             query?: never;
@@ -809,6 +829,13 @@ export interface components {
              */
             version: number;
         };
+        /** @description How several rates have changed. */
+        ChangesDocument: {
+            /** @description The changes, in the order asked for. */
+            changes: components["schemas"]["RateChangeDocument"][];
+            /** @description The pairs that have none, each with its reason. */
+            errors: components["schemas"]["BatchError"][];
+        };
         /** @description One named check as shown by `/readyz?verbose`. */
         Check: {
             /** @description One sentence for people; empty when all is well. Never a secret. */
@@ -1273,6 +1300,20 @@ export interface components {
             state: components["schemas"]["RateState"];
             /** @description Fair price: units of the quote asset for one unit of the base asset. */
             value: components["schemas"]["Price"];
+        };
+        /** @description How one rate has changed. */
+        RateChangeDocument: {
+            /** @description Against an hour ago, in percent to four decimals; absent when that rate is not known. */
+            change_1h_percent?: string;
+            /** @description Against a day ago, in percent to four decimals; absent when that rate is not known. */
+            change_24h_percent?: string;
+            /** @description The pair under the name asked for. */
+            pair: components["schemas"]["Pair"];
+            /**
+             * @description Closes of the last day, oldest first, at most 48: every half hour, or closer where the
+             *     history is shorter. A time without a price has none.
+             */
+            points: components["schemas"]["Price"][];
         };
         /** @description One rate. */
         RateDocument: {
@@ -3668,6 +3709,169 @@ export interface operations {
              *     `unknown-source`: No source of this name is enabled.
              */
             404: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *
+             *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getChanges: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Up to 500 pairs with commas between them. None: all configured directions.
+                 * @example [
+                 *       "BTC-USD",
+                 *       "ETH-USD"
+                 *     ]
+                 */
+                pairs?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The changes, in the order asked for. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangesDocument"];
+                };
+            };
+            /** @description Unchanged since the `ETag` that was sent in `If-None-Match`. */
+            304: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
                 headers: {
                     "api-supported-versions": components["headers"]["api-supported-versions"];
                     "x-request-id": components["headers"]["x-request-id"];

@@ -73,6 +73,18 @@ pub(crate) struct BatchError {
     detail: String,
 }
 
+impl BatchError {
+    /// The problem of a pair as it was asked for.
+    pub(super) fn of(asked: &str, problem: Problem) -> Self {
+        Self {
+            pair: asked.chars().take(ECHO_CHARACTERS_MAX).collect(),
+            kind: problem.kind.type_uri(),
+            status: problem.kind.status().as_u16(),
+            detail: problem.detail,
+        }
+    }
+}
+
 /// How long caches may keep what is rendered.
 pub(crate) fn caching(call: &Call, rendered: &Rendered) -> Caching {
     if rendered.state == RateState::Fresh {
@@ -200,12 +212,7 @@ pub(crate) fn batch(call: &Call) -> Outcome {
                 caching = shorter(document.rates.is_empty(), caching, valid);
                 document.rates.push(RateDocument::clone(&rate));
             }
-            Err(problem) => document.errors.push(BatchError {
-                pair: text.chars().take(ECHO_CHARACTERS_MAX).collect(),
-                kind: problem.kind.type_uri(),
-                status: problem.kind.status().as_u16(),
-                detail: problem.detail,
-            }),
+            Err(problem) => document.errors.push(BatchError::of(text, problem)),
         }
     }
     if !document.errors.is_empty() {
@@ -218,7 +225,7 @@ pub(crate) fn batch(call: &Call) -> Outcome {
 const ECHO_CHARACTERS_MAX: usize = 64;
 
 /// One element of a batch.
-fn pair_of(call: &Call, text: &str) -> Result<Pair, Problem> {
+pub(super) fn pair_of(call: &Call, text: &str) -> Result<Pair, Problem> {
     if !Form::Pair.accepts(text) {
         return Err(Problem::new(Kind::MalformedPair, Form::Pair.words()));
     }

@@ -115,6 +115,8 @@ async fn probes_metrics_and_documents_need_no_key() {
         "/metrics",
         "/openapi.json",
         "/docs",
+        "/",
+        "/page/app.js",
     ] {
         let wrong = harness.ask("GET", target, "X-Api-Key: wrong\r\n").await;
         assert_eq!(wrong.status, 200, "{target}");

@@ -11,6 +11,8 @@ mod books;
 #[cfg(test)]
 mod candles;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod conditional;
@@ -36,6 +38,8 @@ mod multiplex;
 mod operations;
 #[cfg(test)]
 mod owasp;
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod proxies;
 #[cfg(test)]

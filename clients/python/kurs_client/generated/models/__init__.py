@@ -23,6 +23,7 @@ from kurs_client.generated.models.candle_document import CandleDocument
 from kurs_client.generated.models.candle_row import CandleRow
 from kurs_client.generated.models.candles_document import CandlesDocument
 from kurs_client.generated.models.change_document import ChangeDocument
+from kurs_client.generated.models.changes_document import ChangesDocument
 from kurs_client.generated.models.check import Check
 from kurs_client.generated.models.configured_document import ConfiguredDocument
 from kurs_client.generated.models.constituent_document import ConstituentDocument
@@ -51,6 +52,7 @@ from kurs_client.generated.models.patch_request import PatchRequest
 from kurs_client.generated.models.point_document import PointDocument
 from kurs_client.generated.models.problem import Problem
 from kurs_client.generated.models.rate_answer import RateAnswer
+from kurs_client.generated.models.rate_change_document import RateChangeDocument
 from kurs_client.generated.models.rate_document import RateDocument
 from kurs_client.generated.models.rejection_document import RejectionDocument
 from kurs_client.generated.models.replaced_key_document import ReplacedKeyDocument

@@ -92,6 +92,27 @@ namespace Kurs.Client.Api
         /// <returns>ApiResponse of CandlesDocument</returns>
         ApiResponse<CandlesDocument> GetCandlesWithHttpInfo(string varBase, string quote, string interval = default, string start = default, string end = default, string source = default, int? limit = default, string cursor = default);
         /// <summary>
+        /// How rates have changed
+        /// </summary>
+        /// <remarks>
+        /// Within an hour and a day, in percent, with an outline of the day of at most 48 closes. Computed once a minute from candles. One bad pair does not fail the others: it is named in &#x60;errors&#x60;. Needs the scope &#x60;history&#x60;, which everybody has unless the server is set otherwise.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="pairs">Up to 500 pairs with commas between them. None: all configured directions. (optional)</param>
+        /// <returns>ChangesDocument</returns>
+        ChangesDocument GetChanges(List<string> pairs = default);
+
+        /// <summary>
+        /// How rates have changed
+        /// </summary>
+        /// <remarks>
+        /// Within an hour and a day, in percent, with an outline of the day of at most 48 closes. Computed once a minute from candles. One bad pair does not fail the others: it is named in &#x60;errors&#x60;. Needs the scope &#x60;history&#x60;, which everybody has unless the server is set otherwise.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="pairs">Up to 500 pairs with commas between them. None: all configured directions. (optional)</param>
+        /// <returns>ApiResponse of ChangesDocument</returns>
+        ApiResponse<ChangesDocument> GetChangesWithHttpInfo(List<string> pairs = default);
+        /// <summary>
         /// The gap ledger
         /// </summary>
         /// <remarks>
@@ -261,6 +282,29 @@ namespace Kurs.Client.Api
         /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
         /// <returns>Task of ApiResponse (CandlesDocument)</returns>
         System.Threading.Tasks.Task<ApiResponse<CandlesDocument>> GetCandlesWithHttpInfoAsync(string varBase, string quote, string interval = default, string start = default, string end = default, string source = default, int? limit = default, string cursor = default, System.Threading.CancellationToken cancellationToken = default);
+        /// <summary>
+        /// How rates have changed
+        /// </summary>
+        /// <remarks>
+        /// Within an hour and a day, in percent, with an outline of the day of at most 48 closes. Computed once a minute from candles. One bad pair does not fail the others: it is named in &#x60;errors&#x60;. Needs the scope &#x60;history&#x60;, which everybody has unless the server is set otherwise.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="pairs">Up to 500 pairs with commas between them. None: all configured directions. (optional)</param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ChangesDocument</returns>
+        System.Threading.Tasks.Task<ChangesDocument> GetChangesAsync(List<string> pairs = default, System.Threading.CancellationToken cancellationToken = default);
+
+        /// <summary>
+        /// How rates have changed
+        /// </summary>
+        /// <remarks>
+        /// Within an hour and a day, in percent, with an outline of the day of at most 48 closes. Computed once a minute from candles. One bad pair does not fail the others: it is named in &#x60;errors&#x60;. Needs the scope &#x60;history&#x60;, which everybody has unless the server is set otherwise.
+        /// </remarks>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="pairs">Up to 500 pairs with commas between them. None: all configured directions. (optional)</param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ApiResponse (ChangesDocument)</returns>
+        System.Threading.Tasks.Task<ApiResponse<ChangesDocument>> GetChangesWithHttpInfoAsync(List<string> pairs = default, System.Threading.CancellationToken cancellationToken = default);
         /// <summary>
         /// The gap ledger
         /// </summary>
@@ -981,6 +1025,143 @@ namespace Kurs.Client.Api
             if (this.ExceptionFactory != null)
             {
                 Exception _exception = this.ExceptionFactory("GetCandles", localVarResponse);
+                if (_exception != null) throw _exception;
+            }
+
+            return localVarResponse;
+        }
+
+        /// <summary>
+        /// How rates have changed Within an hour and a day, in percent, with an outline of the day of at most 48 closes. Computed once a minute from candles. One bad pair does not fail the others: it is named in &#x60;errors&#x60;. Needs the scope &#x60;history&#x60;, which everybody has unless the server is set otherwise.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="pairs">Up to 500 pairs with commas between them. None: all configured directions. (optional)</param>
+        /// <returns>ChangesDocument</returns>
+        public ChangesDocument GetChanges(List<string> pairs = default)
+        {
+            Kurs.Client.Client.ApiResponse<ChangesDocument> localVarResponse = GetChangesWithHttpInfo(pairs);
+            return localVarResponse.Data;
+        }
+
+        /// <summary>
+        /// How rates have changed Within an hour and a day, in percent, with an outline of the day of at most 48 closes. Computed once a minute from candles. One bad pair does not fail the others: it is named in &#x60;errors&#x60;. Needs the scope &#x60;history&#x60;, which everybody has unless the server is set otherwise.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="pairs">Up to 500 pairs with commas between them. None: all configured directions. (optional)</param>
+        /// <returns>ApiResponse of ChangesDocument</returns>
+        public Kurs.Client.Client.ApiResponse<ChangesDocument> GetChangesWithHttpInfo(List<string> pairs = default)
+        {
+            Kurs.Client.Client.RequestOptions localVarRequestOptions = new Kurs.Client.Client.RequestOptions();
+
+            string[] _contentTypes = new string[] {
+            };
+
+            // to determine the Accept header
+            string[] _accepts = new string[] {
+                "application/json",
+                "application/problem+json"
+            };
+
+            var localVarContentType = Kurs.Client.Client.ClientUtils.SelectHeaderContentType(_contentTypes);
+            if (localVarContentType != null) localVarRequestOptions.HeaderParameters.Add("Content-Type", localVarContentType);
+
+            var localVarAccept = Kurs.Client.Client.ClientUtils.SelectHeaderAccept(_accepts);
+            if (localVarAccept != null) localVarRequestOptions.HeaderParameters.Add("Accept", localVarAccept);
+
+            if (pairs != null)
+            {
+                localVarRequestOptions.QueryParameters.Add(Kurs.Client.Client.ClientUtils.ParameterToMultiMap("multi", "pairs", pairs));
+            }
+
+            // authentication (api_key) required
+            if (!string.IsNullOrEmpty(this.Configuration.GetApiKeyWithPrefix("X-Api-Key")))
+            {
+                localVarRequestOptions.HeaderParameters.Add("X-Api-Key", this.Configuration.GetApiKeyWithPrefix("X-Api-Key"));
+            }
+            // authentication (bearer) required
+            // bearer authentication required
+            if (!string.IsNullOrEmpty(this.Configuration.AccessToken) && !localVarRequestOptions.HeaderParameters.ContainsKey("Authorization"))
+            {
+                localVarRequestOptions.HeaderParameters.Add("Authorization", "Bearer " + this.Configuration.AccessToken);
+            }
+
+            // make the HTTP request
+            var localVarResponse = this.Client.Get<ChangesDocument>("/api/v1/changes", localVarRequestOptions, this.Configuration);
+
+            if (this.ExceptionFactory != null)
+            {
+                Exception _exception = this.ExceptionFactory("GetChanges", localVarResponse);
+                if (_exception != null) throw _exception;
+            }
+
+            return localVarResponse;
+        }
+
+        /// <summary>
+        /// How rates have changed Within an hour and a day, in percent, with an outline of the day of at most 48 closes. Computed once a minute from candles. One bad pair does not fail the others: it is named in &#x60;errors&#x60;. Needs the scope &#x60;history&#x60;, which everybody has unless the server is set otherwise.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="pairs">Up to 500 pairs with commas between them. None: all configured directions. (optional)</param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ChangesDocument</returns>
+        public async System.Threading.Tasks.Task<ChangesDocument> GetChangesAsync(List<string> pairs = default, System.Threading.CancellationToken cancellationToken = default)
+        {
+            Kurs.Client.Client.ApiResponse<ChangesDocument> localVarResponse = await GetChangesWithHttpInfoAsync(pairs, cancellationToken).ConfigureAwait(false);
+            return localVarResponse.Data;
+        }
+
+        /// <summary>
+        /// How rates have changed Within an hour and a day, in percent, with an outline of the day of at most 48 closes. Computed once a minute from candles. One bad pair does not fail the others: it is named in &#x60;errors&#x60;. Needs the scope &#x60;history&#x60;, which everybody has unless the server is set otherwise.
+        /// </summary>
+        /// <exception cref="Kurs.Client.Client.ApiException">Thrown when fails to make API call</exception>
+        /// <param name="pairs">Up to 500 pairs with commas between them. None: all configured directions. (optional)</param>
+        /// <param name="cancellationToken">Cancellation Token to cancel the request.</param>
+        /// <returns>Task of ApiResponse (ChangesDocument)</returns>
+        public async System.Threading.Tasks.Task<Kurs.Client.Client.ApiResponse<ChangesDocument>> GetChangesWithHttpInfoAsync(List<string> pairs = default, System.Threading.CancellationToken cancellationToken = default)
+        {
+
+            Kurs.Client.Client.RequestOptions localVarRequestOptions = new Kurs.Client.Client.RequestOptions();
+
+            string[] _contentTypes = new string[] {
+            };
+
+            // to determine the Accept header
+            string[] _accepts = new string[] {
+                "application/json",
+                "application/problem+json"
+            };
+
+
+            var localVarContentType = Kurs.Client.Client.ClientUtils.SelectHeaderContentType(_contentTypes);
+            if (localVarContentType != null) localVarRequestOptions.HeaderParameters.Add("Content-Type", localVarContentType);
+
+            var localVarAccept = Kurs.Client.Client.ClientUtils.SelectHeaderAccept(_accepts);
+            if (localVarAccept != null) localVarRequestOptions.HeaderParameters.Add("Accept", localVarAccept);
+
+            if (pairs != null)
+            {
+                localVarRequestOptions.QueryParameters.Add(Kurs.Client.Client.ClientUtils.ParameterToMultiMap("multi", "pairs", pairs));
+            }
+
+            // authentication (api_key) required
+            if (!string.IsNullOrEmpty(this.Configuration.GetApiKeyWithPrefix("X-Api-Key")))
+            {
+                localVarRequestOptions.HeaderParameters.Add("X-Api-Key", this.Configuration.GetApiKeyWithPrefix("X-Api-Key"));
+            }
+            // authentication (bearer) required
+            // bearer authentication required
+            if (!string.IsNullOrEmpty(this.Configuration.AccessToken) && !localVarRequestOptions.HeaderParameters.ContainsKey("Authorization"))
+            {
+                localVarRequestOptions.HeaderParameters.Add("Authorization", "Bearer " + this.Configuration.AccessToken);
+            }
+
+            // make the HTTP request
+
+            var localVarResponse = await this.AsynchronousClient.GetAsync<ChangesDocument>("/api/v1/changes", localVarRequestOptions, this.Configuration, cancellationToken).ConfigureAwait(false);
+
+            if (this.ExceptionFactory != null)
+            {
+                Exception _exception = this.ExceptionFactory("GetChanges", localVarResponse);
                 if (_exception != null) throw _exception;
             }
 

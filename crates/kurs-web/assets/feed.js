@@ -1,0 +1,116 @@
+// The stream of events: opens it, notices silence, and goes on where it had ended.
+
+import { key, streamUrl, Refused } from "./api.js";
+
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 15_000;
+const EVENTS = ["hello", "snapshot", "rate", "source", "gap", "heartbeat", "bye", "error"];
+
+/** @typedef {"connecting" | "live" | "lost"} Status */
+
+export class Feed {
+  /**
+   * @param {(event: string, data: any) => void} take
+   * @param {(status: Status, retryAt: number) => void} tell
+   */
+  constructor(take, tell) {
+    this.take = take;
+    this.tell = tell;
+    /** @type {string[]} */
+    this.topics = [];
+    this.position = "";
+    /** @type {EventSource | null} */
+    this.source = null;
+    this.failures = 0;
+    this.quietMs = 35_000;
+    this.heard = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
+    this.turn = 0;
+    setInterval(() => this.#watch(), 1000);
+  }
+
+  /**
+   * Listens to these topics, from how they stand now.
+   * @param {string[]} topics
+   */
+  listen(topics) {
+    this.topics = topics;
+    this.position = "";
+    this.failures = 0;
+    this.open();
+  }
+
+  /** Opens the stream, from the last place that is known. */
+  async open() {
+    clearTimeout(this.timer);
+    this.source?.close();
+    this.source = null;
+    this.turn += 1;
+    const turn = this.turn;
+    this.tell(this.failures > 0 ? "lost" : "connecting", 0);
+    const query = new URLSearchParams({ topics: this.topics.join(",") });
+    if (this.position) query.set("last_event_id", this.position);
+    let url;
+    try {
+      url = await streamUrl(query);
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) return;
+      if (turn === this.turn) this.#again();
+      return;
+    }
+    if (turn !== this.turn) return;
+    const source = new EventSource(url);
+    this.source = source;
+    this.heard = performance.now();
+    for (const name of EVENTS) {
+      source.addEventListener(name, (event) => {
+        if (this.source === source) this.#hear(name, /** @type {MessageEvent} */ (event));
+      });
+    }
+    // EventSource tries again by itself, but with the same ticket and at once after a `bye`.
+    source.onerror = (event) => {
+      if (this.source !== source || event instanceof MessageEvent) return;
+      this.#again();
+    };
+  }
+
+  /**
+   * @param {string} name
+   * @param {MessageEvent} event
+   */
+  #hear(name, event) {
+    // An error of the connection has the name of an event, and no data.
+    if (typeof event.data !== "string") return;
+    this.heard = performance.now();
+    if (event.lastEventId) this.position = event.lastEventId;
+    const data = JSON.parse(event.data);
+    if (name === "hello") {
+      this.failures = 0;
+      if (data.heartbeat_ms) this.quietMs = data.heartbeat_ms * 2 + 5000;
+      this.tell("live", 0);
+    }
+    this.take(name, data);
+    if (name === "bye") this.#again(data.reconnect_after_ms);
+  }
+
+  /** @param {number} [wait] */
+  #again(wait) {
+    this.source?.close();
+    this.source = null;
+    this.failures += 1;
+    const most = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(this.failures, 6));
+    const after = wait ?? FIRST_WAIT + Math.random() * most;
+    this.tell("lost", Date.now() + after);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.open(), after);
+  }
+
+  /** A connection that says nothing, not even a heartbeat, is none. */
+  #watch() {
+    if (this.source && performance.now() - this.heard > this.quietMs) this.#again();
+  }
+}
+
+/** True when the server knows who asks. */
+export const hasKey = () => key() !== "";
