@@ -46,7 +46,7 @@ function show(api) {
       sections.get(tag)?.append(card(path, method, operation));
     }
   }
-  const order = ["rates", "streams", "history", "tracking", "sources", "admin", "operations", "documentation"];
+  const order = ["rates", "streams", "history", "tracking", "sources", "alerts", "admin", "operations", "documentation"];
   const known = [...sections].sort(([one], [other]) => (order.indexOf(one) + 99) % 99 - (order.indexOf(other) + 99) % 99);
   find("operations").replaceChildren(...known.map(([, section]) => section));
   filter();

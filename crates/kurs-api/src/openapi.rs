@@ -1,6 +1,7 @@
 //! `/openapi.json`, made from the table of routes.
 
 mod plain;
+mod webhooks;
 
 use crate::answer::JSON;
 use crate::auth;
@@ -44,6 +45,7 @@ pub(crate) fn document(routes: &[Arc<Route>], version: &str) -> Value {
         }
     }
     generator.subschema_for::<ProblemSchema>();
+    let webhooks = webhooks::document(&mut generator);
     let mut schemas = sent.take_definitions(true);
     // Of a type that goes both ways the form in which it is told counts.
     schemas.extend(generator.take_definitions(true));
@@ -58,6 +60,7 @@ pub(crate) fn document(routes: &[Arc<Route>], version: &str) -> Value {
         },
         "servers": [{"url": "/"}],
         "paths": paths,
+        "webhooks": webhooks,
         "components": {
             "schemas": schemas,
             "securitySchemes": {

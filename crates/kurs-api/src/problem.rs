@@ -87,6 +87,8 @@ kinds! {
         "The symbol is not tracked.";
     UnknownKey = NOT_FOUND, "unknown-key", "No such key",
         "There is no API key of this id.";
+    UnknownAlert = NOT_FOUND, "unknown-alert", "No such alert",
+        "There is no alert of this id.";
     NoRateThen = NOT_FOUND, "no-rate-then", "No rate was served then",
         "At the moment asked for, no rate of the pair was served as fresh; `detail` says why. `rate` holds the last one if there was one: `allow_stale=true` turns this answer into a 200 with its state.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
@@ -96,7 +98,11 @@ kinds! {
     KeyIsOver = CONFLICT, "key-is-over", "The key is over",
         "The key was revoked or rotated before; nothing was changed.";
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "Another change came first",
-        "The settings have another version than `If-Match` names; nothing was changed. Read them again, and decide anew.";
+        "What is to be changed has another version than `If-Match` names; nothing was changed. Read them again, and decide anew.";
+    TooManyAlerts = CONFLICT, "too-many-alerts", "Too many alerts",
+        "There are as many alerts as there may be, or as many of this target; nothing was changed. Remove one first.";
+    InvalidAlert = UNPROCESSABLE_ENTITY, "invalid-alert", "It cannot be watched or told so",
+        "The body is of the documented form, but its parts do not go together or cannot be: a field is missing for the kind of condition, a value is out of range, the URL is none that may be reached, or the `Idempotency-Key` came before with another alert. `errors` names every mistake.";
     InvalidSetting = UNPROCESSABLE_ENTITY, "invalid-setting", "It cannot be set so",
         "A key is none that may be set, or a value is not valid, alone or together with the rest of the configuration; nothing was changed. `errors` names every mistake.";
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The body took too long",
@@ -132,7 +138,7 @@ kinds! {
     KeysUnavailable = SERVICE_UNAVAILABLE, "keys-unavailable", "The keys are not known yet",
         "This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.";
     StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "The store cannot be asked",
-        "History, settings or the audit log cannot be read at present. Rates go on.";
+        "History, settings, alerts or the audit log cannot be read at present. Rates go on.";
     NotRecordedYet = SERVICE_UNAVAILABLE, "not-recorded-yet", "Not recorded yet",
         "What was published at the moment asked for is not stored yet, at the latest a few seconds after it; or the store was away. Try again after `Retry-After` seconds.";
     TooBusy = SERVICE_UNAVAILABLE, "temporary-reduced-capacity", "Too busy",

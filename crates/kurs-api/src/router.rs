@@ -11,6 +11,10 @@ use crate::pattern::Form;
 use crate::problem::Kind;
 use crate::route::{Route, schema_of};
 use crate::state::HOT_PATH;
+use crate::v1::alerts::{
+    self, AlertDocument, AlertPatch, AlertRequest, AlertsDocument, DeliveriesDocument,
+    DeliveryDocument, MadeAlertDocument,
+};
 use crate::v1::books::{self, BookDocument};
 use crate::v1::candles::{self, CandleRow, CandlesDocument};
 use crate::v1::changes::{self, ChangesDocument};
@@ -40,6 +44,7 @@ pub(crate) fn routes() -> Vec<Route> {
     all.extend(candle_routes());
     all.extend(kept_routes());
     all.extend(tracking_routes());
+    all.extend(alert_routes());
     all.extend(admin_routes());
     all.extend(operations_routes());
     all.extend(documentation_routes());
@@ -262,6 +267,56 @@ fn tracking_routes() -> Vec<Route> {
             .tag("sources")
             .about("What is followed", "Configured directions, published pairs, tracked symbols.")
             .gives::<PairsDocument>(OK, "The pairs."),
+    ]
+}
+
+fn alert_routes() -> Vec<Route> {
+    const ID: &str = "The id of the alert.";
+    const ASKED: [Kind; 3] = [Kind::Forbidden, Kind::UnknownAlert, Kind::StoreUnavailable];
+    let route = |method, path, name, handler| {
+        Route::waiting(method, path, name, handler)
+            .tag("alerts")
+            .needs(Scope::Admin)
+    };
+    vec![
+        route(Method::GET, "/api/v1/alerts", "listAlerts", alerts::list)
+            .about("The alerts", "Those of chats among them; never what webhooks are signed with.")
+            .gives::<AlertsDocument>(OK, "The alerts, oldest first.")
+            .or(&[Kind::Forbidden, Kind::StoreUnavailable]),
+        route(Method::POST, "/api/v1/alerts", "addAlert", alerts::add)
+            .about("Make an alert", "It fires once, and again only after what it watches has come back. What it tells is told until the target has it, at most for a day. The answer holds the secret that bodies for a webhook are signed with; it is not told again. The same `Idempotency-Key` from the same caller makes one alert within a day, and gives the same answer.")
+            .takes::<AlertRequest>()
+            .gives::<MadeAlertDocument>(StatusCode::CREATED, "It is watched from now on.")
+            .gives::<MadeAlertDocument>(OK, "The same request made it before.")
+            .or(&[Kind::Forbidden, Kind::InvalidAlert, Kind::TooManyAlerts, Kind::StoreUnavailable]),
+        route(Method::GET, "/api/v1/alerts/{id}", "getAlert", alerts::get)
+            .about("One alert", "")
+            .path("id", Form::Cursor, ID)
+            .gives::<AlertDocument>(OK, "The alert.")
+            .or(&ASKED),
+        route(Method::PATCH, "/api/v1/alerts/{id}", "changeAlert", alerts::change)
+            .about("Change an alert", "What is not named stays. With `If-Match` and the `ETag` of the alert only if no other change came first.")
+            .path("id", Form::Cursor, ID)
+            .takes::<AlertPatch>()
+            .gives::<AlertDocument>(OK, "It is changed.")
+            .or(&ASKED)
+            .or(&[Kind::InvalidAlert, Kind::PreconditionFailed]),
+        route(Method::DELETE, "/api/v1/alerts/{id}", "removeAlert", alerts::remove)
+            .about("Remove an alert", "With everything that it has told, or has still to tell.")
+            .path("id", Form::Cursor, ID)
+            .gives_forms(StatusCode::NO_CONTENT, "It is gone.", Vec::new())
+            .or(&ASKED),
+        route(Method::GET, "/api/v1/alerts/{id}/deliveries", "listDeliveries", alerts::deliveries)
+            .about("What an alert has told", "And has still to tell; kept for `alerts.keep_days` days.")
+            .path("id", Form::Cursor, ID)
+            .whole("limit", alerts::LIMITS, "Deliveries per answer.")
+            .gives::<DeliveriesDocument>(OK, "The deliveries, newest first.")
+            .or(&ASKED),
+        route(Method::POST, "/api/v1/alerts/{id}/test", "testAlert", alerts::test)
+            .about("Try the target of an alert", "Tells it something with `is_test` true, on the way of all others.")
+            .path("id", Form::Cursor, ID)
+            .gives::<DeliveryDocument>(StatusCode::ACCEPTED, "It will be told.")
+            .or(&ASKED),
     ]
 }
 

@@ -10,6 +10,7 @@ use crate::v1::changes::KeptChanges;
 use crate::{openapi, router};
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Method};
+use kurs_alert::AlertConfig;
 use kurs_auth::Doors;
 use kurs_bus::Bus;
 use kurs_reader::RateView;
@@ -77,6 +78,8 @@ pub struct ApiState {
     pub(crate) panics: kurs_telemetry::metrics::Counter,
     /// What this process knows of what is set.
     pub(crate) settings: Option<Arc<dyn SettingsInForce>>,
+    /// Limits of alerts.
+    pub(crate) alerts: AlertConfig,
 }
 
 /// The table of routes contradicts itself.
@@ -126,6 +129,7 @@ impl ApiState {
             table,
             origins,
             settings: None,
+            alerts: AlertConfig::default(),
         })
     }
 
@@ -133,6 +137,13 @@ impl ApiState {
     #[must_use]
     pub fn with_settings(mut self, settings: Arc<dyn SettingsInForce>) -> Self {
         self.settings = Some(settings);
+        self
+    }
+
+    /// Alerts have these limits.
+    #[must_use]
+    pub fn with_alerts(mut self, alerts: AlertConfig) -> Self {
+        self.alerts = alerts;
         self
     }
 

@@ -1,5 +1,6 @@
 //! Version 1 of the API: what each route answers.
 
+pub(crate) mod alerts;
 pub(crate) mod books;
 pub(crate) mod candles;
 pub(crate) mod changes;

@@ -2,6 +2,7 @@
 
 use crate::capture::CaptureConfig;
 use crate::faults::FaultWord;
+use crate::telegram::TelegramConfig;
 use serde::{Deserialize, Serialize};
 
 /// How the simulated venues behave. Every default is what the real venue does.
@@ -35,6 +36,8 @@ pub struct SimConfig {
     pub openexchangerates_key: Option<String>,
     /// Open Exchange Rates: a new table every so many seconds.
     pub openexchangerates_period_seconds: u64,
+    /// The Bot API of Telegram.
+    pub telegram: TelegramConfig,
     /// A capture to play as Binance instead of the market.
     pub capture: Option<CaptureConfig>,
     /// Faults that hold from the start, as command-line words.
@@ -57,6 +60,7 @@ impl Default for SimConfig {
             coingecko_key: None,
             openexchangerates_key: None,
             openexchangerates_period_seconds: 3_600,
+            telegram: TelegramConfig::default(),
             capture: None,
             faults: Vec::new(),
         }

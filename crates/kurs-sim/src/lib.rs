@@ -15,6 +15,7 @@
 //! | `exchange` | what the last four share: market, books by depth, subscribers |
 //! | `coingecko`, `openexchangerates`, `ecb`, `cbr` | one table venue each |
 //! | `ws` | the shared WebSocket part: handshake, connection, hub |
+//! | [`telegram`] | the Bot API of Telegram, below `/telegram` |
 //! | `http`, `control`, `levers` | the shared HTTP part, the control routes, what both they and [`SimHandle`] pull |
 
 mod binance;
@@ -39,6 +40,7 @@ mod pins;
 mod shared;
 pub mod sim;
 pub mod state;
+pub mod telegram;
 pub mod venue;
 mod ws;
 
@@ -50,4 +52,5 @@ pub use faults::{Channel, Fault, FaultKind, FaultWord, Scope, WrongPrice};
 pub use pins::Pin;
 pub use sim::{Sim, SimError, SimHandle};
 pub use state::{SimState, VenueState};
+pub use telegram::{Telegram, TelegramConfig};
 pub use venue::{Venue, VenueUrls};

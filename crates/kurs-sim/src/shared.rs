@@ -9,6 +9,7 @@ use crate::market::Market;
 use crate::market::reference::Reference;
 use crate::pins::Pins;
 use crate::state::Ledger;
+use crate::telegram::Telegram;
 use crate::venue::Venue;
 use kurs_core::{Clock, Wall};
 use parking_lot::Mutex;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) registry: Arc<Registry>,
     pub(crate) binance: Binance,
+    pub(crate) telegram: Arc<Telegram>,
     /// The other exchanges.
     pub(crate) exchanges: [Exchange; 4],
 }

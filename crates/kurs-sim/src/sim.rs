@@ -13,6 +13,7 @@ use crate::market::{Market, Trading};
 use crate::pins::{Pin, Pins};
 use crate::shared::Shared;
 use crate::state::{Ledger, SimState};
+use crate::telegram::{self, Telegram};
 use crate::venue::{Venue, VenueUrls};
 use kurs_core::{Clock, SystemClock};
 use parking_lot::Mutex;
@@ -97,6 +98,7 @@ impl Sim {
                 exchange(Venue::Bybit),
                 exchange(Venue::Okx),
             ],
+            telegram: Telegram::new(config.telegram.clone()),
             started: Instant::now(),
             clock,
             config,
@@ -109,6 +111,7 @@ impl Sim {
         let mut tasks = vec![
             tokio::spawn(server::run(listener, shared.clone())),
             tokio::spawn(pulse(shared.clone())),
+            tokio::spawn(telegram::deliver(shared.telegram.clone())),
         ];
         if let Some(player) = player {
             tasks.push(tokio::spawn(player.run(shared.clone())));
@@ -167,6 +170,12 @@ impl SimHandle {
     #[must_use]
     pub fn urls(&self) -> VenueUrls {
         VenueUrls::of(self.address)
+    }
+
+    /// The Bot API of Telegram, with its levers.
+    #[must_use]
+    pub fn telegram(&self) -> Arc<Telegram> {
+        self.shared.telegram.clone()
     }
 
     /// Puts a fault in force until it is healed. Faults add up. [`FaultKind::Cut`](crate::FaultKind::Cut),

@@ -187,6 +187,8 @@ pub struct VenueUrls {
     pub ecb_rest: String,
     /// `sources.cbr.rest_url`: the whole URL of the daily table.
     pub cbr_rest: String,
+    /// `telegram.api_url`.
+    pub telegram_api: String,
     /// Root of the control routes.
     pub control: String,
 }
@@ -210,6 +212,7 @@ impl VenueUrls {
             openexchangerates_rest: format!("http://{address}/openexchangerates/api"),
             ecb_rest: format!("http://{address}/ecb/stats/eurofxref/eurofxref-daily.xml"),
             cbr_rest: format!("http://{address}/cbr/scripts/XML_daily.asp"),
+            telegram_api: format!("http://{address}/telegram"),
             control: format!("http://{address}/control"),
         }
     }

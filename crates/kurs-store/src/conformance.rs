@@ -9,6 +9,7 @@
     reason = "a conformance check fails by panicking, as any test does"
 )]
 
+mod alerts;
 mod builders;
 mod current_rates;
 mod fencing;
@@ -81,6 +82,14 @@ where
         settings::the_audit_log_is_read_newest_first_and_page_by_page,
         settings::what_is_changed_elsewhere_is_noted_with_it_and_only_then,
         settings::the_audit_log_goes_when_it_is_older_than_its_time,
+        alerts::alerts_are_kept_as_they_were,
+        alerts::a_request_for_an_alert_makes_one,
+        alerts::alerts_have_bounds,
+        alerts::what_fired_is_stored_with_what_is_to_be_told,
+        alerts::a_delivery_is_settled_once,
+        alerts::who_does_not_hold_the_lease_tells_nothing,
+        alerts::chats_and_offsets_are_kept,
+        alerts::the_lease_of_who_tells_is_nobodys_shard,
         symbols_are_tracked_once,
         seeding_happens_once,
         history::digits_are_kept,

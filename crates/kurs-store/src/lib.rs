@@ -3,6 +3,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`alerts`] | [`AlertStore`]: alerts, deliveries, chats |
 //! | [`model`] | rows and queries |
 //! | [`packed`] | rows as bytes: small, exact, the same in every database |
 //! | [`config`] | [`StoreConfig`], [`open`], [`prepare`] |
@@ -11,6 +12,7 @@
 //! | [`sqlite`] | [`sqlite::SqliteStore`], the embedded default |
 //! | `conformance` | what every [`Store`] must do, as a suite (feature `conformance`) |
 
+pub mod alerts;
 pub mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -20,7 +22,12 @@ pub mod postgres;
 pub mod spool;
 pub mod sqlite;
 
+pub use alerts::AlertStore;
 pub use config::{StoreConfig, StoreUrl, StoreUrlError, open, prepare};
+pub use model::alert::{
+    ALERT_SHARD, AlertAdded, AlertStep, Delivery, DeliveryStanding, DueDelivery, NewAlert,
+    StoredAlert, StoredAlerts, StoredChat,
+};
 pub use model::audit::{AuditEntry, AuditQuery, AuditRecord};
 pub use model::batch::{Batch, Recorded};
 pub use model::candle::{Candle, CandleQuery, Interval, IntervalError, Origin};
@@ -270,6 +277,9 @@ pub trait Store: Send + Sync {
 
     /// Entries of the audit log, newest first.
     async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditRecord>, StoreError>;
+
+    /// What the role `bot` keeps.
+    fn talk(&self) -> &dyn AlertStore;
 
     /// Cheap question whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`alert`] | alerts, what is to be told, chats of the bot |
 //! | [`audit`] | who changed what, and when |
 //! | [`batch`] | everything that is written together |
 //! | [`published`] | what kurs published, event by event |
@@ -16,6 +17,7 @@
 //! | [`snapshot`] | order books kept from time to time |
 //! | [`retention`] | how long what is kept |
 
+pub mod alert;
 pub mod audit;
 pub mod batch;
 pub mod candle;

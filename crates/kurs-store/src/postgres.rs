@@ -11,7 +11,7 @@
 //! | `history`, `published` | the two great tables: plain rows and blocks, read as one |
 //! | `late` | what may be packed already |
 //! | `pack`, `blocks`, `prune` | old rows into blocks; outdated ones away |
-//! | `candles`, `current`, `kept`, `facts`, `keys`, `settings`, `names` | the other tables |
+//! | `candles`, `current`, `kept`, `facts`, `keys`, `settings`, `alerts`, `names` | the other tables |
 //! | `types` | times and exact decimals in binary form |
 //! | `fault` | what PostgreSQL says, in the words of the caller |
 //!
@@ -20,6 +20,7 @@
 //! epoch decides whose current rate stays, and numbers of names never change.
 
 mod address;
+mod alerts;
 mod batch;
 mod blocks;
 mod candles;
@@ -47,11 +48,11 @@ pub use address::PostgresUrl;
 
 use crate::model::salvage::no_fence;
 use crate::{
-    AuditEntry, AuditQuery, AuditRecord, Batch, Beat, BookSnapshot, Candle, CandleQuery, Claim,
-    CurrentRates, Fence, Gap, GapQuery, HistoryPage, HistoryQuery, HistoryRow, Leases,
-    OfficialQuery, OfficialVersion, Outdated, Packing, PriceState, Published, PublishedPage,
-    PublishedQuery, Salvaged, SchemaState, SettingsChange, SnapshotQuery, Store, StoreError,
-    StoredKey, StoredKeys, StoredSettings,
+    AlertStore, AuditEntry, AuditQuery, AuditRecord, Batch, Beat, BookSnapshot, Candle,
+    CandleQuery, Claim, CurrentRates, Fence, Gap, GapQuery, HistoryPage, HistoryQuery, HistoryRow,
+    Leases, OfficialQuery, OfficialVersion, Outdated, Packing, PriceState, Published,
+    PublishedPage, PublishedQuery, Salvaged, SchemaState, SettingsChange, SnapshotQuery, Store,
+    StoreError, StoredKey, StoredKeys, StoredSettings,
 };
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool, Transaction};
@@ -127,6 +128,8 @@ macro_rules! on_connection {
         $store.settle(connection, outcome).await
     }};
 }
+
+use on_connection;
 
 /// The same for several queries that see one state of the database.
 macro_rules! on_snapshot {
@@ -247,6 +250,10 @@ async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, Fault> {
 
 #[async_trait]
 impl Store for PostgresStore {
+    fn talk(&self) -> &dyn AlertStore {
+        self
+    }
+
     async fn migrate(&self) -> Result<SchemaState, StoreError> {
         let mut connection = pool::take(&self.pool).await?;
         let migrated = {

@@ -8,7 +8,7 @@
 //! | `migrate` | the schema, version by version |
 //! | `batch` | what is written together |
 //! | `lease` | who may write |
-//! | `history`, `published`, `states`, `candles`, `gaps`, `books`, `official`, `current`, `facts`, `keys`, `settings`, `names` | the statements |
+//! | `history`, `published`, `states`, `candles`, `gaps`, `books`, `official`, `current`, `facts`, `keys`, `settings`, `alerts`, `names` | the statements |
 //! | [`backup`] | a copy while it is written to, and the way back |
 //! | `place` | ids and places as SQLite holds them |
 //! | `upkeep` | packing and deletion, in small steps |
@@ -18,6 +18,7 @@
 //! read, writers take turns for up to [`SqliteOptions::busy_timeout`], numbers of names never
 //! change, and the epoch decides whose current rate stays.
 
+mod alerts;
 pub mod backup;
 mod batch;
 mod books;
@@ -47,11 +48,11 @@ mod tests;
 
 use crate::model::salvage::no_fence;
 use crate::{
-    AuditEntry, AuditQuery, AuditRecord, Batch, Beat, BookSnapshot, Candle, CandleQuery, Claim,
-    CurrentRates, Fence, Gap, GapQuery, HistoryPage, HistoryQuery, HistoryRow, Leases,
-    OfficialQuery, OfficialVersion, Outdated, Packing, PriceState, Published, PublishedPage,
-    PublishedQuery, Salvaged, SchemaState, SettingsChange, SnapshotQuery, Store, StoreError,
-    StoredKey, StoredKeys, StoredSettings,
+    AlertStore, AuditEntry, AuditQuery, AuditRecord, Batch, Beat, BookSnapshot, Candle,
+    CandleQuery, Claim, CurrentRates, Fence, Gap, GapQuery, HistoryPage, HistoryQuery, HistoryRow,
+    Leases, OfficialQuery, OfficialVersion, Outdated, Packing, PriceState, Published,
+    PublishedPage, PublishedQuery, Salvaged, SchemaState, SettingsChange, SnapshotQuery, Store,
+    StoreError, StoredKey, StoredKeys, StoredSettings,
 };
 use async_trait::async_trait;
 use connection::Place;
@@ -157,6 +158,10 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn talk(&self) -> &dyn AlertStore {
+        self
+    }
+
     async fn migrate(&self) -> Result<SchemaState, StoreError> {
         let timeout = self.options.busy_timeout;
         let state = self

@@ -4,6 +4,7 @@
 //! Handles are plain counters and gauges that are cheap to clone and to update: resolve them
 //! once (`metrics.http.route(..)`, `metrics.sources.source(..)`), keep them, update them.
 
+pub mod alert;
 pub mod bus;
 pub mod histogram;
 pub mod http;
@@ -14,6 +15,7 @@ pub mod source;
 pub mod stream;
 pub mod writer;
 
+pub use alert::AlertMetrics;
 pub use bus::{BusFamilies, BusReading};
 pub use histogram::DurationHistogram;
 pub use http::{HttpMetrics, RouteMetrics};
@@ -51,6 +53,8 @@ pub struct Metrics {
     pub reader: ReaderMetrics,
     /// Streams to clients.
     pub streams: StreamMetrics,
+    /// Alerts.
+    pub alerts: AlertMetrics,
     /// The process itself.
     pub process: ProcessMetrics,
 }
@@ -69,6 +73,7 @@ impl Metrics {
             sinks: SinkFamilies::register(&mut registry),
             reader: ReaderMetrics::register(&mut registry, pairs_max),
             streams: StreamMetrics::register(&mut registry),
+            alerts: AlertMetrics::register(&mut registry),
             process: ProcessMetrics::register(&mut registry, build),
             registry,
         }

@@ -2,8 +2,8 @@
 
 use crate::client::Client;
 use crate::commands::{
-    admin, backfill, backup, candles, completions, config, convert, demo, doctor, explain, export,
-    get, health, history, keys, migrate, pairs, record, replay, serve, sim, sources,
+    admin, alerts, backfill, backup, candles, completions, config, convert, demo, doctor, explain,
+    export, get, health, history, keys, migrate, pairs, record, replay, serve, sim, sources,
 };
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output};
@@ -153,6 +153,8 @@ pub enum Command {
     Pairs(pairs::PairsArgs),
     /// Show, set or take away what is set while kurs runs; show the audit log
     Settings(admin::AdminArgs),
+    /// Watch rates and sources, and tell webhooks and chats; show what was told
+    Alerts(alerts::AlertsArgs),
     /// Show the stored history of a pair
     History(history::HistoryArgs),
     /// Show candles of a pair: open, high, low and close of minutes, hours, days
@@ -253,6 +255,7 @@ mod tests {
             "sources",
             "pairs",
             "settings",
+            "alerts",
             "history",
             "candles",
             "export",

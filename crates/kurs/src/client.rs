@@ -39,6 +39,8 @@ pub enum Method {
     Post,
     /// Set.
     Put,
+    /// Change.
+    Patch,
     /// Remove.
     Delete,
 }
@@ -133,6 +135,7 @@ impl Client {
             Method::Get => self.http.get(url),
             Method::Post => self.http.post(url),
             Method::Put => self.http.put(url),
+            Method::Patch => self.http.patch(url),
             Method::Delete => self.http.delete(url),
         };
         if let Some(key) = &self.key {

@@ -1,6 +1,7 @@
 //! One file per subcommand. Each has its arguments and a `run` that ends in an exit code.
 
 pub mod admin;
+pub mod alerts;
 pub mod asyncapi;
 pub mod backfill;
 pub mod backup;
@@ -75,6 +76,9 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
             interruptible(pairs::run(arguments, output, global.no_input)).await
         }
         Command::Settings(arguments) => interruptible(admin::run(arguments, output)).await,
+        Command::Alerts(arguments) => {
+            interruptible(alerts::run(arguments, output, global.no_input)).await
+        }
         Command::History(arguments) => interruptible(history::run(arguments, output)).await,
         Command::Candles(arguments) => interruptible(candles::run(arguments, output)).await,
         Command::Health(arguments) => interruptible(health::run(arguments, output)).await,

@@ -1,6 +1,7 @@
 //! Puts the parts together. Writer and Reader meet only in bus and store; each has its function
 //! here, and both run in one process unless roles say otherwise.
 
+mod bot;
 mod bus;
 mod capture;
 mod doors;
@@ -196,6 +197,9 @@ fn machine_name() -> String {
 /// waited for by the Writer, visible in `/readyz`; a Reader behind a broker begins without it.
 pub async fn start_roles(built: Arc<Built>, config: Config, stopped: watch::Receiver<bool>) {
     let (has_reader, has_writer) = (config.runs(Role::Reader), config.runs(Role::Writer));
+    let has_bot = config.runs(Role::Bot);
+    // Who watches rates needs the picture of them as well.
+    let has_view = has_reader || has_bot;
     let trouble = if has_writer {
         Status::Failed
     } else {
@@ -211,10 +215,16 @@ pub async fn start_roles(built: Arc<Built>, config: Config, stopped: watch::Rece
         built.health.set(doors::CHECK, Status::Failed, not_yet);
     }
     let follow_settings = || settings::follow(Arc::clone(&built), stopped.clone());
-    if has_reader && !waits {
+    let bot = || bot::bot(Arc::clone(&built), config.clone(), stopped.clone());
+    if has_view && !waits {
         roles.spawn(follow_settings());
-        roles.spawn(follow_doors());
         roles.spawn(reader(Arc::clone(&built), stopped.clone()));
+    }
+    if has_reader && !waits {
+        roles.spawn(follow_doors());
+    }
+    if has_bot && !waits {
+        roles.spawn(bot());
     }
     let mut ended = stopped.clone();
     let prepared = async {
@@ -224,15 +234,20 @@ pub async fn start_roles(built: Arc<Built>, config: Config, stopped: watch::Rece
     };
     tokio::select! {
         () = prepared => {
-            if waits || !has_reader {
+            if waits || !has_view {
                 roles.spawn(follow_settings());
             }
             if has_reader && waits {
                 roles.spawn(follow_doors());
+            }
+            if has_view && waits {
                 roles.spawn(reader(Arc::clone(&built), stopped.clone()));
             }
+            if has_bot && waits {
+                roles.spawn(bot());
+            }
             if has_writer {
-                if !has_reader {
+                if !has_view {
                     roles.spawn(watch_writer(Arc::clone(&built)));
                 }
                 roles.spawn(writer(Arc::clone(&built), stopped.clone()));
@@ -438,5 +453,7 @@ pub fn api(built: &Arc<Built>, config: &Config) -> Result<ApiState, Failure> {
     };
     let state = ApiState::new(config.http.clone(), parts)
         .map_err(|error| Failure::new(Exit::Failure, error.to_string()))?;
-    Ok(state.with_settings(settings::shown(built)))
+    Ok(state
+        .with_settings(settings::shown(built))
+        .with_alerts(config.alerts.clone()))
 }

@@ -37,8 +37,10 @@ pub use mistake::{Mistake, Mistakes};
 pub use sections::{Role, ShutdownConfig};
 pub use stored::{Layered, Standing};
 
+use kurs_alert::AlertConfig;
 use kurs_api::ApiConfig;
 use kurs_auth::{AuthConfig, LimitsConfig};
+use kurs_bot::TelegramConfig;
 use kurs_core::Wall;
 use kurs_core::{Pair, PairParser};
 use kurs_grpc::GrpcConfig;
@@ -66,8 +68,7 @@ const PAIRS_MAX: usize = 10_000;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// What this process does: writer, reader, bot. Empty: everything. With the bus `memory:`
-    /// Writer and Reader can only live in one process; docs/operations.md shows how they live
-    /// apart.
+    /// they can only live in one process; docs/operations.md shows how they live apart.
     pub role: Vec<Role>,
     /// Pairs that are always priced, and that `/courses` answers when none is asked for.
     #[serde(deserialize_with = "pairs_in_any_spelling")]
@@ -107,6 +108,10 @@ pub struct Config {
     pub capture: CaptureConfig,
     /// Databases that get a copy of what kurs says.
     pub sinks: SinksConfig,
+    /// What is watched, and who is told.
+    pub alerts: AlertConfig,
+    /// The bot in Telegram.
+    pub telegram: TelegramConfig,
     /// What is logged, and how.
     pub log: LogConfig,
     /// What is measured.
@@ -145,6 +150,8 @@ impl Default for Config {
             candles: CandlesConfig::default(),
             sinks: SinksConfig::default(),
             capture: CaptureConfig::default(),
+            alerts: AlertConfig::default(),
+            telegram: TelegramConfig::default(),
             log: LogConfig::default(),
             metrics: MetricsConfig::default(),
             shutdown: ShutdownConfig::default(),
@@ -205,6 +212,8 @@ impl Config {
         self.candles.validate(mistakes);
         self.sinks.validate(mistakes);
         self.capture.validate(mistakes);
+        self.alerts.validate(mistakes);
+        self.telegram.validate(mistakes);
         self.log.validate(mistakes);
         self.metrics.validate(mistakes);
         self.shutdown.validate(mistakes);
@@ -234,27 +243,20 @@ impl Config {
     }
 
     fn validate_roles(&self, mistakes: &mut Vec<String>) {
-        if self.role.contains(&Role::Bot) {
-            mistakes.push("role: bot is not in this build yet".to_owned());
-        }
-        let alone = self.runs(Role::Writer) != self.runs(Role::Reader);
-        if alone && self.bus.url == "memory:" {
+        let reads = self.runs(Role::Reader) || self.runs(Role::Bot);
+        if self.runs(Role::Writer) != reads && self.bus.url == "memory:" {
             mistakes.push(
-                "role: Writer and Reader can only live apart when a broker is between them; \
-                 with bus.url memory: leave role empty"
+                "role: Writer and Reader, or Writer and bot, can only live apart when a broker is \
+                 between them; with bus.url memory: leave role empty"
                     .to_owned(),
             );
         }
     }
 
-    /// Whether this process has a role. Without any named it has all of this build.
+    /// Whether this process has a role. Without any named it has all.
     #[must_use]
     pub fn runs(&self, role: Role) -> bool {
-        if self.role.is_empty() {
-            role != Role::Bot
-        } else {
-            self.role.contains(&role)
-        }
+        self.role.is_empty() || self.role.contains(&role)
     }
 }
 

@@ -43,9 +43,10 @@ pub(crate) struct AuditEntryDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<Arc<str>>,
     /// What was done: `set_setting`, `unset_setting`, `track_symbol`, `untrack_symbol`,
-    /// `create_key`, `rotate_key`, `revoke_key`.
+    /// `create_key`, `rotate_key`, `revoke_key`, `create_alert`, `change_alert`, `remove_alert`,
+    /// `test_alert`.
     action: Arc<str>,
-    /// What it was done to: a setting by its key, a symbol, or a key by its id.
+    /// What it was done to: a setting by its key, a symbol, a key or an alert by its id.
     subject: Arc<str>,
     /// What was before.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -171,6 +171,8 @@ async fn a_socket_that_is_read_late_comes_whole_and_is_answered_meanwhile() {
                     }
                 }
                 Ok(Message::Pong(_)) => pongs += 1,
+                // On a machine that does much else it takes longer than the server's patience.
+                Ok(Message::Ping(_)) => {}
                 other => panic!("{other:?}"),
             }
         }

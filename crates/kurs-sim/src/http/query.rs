@@ -27,6 +27,13 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// All of them, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// A comma list, empty parts left out.
     pub(crate) fn list(&self, key: &str) -> Vec<&str> {
         self.get(key)

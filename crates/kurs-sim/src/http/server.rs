@@ -6,6 +6,7 @@ use crate::http::query::Query;
 use crate::http::reply::Reply;
 use crate::http::socket::{Socket, Switch};
 use crate::shared::Shared;
+use crate::telegram;
 use crate::venue::Venue;
 use crate::ws;
 use crate::{bybit, cbr, coinbase, coingecko, control, ecb, kraken, okx, openexchangerates};
@@ -88,6 +89,10 @@ async fn respond(
     origin: Origin,
 ) -> Result<Response<Full<Bytes>>, Aborted> {
     let path = request.uri().path().to_owned();
+    if path.starts_with("/telegram/") || path.starts_with("/control/telegram") {
+        let answer = telegram::respond(request, &shared.telegram).await;
+        return answer.map(Reply::into_response).ok_or(Aborted);
+    }
     if path == "/control" || path.starts_with("/control/") {
         return Ok(control::respond(request, &shared).await.into_response());
     }

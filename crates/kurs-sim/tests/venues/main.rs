@@ -22,3 +22,4 @@ mod limits;
 mod okx;
 mod poison;
 mod tables;
+mod telegram;

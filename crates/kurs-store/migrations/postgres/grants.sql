@@ -12,6 +12,9 @@ BEGIN
         GRANT SELECT, INSERT, UPDATE ON api_keys TO kurs_writer;
         GRANT SELECT, UPDATE ON key_version, setting_version TO kurs_writer;
         GRANT SELECT, INSERT, UPDATE, DELETE ON settings TO kurs_writer;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON alerts, alert_deliveries, chats, bot_offsets
+            TO kurs_writer;
+        GRANT SELECT, UPDATE ON alert_version TO kurs_writer;
         -- What is in the audit log is never changed; DELETE is for what is older than its time.
         GRANT SELECT, INSERT, DELETE ON audit TO kurs_writer;
         -- UPDATE of the last two allows to lock them.
@@ -36,8 +39,12 @@ BEGIN
         GRANT SELECT ON schema_migrations, pairs, sources, history, published, history_packed,
             published_packed, history_packed_to, published_packed_to, price_states, candles, gaps,
             books, official_rates, current_rates, tracked, lease, ended_epochs, writers,
-            recorded, meta, api_keys, key_version, settings, setting_version, audit
+            recorded, meta, api_keys, key_version, settings, setting_version, audit,
+            alert_version, alert_deliveries
             TO kurs_reader;
+        -- Everything but the secrets that bodies are signed with.
+        GRANT SELECT (id, name, owner, target, condition, is_paused, created_at, revision, state,
+            fired, fired_at) ON alerts TO kurs_reader;
         GRANT SELECT ON kurs_history, kurs_history_packed, kurs_published, kurs_published_packed,
             kurs_candles, kurs_official, kurs_gaps, kurs_states, kurs_current, kurs_leases TO kurs_reader;
     END IF;

@@ -103,6 +103,15 @@ pub(super) async fn renew(client: &Client, beat: &Beat) -> Result<Leases, Fault>
     Ok(leases)
 }
 
+/// Makes one lease last again; false when the epoch is not the present one, or was given back.
+pub(super) async fn extend(client: &Client, fence: Fence, ttl: Duration) -> Result<bool, Fault> {
+    let sql = "UPDATE lease
+               SET expires_at = clock_timestamp() + $3::bigint * interval '1 microsecond'
+               WHERE shard = $1 AND epoch = $2 AND NOT is_released";
+    let (shard, epoch) = fence_parts(Some(fence))?;
+    Ok(execute(client, sql, &[&shard, &epoch, &microseconds(ttl)]).await? > 0)
+}
+
 /// Gives a lease back; false when the epoch is not the present one.
 pub(super) async fn release(
     client: &Client,

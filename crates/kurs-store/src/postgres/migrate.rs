@@ -47,6 +47,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/postgres/0004_settings.sql"),
         compatible_from: 3,
     },
+    Migration {
+        version: 5,
+        name: "0005_alerts.sql",
+        sql: include_str!("../../migrations/postgres/0005_alerts.sql"),
+        compatible_from: 4,
+    },
 ];
 
 /// What the roles may do.

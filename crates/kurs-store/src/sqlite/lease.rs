@@ -8,6 +8,7 @@ use crate::{Beat, Claim, Fence, Lease, Leases, LivingWriter, StoreError};
 use kurs_core::{Epoch, Wall};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How long a Writer is remembered that does not live any more, microseconds.
 const DEAD_FOR: i64 = 60_000_000;
@@ -164,6 +165,20 @@ fn living(connection: &Connection, now: Wall) -> Result<Vec<LivingWriter>, Fault
         });
     }
     Ok(writers)
+}
+
+/// Makes one lease last again; false when the epoch is not the present one, or was given back.
+pub(super) fn extend(connection: &Connection, fence: Fence, ttl: Duration) -> Result<bool, Fault> {
+    let kept = connection
+        .prepare_cached(
+            "UPDATE lease SET expires_at = ?3 WHERE shard = ?1 AND epoch = ?2 AND NOT is_released",
+        )?
+        .execute(params![
+            fence.shard,
+            stored_number(fence.epoch.0)?,
+            now().plus(ttl).0
+        ])?;
+    Ok(kept > 0)
 }
 
 /// Gives a lease back; false when the epoch is not the present one.

@@ -62,6 +62,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0006_settings.sql"),
         compatible_from: 5,
     },
+    Migration {
+        version: 7,
+        name: "0007_alerts.sql",
+        sql: include_str!("../../migrations/sqlite/0007_alerts.sql"),
+        compatible_from: 6,
+    },
 ];
 
 /// Columns of the table of migrations; the first release had one less.

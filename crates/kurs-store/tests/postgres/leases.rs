@@ -337,7 +337,12 @@ async fn what_the_version_before_leases_left_behind_is_kept() {
     let store = open(&database.url());
     assert_eq!(
         store.pending().await.unwrap(),
-        ["0002_leases.sql", "0003_keys.sql", "0004_settings.sql"]
+        [
+            "0002_leases.sql",
+            "0003_keys.sql",
+            "0004_settings.sql",
+            "0005_alerts.sql"
+        ]
     );
     store.migrate().await.unwrap();
     let kept = store.load_current().await.unwrap();

@@ -51,7 +51,7 @@ async fn ten_that_migrate_at_once_make_one_schema_and_no_error() {
         assert_eq!(empty, 1 - first_found, "{states:?}");
     }
     let applied = server.sql(database.name(), "SELECT count(*) FROM schema_migrations");
-    assert_eq!(applied, "4");
+    assert_eq!(applied, "5");
     // Functions with their owner's rights look for tables nowhere else.
     let paths = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'kurs%'
          AND 'search_path=public, pg_temp' = ANY (proconfig)";
@@ -73,7 +73,8 @@ async fn looking_what_is_pending_changes_nothing() {
             "0001_first.sql",
             "0002_leases.sql",
             "0003_keys.sql",
-            "0004_settings.sql"
+            "0004_settings.sql",
+            "0005_alerts.sql"
         ]
     );
     let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
@@ -122,7 +123,7 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
             ),
         )
     };
-    newer(5, 4);
+    newer(6, 5);
     let store = open(&database.url());
     store.save_terms("old".to_owned(), None).await.unwrap();
     assert_eq!(store.terms().await.unwrap().as_deref(), Some("old"));
@@ -130,11 +131,11 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
     assert_eq!(
         state,
         SchemaState {
-            found: 5,
-            needed: 4
+            found: 6,
+            needed: 5
         }
     );
-    newer(6, 6);
+    newer(7, 7);
     let store = open(&database.url());
     for error in [
         store.terms().await.unwrap_err(),
@@ -144,8 +145,8 @@ async fn a_program_works_beside_the_next_version_when_that_allows_it() {
             matches!(
                 error,
                 StoreError::Schema {
-                    found: 6,
-                    needed: 4
+                    found: 7,
+                    needed: 5
                 }
             ),
             "{error}"

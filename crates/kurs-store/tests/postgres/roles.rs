@@ -4,9 +4,11 @@ use super::{NEW_YEAR, SECOND, all_rows, at, open, row};
 use kurs_core::{Epoch, SourceState, TrackedSymbol, Wall};
 use kurs_store::conformance::{claim, current, id, pair, price, rate, source};
 use kurs_store::{
-    AuditEntry, AuditQuery, Batch, Beat, BookSnapshot, Candle, CandleQuery, Fence, Gap, GapQuery,
-    Interval, OfficialQuery, OfficialRate, Origin, Outdated, PriceState, Published, PublishedQuery,
-    SettingsChange, SnapshotQuery, Store, StoreError, StoredKey, StoredSetting,
+    ALERT_SHARD, AlertAdded, AlertStep, AuditEntry, AuditQuery, Batch, Beat, BookSnapshot, Candle,
+    CandleQuery, Delivery, DeliveryStanding, Fence, Gap, GapQuery, Interval, NewAlert,
+    OfficialQuery, OfficialRate, Origin, Outdated, PriceState, Published, PublishedQuery,
+    SettingsChange, SnapshotQuery, Store, StoreError, StoredAlert, StoredChat, StoredKey,
+    StoredSetting,
 };
 use kurs_testkit::Postgres;
 use std::time::Duration;
@@ -141,7 +143,7 @@ const WRITER_MAY_NOT: [&str; 13] = [
     "DELETE FROM api_keys",
     "INSERT INTO key_version VALUES (2, 1)",
 ];
-const READER_MAY_NOT: [&str; 18] = [
+const READER_MAY_NOT: [&str; 22] = [
     "CREATE TABLE t (x int)",
     "INSERT INTO meta VALUES ('a', 'b')",
     "DELETE FROM history",
@@ -160,6 +162,10 @@ const READER_MAY_NOT: [&str; 18] = [
     "UPDATE setting_version SET version = 9",
     "DELETE FROM audit",
     "UPDATE audit SET who = 'x'",
+    "SELECT secret FROM alerts",
+    "SELECT * FROM alerts",
+    "UPDATE alert_deliveries SET body = '{}'",
+    "SELECT * FROM chats",
 ];
 
 async fn write_everything(writer: &dyn Store) {
@@ -237,6 +243,7 @@ async fn write_everything(writer: &dyn Store) {
     let changed = writer.change_settings(change, Some(FENCE)).await;
     assert_eq!(changed.unwrap(), Some(2));
     writer.note_audit(entry(0)).await.unwrap();
+    write_alerts(writer).await;
     let packing = writer.pack(at(3 * super::DAY)).await.unwrap();
     assert_eq!((packing.rows, packing.published), (11, 11));
     // Once more, now that it is packed.
@@ -255,6 +262,79 @@ async fn write_everything(writer: &dyn Store) {
         .drop_current(vec![pair("ETH-USDT")], Some(FENCE))
         .await
         .unwrap();
+}
+
+/// Everything that the role `bot` and the API do with alerts.
+async fn write_alerts(writer: &dyn Store) {
+    let talk = writer.talk();
+    let fence = Fence {
+        shard: ALERT_SHARD,
+        epoch: Epoch(1),
+    };
+    writer.claim(claim(ALERT_SHARD, "a")).await.unwrap();
+    assert!(talk.extend(fence, Duration::from_secs(60)).await.unwrap());
+    let alert = StoredAlert {
+        id: "one".into(),
+        name: None,
+        owner: "loopback".into(),
+        target: "telegram:1".into(),
+        condition: "{}".into(),
+        is_paused: false,
+        created_at: at(0),
+        revision: 1,
+        state: "{}".into(),
+        fired: 0,
+        fired_at: None,
+    };
+    for id in ["one", "two"] {
+        let new = NewAlert {
+            alert: StoredAlert {
+                id: id.into(),
+                ..alert.clone()
+            },
+            secret: Some("word".into()),
+            request: Some(id.into()),
+            alerts_max: 9,
+            target_max: 9,
+        };
+        let added = talk.add_alert(new, Some(entry(0))).await.unwrap();
+        assert_eq!(added, AlertAdded::New);
+    }
+    assert!(talk.change_alert(alert, None).await.unwrap());
+    assert!(talk.remove_alert("two", None).await.unwrap());
+    let delivery = Delivery {
+        id: "one-1".into(),
+        alert: "one".into(),
+        target: "telegram:1".into(),
+        body: "{}".into(),
+        created_at: at(0),
+        standing: DeliveryStanding::due(at(0)),
+    };
+    let step = AlertStep {
+        id: "one".into(),
+        revision: 2,
+        state: "{}".into(),
+        number: 1,
+        fired: Some(delivery.clone()),
+    };
+    assert_eq!(talk.step_alerts(vec![step], fence).await.unwrap(), 1);
+    assert!(talk.add_delivery(delivery.clone()).await.unwrap());
+    assert_eq!(talk.due_deliveries(at(9), 9).await.unwrap().len(), 1);
+    let standing = delivery.standing;
+    assert!(
+        talk.settle_delivery("one-1", standing, fence)
+            .await
+            .unwrap()
+    );
+    assert_eq!(talk.prune_deliveries(at(0), fence).await.unwrap(), 0);
+    let chat = StoredChat {
+        chat: 1,
+        language: "en".into(),
+        is_blocked: false,
+        updated_at: at(0),
+    };
+    talk.save_chat(chat, fence).await.unwrap();
+    talk.save_bot_offset("1", 7, fence).await.unwrap();
 }
 
 fn setting(key: &str) -> StoredSetting {
@@ -297,7 +377,13 @@ async fn read_everything(store: &dyn Store) {
         limit: 10,
         ..AuditQuery::default()
     };
-    assert_eq!(store.audit(query).await.unwrap().len(), 1);
+    assert_eq!(store.audit(query).await.unwrap().len(), 3);
+    let talk = store.talk();
+    assert_eq!(talk.alerts().await.unwrap().alerts.len(), 1);
+    assert!(talk.alert("one").await.unwrap().is_some());
+    assert_eq!(talk.alerts_of("telegram:1").await.unwrap().len(), 1);
+    assert_eq!(talk.deliveries("one", 9).await.unwrap().len(), 1);
+    assert_eq!(talk.pending_deliveries().await.unwrap(), 1);
     let query = PublishedQuery {
         pair,
         start,

@@ -124,7 +124,8 @@ impl Keeper {
             return self.held.len();
         }
         let theirs = |lease: &&Lease| {
-            *lease.writer == *writer && !lease.is_released && !lease.left.is_zero()
+            let is_shard = lease.shard < self.shards;
+            is_shard && *lease.writer == *writer && !lease.is_released && !lease.left.is_zero()
         };
         self.seen.shards.iter().filter(theirs).count()
     }

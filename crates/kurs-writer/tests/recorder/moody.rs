@@ -149,6 +149,9 @@ impl Store for MoodyStore {
         self.keep(batch).await
     }
 
+    fn talk(&self) -> &dyn AlertStore {
+        &self.inner
+    }
     async fn migrate(&self) -> Result<SchemaState, StoreError> {
         self.inner.migrate().await
     }

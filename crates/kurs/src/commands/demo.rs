@@ -82,6 +82,17 @@ pub(super) fn point_at(inputs: &mut Inputs, urls: &VenueUrls) {
     for (key, url) in keys {
         put(inputs, &format!("sources.{key}"), url);
     }
+    // Nor does anybody in Telegram hear of invented prices.
+    put(inputs, "telegram.api_url", &urls.telegram_api);
+    inputs.environment.retain(|(name, _)| {
+        !name
+            .to_ascii_uppercase()
+            .starts_with("KURS_TELEGRAM__TOKEN")
+    });
+    let token = "KURS_TELEGRAM__TOKEN".to_owned();
+    inputs
+        .environment
+        .push((token, kurs_sim::TelegramConfig::default().token));
     // Any key will do there.
     inputs.environment.retain(|(name, _)| {
         !name

@@ -119,6 +119,7 @@ pub(super) async fn run(arguments: SimArgs, global: &Global) -> Result<Exit, Fai
         ),
         ("KURS_SOURCES__ECB__REST_URL", &urls.ecb_rest),
         ("KURS_SOURCES__CBR__REST_URL", &urls.cbr_rest),
+        ("KURS_TELEGRAM__API_URL", &urls.telegram_api),
     ];
     if output.form == Form::Json {
         let document = serde_json::to_string(&urls)

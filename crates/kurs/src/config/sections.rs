@@ -46,7 +46,7 @@ pub enum Role {
     Writer,
     /// Answers over HTTP.
     Reader,
-    /// Talks in chats.
+    /// Watches alerts and tells people: webhooks, chats.
     Bot,
 }
 

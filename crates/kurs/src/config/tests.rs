@@ -69,7 +69,7 @@ fn nothing_set_at_all_is_a_valid_configuration() {
             "USDTERC-RUB"
         ]
     );
-    assert!(config.runs(Role::Writer) && config.runs(Role::Reader) && !config.runs(Role::Bot));
+    assert!(config.runs(Role::Writer) && config.runs(Role::Reader) && config.runs(Role::Bot));
 }
 
 #[test]
@@ -277,9 +277,10 @@ fn roles_that_cannot_work_are_refused_with_the_reason() {
         Desk::new()
             .env("KURS_ROLE", "bot")
             .mistakes()
-            .contains("not in this build yet")
+            .contains("broker")
     );
     Desk::new().env("KURS_ROLE", "reader,writer").load();
+    Desk::new().env("KURS_ROLE", "bot,writer").load();
 }
 
 #[test]

@@ -10,6 +10,7 @@
     reason = "these files are only tests, and tell what they measured"
 )]
 
+mod alerts;
 mod broker;
 mod client;
 mod consumer;

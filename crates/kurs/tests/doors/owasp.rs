@@ -64,9 +64,54 @@ async fn api7_server_side_request_forgery() {
         let with_token = [("authorization", bearer.as_str())];
         question.ask(&kurs, "", &with_token, None).await;
     }
+    webhooks_lead_nowhere(&kurs, bait.address.port()).await;
     println!("{asked} requests with an address in them");
     assert!(asked > 300, "{asked}");
     assert_eq!(bait.visits(), 0, "somebody was asked");
+}
+
+/// URLs of webhooks that lead to this machine are refused: when they are written, or, where only a
+/// name says where they lead, before anything is connected to.
+async fn webhooks_lead_nowhere(kurs: &Kurs, port: u16) {
+    let alert = |url: &str| {
+        let condition = serde_json::json!({"kind": "depeg", "asset": "USDT", "percent": "900"});
+        serde_json::json!({
+            "target": {"kind": "webhook", "url": url},
+            "condition": condition,
+        })
+    };
+    for url in [
+        format!("http://127.0.0.1:{port}/"),
+        format!("https://127.0.0.1:{port}/"),
+        format!("https://user@127.0.0.1:{port}/"),
+        format!("https://[::1]:{port}/"),
+        format!("https://[::ffff:127.0.0.1]:{port}/"),
+        format!("https://0.0.0.0:{port}/"),
+        "https://169.254.169.254/latest/meta-data/".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        format!("gopher://127.0.0.1:{port}/"),
+    ] {
+        let reply = kurs.send("POST", "/api/v1/alerts", Some(alert(&url))).await;
+        assert_eq!(reply.status, 422, "{url}: {}", reply.json);
+    }
+    // Numbers that a resolver takes for this machine, and a name that is this machine's.
+    for host in ["localhost", "127.1", "2130706433", "0x7f000001"] {
+        let url = format!("https://{host}:{port}/");
+        let made = kurs.send("POST", "/api/v1/alerts", Some(alert(&url))).await;
+        assert_eq!(made.status, 201, "{url}: {}", made.json);
+        let id = made.json["id"].as_str().unwrap();
+        let path = format!("/api/v1/alerts/{id}");
+        let test = kurs.send("POST", &format!("{path}/test"), None).await;
+        assert_eq!(test.status, 202, "{url}: {}", test.json);
+        let told = until_async("it was tried", PATIENCE, || async {
+            let told = kurs.get(&format!("{path}/deliveries")).await.json;
+            let told = told["deliveries"][0].clone();
+            (told["attempts"] == 1).then_some(told)
+        })
+        .await;
+        let is_unknown = told["error"].to_string().contains("name is not found");
+        assert!(told["state"] == "refused" || is_unknown, "{url}: {told}");
+    }
 }
 
 fn base64url(text: &str) -> String {

@@ -28,13 +28,13 @@ class AuditEntryDocument(BaseModel):
     """
     One change that was made.
     """ # noqa: E501
-    action: StrictStr = Field(description="What was done: `set_setting`, `unset_setting`, `track_symbol`, `untrack_symbol`, `create_key`, `rotate_key`, `revoke_key`.")
+    action: StrictStr = Field(description="What was done: `set_setting`, `unset_setting`, `track_symbol`, `untrack_symbol`, `create_key`, `rotate_key`, `revoke_key`, `create_alert`, `change_alert`, `remove_alert`, `test_alert`.")
     address: Optional[StrictStr] = Field(default=None, description="The address that it came from.")
     after: Optional[Any] = Field(default=None, description="What is since.")
     at: datetime = Field(description="When it was made.")
     before: Optional[Any] = Field(default=None, description="What was before.")
     id: StrictInt = Field(description="Growing with every entry, with gaps.")
-    subject: StrictStr = Field(description="What it was done to: a setting by its key, a symbol, or a key by its id.")
+    subject: StrictStr = Field(description="What it was done to: a setting by its key, a symbol, a key or an alert by its id.")
     who: StrictStr = Field(description="Who made it: `key:ID`, `token:ISSUER/SUBJECT`, `loopback` (from the server's own machine, while there was no key), `cli:USER` (`kurs keys` on the store) or `configuration`.")
     why: Optional[StrictStr] = Field(default=None, description="What for, in the words of whoever did it.")
     __properties: ClassVar[List[str]] = ["action", "address", "after", "at", "before", "id", "subject", "who", "why"]

@@ -40,13 +40,13 @@ namespace Kurs.Client.Model
         /// <summary>
         /// Initializes a new instance of the <see cref="AuditEntryDocument" /> class.
         /// </summary>
-        /// <param name="action">What was done: &#x60;set_setting&#x60;, &#x60;unset_setting&#x60;, &#x60;track_symbol&#x60;, &#x60;untrack_symbol&#x60;, &#x60;create_key&#x60;, &#x60;rotate_key&#x60;, &#x60;revoke_key&#x60;. (required).</param>
+        /// <param name="action">What was done: &#x60;set_setting&#x60;, &#x60;unset_setting&#x60;, &#x60;track_symbol&#x60;, &#x60;untrack_symbol&#x60;, &#x60;create_key&#x60;, &#x60;rotate_key&#x60;, &#x60;revoke_key&#x60;, &#x60;create_alert&#x60;, &#x60;change_alert&#x60;, &#x60;remove_alert&#x60;, &#x60;test_alert&#x60;. (required).</param>
         /// <param name="address">The address that it came from..</param>
         /// <param name="after">What is since..</param>
         /// <param name="at">When it was made. (required).</param>
         /// <param name="before">What was before..</param>
         /// <param name="id">Growing with every entry, with gaps. (required).</param>
-        /// <param name="subject">What it was done to: a setting by its key, a symbol, or a key by its id. (required).</param>
+        /// <param name="subject">What it was done to: a setting by its key, a symbol, a key or an alert by its id. (required).</param>
         /// <param name="who">Who made it: &#x60;key:ID&#x60;, &#x60;token:ISSUER/SUBJECT&#x60;, &#x60;loopback&#x60; (from the server&#39;s own machine, while there was no key), &#x60;cli:USER&#x60; (&#x60;kurs keys&#x60; on the store) or &#x60;configuration&#x60;. (required).</param>
         /// <param name="why">What for, in the words of whoever did it..</param>
         public AuditEntryDocument(string action = default, string address = default, Object after = default, DateTime at = default, Object before = default, long id = default, string subject = default, string who = default, string why = default)
@@ -78,9 +78,9 @@ namespace Kurs.Client.Model
         }
 
         /// <summary>
-        /// What was done: &#x60;set_setting&#x60;, &#x60;unset_setting&#x60;, &#x60;track_symbol&#x60;, &#x60;untrack_symbol&#x60;, &#x60;create_key&#x60;, &#x60;rotate_key&#x60;, &#x60;revoke_key&#x60;.
+        /// What was done: &#x60;set_setting&#x60;, &#x60;unset_setting&#x60;, &#x60;track_symbol&#x60;, &#x60;untrack_symbol&#x60;, &#x60;create_key&#x60;, &#x60;rotate_key&#x60;, &#x60;revoke_key&#x60;, &#x60;create_alert&#x60;, &#x60;change_alert&#x60;, &#x60;remove_alert&#x60;, &#x60;test_alert&#x60;.
         /// </summary>
-        /// <value>What was done: &#x60;set_setting&#x60;, &#x60;unset_setting&#x60;, &#x60;track_symbol&#x60;, &#x60;untrack_symbol&#x60;, &#x60;create_key&#x60;, &#x60;rotate_key&#x60;, &#x60;revoke_key&#x60;.</value>
+        /// <value>What was done: &#x60;set_setting&#x60;, &#x60;unset_setting&#x60;, &#x60;track_symbol&#x60;, &#x60;untrack_symbol&#x60;, &#x60;create_key&#x60;, &#x60;rotate_key&#x60;, &#x60;revoke_key&#x60;, &#x60;create_alert&#x60;, &#x60;change_alert&#x60;, &#x60;remove_alert&#x60;, &#x60;test_alert&#x60;.</value>
         [DataMember(Name = "action", IsRequired = true, EmitDefaultValue = true)]
         public string Action { get; set; }
 
@@ -120,9 +120,9 @@ namespace Kurs.Client.Model
         public long Id { get; set; }
 
         /// <summary>
-        /// What it was done to: a setting by its key, a symbol, or a key by its id.
+        /// What it was done to: a setting by its key, a symbol, a key or an alert by its id.
         /// </summary>
-        /// <value>What it was done to: a setting by its key, a symbol, or a key by its id.</value>
+        /// <value>What it was done to: a setting by its key, a symbol, a key or an alert by its id.</value>
         [DataMember(Name = "subject", IsRequired = true, EmitDefaultValue = true)]
         public string Subject { get; set; }
 
