@@ -28,7 +28,7 @@ struct Need {
 }
 
 /// One line per program. Tests never skip what is missing: it is installed, or they fail.
-const NEEDS: [Need; 12] = [
+const NEEDS: [Need; 13] = [
     Need {
         purpose: Purpose::Tests,
         program: "cc",
@@ -94,6 +94,12 @@ const NEEDS: [Need; 12] = [
         program: "python3",
         package: "python3",
         why: "a consumer of the bus that is not ours",
+    },
+    Need {
+        purpose: Purpose::Tests,
+        program: "tmux",
+        package: "tmux",
+        why: "the terminal that `kurs watch` is tested in",
     },
     Need {
         purpose: Purpose::Benchmarks,

@@ -7,6 +7,7 @@ use crate::compress::{COMPRESSED_ABOVE, Effort, compress};
 use crate::conditional::{Caching, content_etag, none_match_hits, version_etag, weakened};
 use crate::problem::{Kind, PROBLEM_JSON, Problem};
 use crate::stream::{EVENT_STREAM, EventBody};
+use crate::v1::pictures::PNG;
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
@@ -161,6 +162,12 @@ impl Answer {
         self
     }
 
+    /// With this tag in the place of that of its content.
+    pub(crate) fn tagged(mut self, etag: HeaderValue) -> Self {
+        self.etag = Some(etag);
+        self
+    }
+
     pub(crate) fn varies_by_accept(mut self) -> Self {
         self.by_accept = true;
         self
@@ -207,7 +214,8 @@ impl Answer {
     pub(crate) fn respond(self, method: &Method, request: &HeaderMap) -> Response<Body> {
         let mut headers = HeaderMap::with_capacity(16);
         let body = self.body();
-        let compressible = body.len() > COMPRESSED_ABOVE;
+        // What is packed already grows by more of it.
+        let compressible = body.len() > COMPRESSED_ABOVE && self.media != PNG;
         let safe = matches!(*method, Method::GET | Method::HEAD);
         let has_body = !matches!(self.content, Content::Empty);
         let mut vary: Vec<&str> = Vec::new();

@@ -10,6 +10,7 @@ use crate::pattern::Form;
 use crate::problem::{Kind, PROBLEM_JSON, ProblemSchema};
 use crate::route::{Route, Success};
 use crate::stream::EVENT_STREAM;
+use crate::v1::pictures::PNG;
 use http::Method;
 use kurs_auth::Scope;
 use schemars::SchemaGenerator;
@@ -157,6 +158,7 @@ fn parameter(parameter: &Parameter) -> Value {
         (Form::Source, _) => json!("binance"),
         (Form::Amount, _) => json!("2.5"),
         (Form::Interval, _) => json!("1m"),
+        (Form::Theme, _) => json!("dark"),
         (Form::Pairs, _) | (Form::Listing, "pairs") => json!(["BTC-USD", "ETH-USD"]),
         _ => return document,
     };
@@ -168,6 +170,7 @@ fn parameter(parameter: &Parameter) -> Value {
 fn unnamed(media: &str) -> Value {
     match media {
         JSON => json!({"type": "object"}),
+        PNG => json!({"type": "string", "format": "binary", "contentMediaType": PNG}),
         EVENT_STREAM => json!({
             "description": "One event of the stream.",
             "type": "object",

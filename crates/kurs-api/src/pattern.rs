@@ -36,6 +36,10 @@ pub(crate) enum Form {
     KeyId,
     /// A file of the web page: `kurs.css`.
     File,
+    /// The colours of a picture.
+    Theme,
+    /// How values are drawn in a picture.
+    Drawing,
 }
 
 const ASSET: &str = "[A-Za-z0-9]{1,16}";
@@ -44,7 +48,7 @@ const DASHED_IDS: [&str; 2] = ["usd-coin", "the-open-network"];
 
 impl Form {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Asset,
         Self::Pair,
         Self::Pairs,
@@ -60,6 +64,8 @@ impl Form {
         Self::Line,
         Self::KeyId,
         Self::File,
+        Self::Theme,
+        Self::Drawing,
     ];
 
     /// The form as an ECMA-262 pattern, anchored on both sides.
@@ -84,6 +90,8 @@ impl Form {
             }
             Self::Seq => "^(0|[1-9][0-9]{0,18})$".to_owned(),
             Self::Setting => "^[A-Za-z0-9_:-]{1,64}(\\.[A-Za-z0-9_:-]{1,64}){0,5}$".to_owned(),
+            Self::Theme => "^(light|dark)$".to_owned(),
+            Self::Drawing => "^(candles|line)$".to_owned(),
             Self::Line => "^[^\\x00-\\x1F\\x7F]+$".to_owned(),
             Self::KeyId => "^[0-9A-Za-z]{8}$".to_owned(),
             Self::File => "^[a-z-]{1,32}\\.(css|html|js|svg)$".to_owned(),
@@ -103,6 +111,8 @@ impl Form {
             Self::Time => 35,
             Self::Cursor => 200,
             Self::Interval => 2,
+            Self::Theme => 5,
+            Self::Drawing => 7,
             Self::Seq => 19,
             Self::Setting | Self::Line => 256,
             Self::KeyId => 8,
@@ -137,6 +147,8 @@ impl Form {
                         .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
             }
             Self::Interval => text.parse::<Interval>().is_ok(),
+            Self::Theme => matches!(text, "light" | "dark"),
+            Self::Drawing => matches!(text, "candles" | "line"),
             Self::Seq => {
                 !text.is_empty()
                     && text.bytes().all(|b| b.is_ascii_digit())
@@ -192,6 +204,8 @@ impl Form {
                 "the id of a key is 8 letters or digits, between the second and third _ of the key"
             }
             Self::File => "a file of the page, such as kurs.css",
+            Self::Theme => "a theme is light or dark",
+            Self::Drawing => "a form is candles or line",
         }
     }
 }
@@ -359,6 +373,8 @@ mod tests {
                 ],
             ),
             (Form::Line, &["", "a\nb", "\u{0}", "\u{7f}"]),
+            (Form::Theme, &["", "Light", "light ", "blue"]),
+            (Form::Drawing, &["", "Line", "bars", "lines"]),
             (Form::Interval, &["", "1", "m", "2m", "1M", "1m ", "10m"]),
         ] {
             for text in texts {

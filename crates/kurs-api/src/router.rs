@@ -5,11 +5,12 @@ use crate::admin::audit::{self, AuditDocument};
 use crate::admin::keys::{self, KeysDocument, MadeKeyDocument, MakeKeyRequest, RotateKeyRequest};
 use crate::admin::settings::{self, ChangeDocument, PatchRequest, SetRequest, SettingsDocument};
 use crate::answer::JSON;
+use crate::call::Call;
 use crate::exposition::{OPENMETRICS, PROMETHEUS};
 use crate::parameter::Type;
 use crate::pattern::Form;
 use crate::problem::Kind;
-use crate::route::{Route, schema_of};
+use crate::route::{Route, Work, schema_of};
 use crate::state::HOT_PATH;
 use crate::v1::alerts::{
     self, AlertDocument, AlertPatch, AlertRequest, AlertsDocument, DeliveriesDocument,
@@ -23,6 +24,7 @@ use crate::v1::currency::{self, CurrenciesDocument, TrackRequest};
 use crate::v1::history::{self, HistoryDocument, PointDocument};
 use crate::v1::kept::{self, GapsDocument, OfficialDocument, SnapshotsDocument};
 use crate::v1::past;
+use crate::v1::pictures;
 use crate::v1::rates::{self, BatchDocument, RATE_PROBLEMS, RateAnswerSchema};
 use crate::v1::sources::{self, PairsDocument, SourcesDocument, TrackedDocument};
 use crate::{admin, auth, docs, ops, page, stream};
@@ -175,7 +177,37 @@ fn candle_routes() -> Vec<Route> {
             .list("pairs", Form::Listing, CHANGED)
             .gives::<ChangesDocument>(OK, "The changes, in the order asked for.")
             .or(&[Kind::StoreUnavailable, Kind::TooBusy]),
+        picture("/api/v1/candles/{base}/{quote}.svg", "getCandlesSvg", pictures::svg, pictures::SVG)
+            .about("Candles of a pair as a picture (SVG)", PICTURE),
+        picture("/api/v1/candles/{base}/{quote}.png", "getCandlesPng", pictures::png, pictures::PNG)
+            .about("Candles of a pair as a picture (PNG)", PICTURE),
     ]
+}
+
+const PICTURE: &str = "The same candles, drawn: with the last value, its change over the time shown, and times in UTC. Missing candles are gaps, the one that is still open is hollow, simulated prices are marked. Where there are more candles than there is room for, neighbours are folded into one, and the picture says so.";
+
+fn picture(
+    path: &'static str,
+    name: &'static str,
+    handler: fn(Call) -> Work,
+    media: &'static str,
+) -> Route {
+    Route::waiting(Method::GET, path, name, handler)
+        .tag("history")
+        .needs(Scope::History)
+        .path("base", Form::Asset, "The asset that is priced.")
+        .path("quote", Form::Asset, "The asset the price is counted in.")
+        .query("interval", Form::Interval, "Length of a candle, `1m` unless given. `1s` is kept of published rates only.")
+        .query("start", Form::Time, "Candles that begin at or after; as many candles before `end` as `limit` says, unless given.")
+        .query("end", Form::Time, "Candles that begin before; now unless given.")
+        .query("source", Form::Source, "Of what this source said, instead of what was published.")
+        .whole("limit", history::LIMITS, "Candles at most.")
+        .query("form", Form::Drawing, "`candles` or `line`; `candles` unless given.")
+        .query("theme", Form::Theme, "`light` or `dark`; `light` unless given.")
+        .whole("width", pictures::WIDTHS, "Pixels across.")
+        .whole("height", pictures::HEIGHTS, "Pixels down.")
+        .gives_forms(OK, "The picture.", vec![(media, None)])
+        .or(&[Kind::UnknownAsset, Kind::UnknownPair, Kind::UnknownSource, Kind::StoreUnavailable, Kind::TooBusy])
 }
 
 fn kept_routes() -> Vec<Route> {

@@ -7,6 +7,7 @@ use crate::page::Page;
 use crate::request_id::RequestIds;
 use crate::table::Table;
 use crate::v1::changes::KeptChanges;
+use crate::v1::pictures;
 use crate::{openapi, router};
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Method};
@@ -73,6 +74,8 @@ pub struct ApiState {
     pub(crate) changes: KeptChanges,
     /// Bounds what history pages hold in memory.
     pub(crate) history_reads: Semaphore,
+    /// Bounds how many pictures are drawn at one time.
+    pub(crate) drawings: Arc<Semaphore>,
     /// Counts of the one route that has a way of its own, for GET and HEAD.
     pub(crate) hot_metrics: (RouteMetrics, RouteMetrics),
     pub(crate) panics: kurs_telemetry::metrics::Counter,
@@ -115,6 +118,7 @@ impl ApiState {
             page: Page::new(config.web_dir.clone()),
             changes: KeptChanges::default(),
             history_reads: Semaphore::new(config.limits.history_reads),
+            drawings: Arc::new(Semaphore::new(pictures::DRAWN_AT_ONCE)),
             http_metrics: parts.metrics.http.clone(),
             panics: parts.metrics.process.panics("api"),
             stream_metrics: parts.metrics.streams.clone(),

@@ -10,5 +10,6 @@ pub(crate) mod history;
 pub(crate) mod kept;
 pub(crate) mod missing;
 pub(crate) mod past;
+pub(crate) mod pictures;
 pub(crate) mod rates;
 pub(crate) mod sources;

@@ -1,5 +1,9 @@
 //! Charts as pictures: the one place where the bot meets whoever draws them.
 
+mod chart;
+
+pub use chart::ChartPictures;
+
 use kurs_core::{Pair, Wall};
 use kurs_store::{Candle, Interval};
 

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::commands::{
     admin, alerts, backfill, backup, candles, completions, config, convert, demo, doctor, explain,
-    export, get, health, history, keys, migrate, pairs, record, replay, serve, sim, sources,
+    export, get, health, history, keys, migrate, pairs, record, replay, serve, sim, sources, watch,
 };
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, Output};
@@ -18,6 +18,7 @@ Examples:
   kurs                          serve rates on http://127.0.0.1:8080, no set-up needed
   kurs demo                     the same on simulated venues, without internet
   kurs get BTC-USD              one rate from a running server
+  kurs watch                    rates as they change
   kurs convert 0.5 BTC RUB      an amount in another currency
   kurs doctor                   what is wrong, and how to mend it
 ";
@@ -155,6 +156,8 @@ pub enum Command {
     Settings(admin::AdminArgs),
     /// Watch rates and sources, and tell webhooks and chats; show what was told
     Alerts(alerts::AlertsArgs),
+    /// Watch rates as they change, in the terminal
+    Watch(watch::WatchArgs),
     /// Show the stored history of a pair
     History(history::HistoryArgs),
     /// Show candles of a pair: open, high, low and close of minutes, hours, days
@@ -252,6 +255,7 @@ mod tests {
             "get",
             "explain",
             "convert",
+            "watch",
             "sources",
             "pairs",
             "settings",

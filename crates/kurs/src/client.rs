@@ -9,6 +9,9 @@ use std::time::Duration;
 /// From the request to the last byte of its answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Of a whole stream; its reader has a deadline for each silence.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// A longer answer is refused.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -123,14 +126,39 @@ impl Client {
         parameters: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Answer, Failure> {
-        let mut url = reqwest::Url::parse(&format!("{}{path}", self.server))
-            .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-        if !parameters.is_empty() {
-            url.query_pairs_mut().extend_pairs(parameters);
-            // A space as forms write it is a plus to whoever reads a URL as RFC 3986 says.
-            let query = url.query().map(|query| query.replace('+', "%20"));
-            url.set_query(query.as_deref());
+        let (status, bytes) = self.exchange(method, path, parameters, body).await?;
+        Ok(Answer {
+            status,
+            body: text_of(bytes)?,
+        })
+    }
+
+    /// Reads a path whose answer is no text.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn get_bytes(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Vec<u8>, Failure> {
+        let (status, bytes) = self.exchange(Method::Get, path, parameters, None).await?;
+        if status < 400 {
+            return Ok(bytes);
         }
+        let body = text_of(bytes)?;
+        Answer { status, body }.accepted().map(|_| Vec::new())
+    }
+
+    /// A request and its answer: status and body.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        parameters: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<(u16, Vec<u8>), Failure> {
+        let url = self.url(path, parameters)?;
         let mut request = match method {
             Method::Get => self.http.get(url),
             Method::Post => self.http.post(url),
@@ -151,11 +179,59 @@ impl Client {
             .await
             .map_err(|error| self.unreachable(&error))?;
         let status = response.status().as_u16();
-        let body = self.read(response).await?;
-        Ok(Answer { status, body })
+        Ok((status, self.read(response).await?))
     }
 
-    async fn read(&self, mut response: reqwest::Response) -> Result<String, Failure> {
+    fn url(&self, path: &str, parameters: &[(&str, &str)]) -> Result<reqwest::Url, Failure> {
+        let mut url = reqwest::Url::parse(&format!("{}{path}", self.server))
+            .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        if !parameters.is_empty() {
+            url.query_pairs_mut().extend_pairs(parameters);
+            // A space as forms write it is a plus to whoever reads a URL as RFC 3986 says.
+            let query = url.query().map(|query| query.replace('+', "%20"));
+            url.set_query(query.as_deref());
+        }
+        Ok(url)
+    }
+
+    /// Opens a stream of server-sent events, to be read for as long as it lasts; `position` is the
+    /// place to go on from, empty at first.
+    ///
+    /// # Errors
+    /// [`Exit::Unavailable`] when there is no answer; else as [`Client::get`].
+    pub async fn open(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+        position: &str,
+    ) -> Result<reqwest::Response, Failure> {
+        let mut request = self
+            .http
+            .get(self.url(path, parameters)?)
+            .timeout(STREAM_TIMEOUT)
+            .header(reqwest::header::ACCEPT, "text/event-stream");
+        if let Some(key) = &self.key {
+            request = request.header(reqwest::header::AUTHORIZATION, key.clone());
+        }
+        if !position.is_empty() {
+            request = request.header("last-event-id", position);
+        }
+        // Only the head has to come soon.
+        let response = match tokio::time::timeout(TIMEOUT, request.send()).await {
+            Ok(sent) => sent.map_err(|error| self.unreachable(&error))?,
+            Err(_) => return Err(self.late()),
+        };
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        let body = text_of(self.read(response).await?)?;
+        Answer { status, body }.accepted()?;
+        let message = format!("the server answered with status {status} and no stream");
+        Err(Failure::new(Exit::Failure, message))
+    }
+
+    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         while let Some(chunk) = response
             .chunk()
@@ -168,21 +244,25 @@ impl Client {
             }
             bytes.extend_from_slice(&chunk);
         }
-        String::from_utf8(bytes)
-            .map_err(|_| Failure::new(Exit::Failure, "the answer is not text".to_owned()))
+        Ok(bytes)
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        if error.is_timeout() {
+            return self.late();
+        }
         let server = &self.server;
-        let message = if error.is_timeout() {
-            format!("{server} did not answer within {} s", TIMEOUT.as_secs())
-        } else {
-            format!(
-                "{server} cannot be reached: {}; is kurs running there? \
-                 Name another server with --server or KURS_SERVER",
-                chain(error)
-            )
-        };
+        let message = format!(
+            "{server} cannot be reached: {}; is kurs running there? \
+             Name another server with --server or KURS_SERVER",
+            chain(error)
+        );
+        Failure::new(Exit::Unavailable, message)
+    }
+
+    fn late(&self) -> Failure {
+        let server = &self.server;
+        let message = format!("{server} did not answer within {} s", TIMEOUT.as_secs());
         Failure::new(Exit::Unavailable, message)
     }
 }
@@ -259,6 +339,11 @@ impl Answer {
         }
         text
     }
+}
+
+fn text_of(bytes: Vec<u8>) -> Result<String, Failure> {
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::new(Exit::Failure, "the answer is not text".to_owned()))
 }
 
 fn is_loopback(url: &reqwest::Url) -> bool {

@@ -28,6 +28,7 @@ pub mod serve;
 pub mod settings;
 pub mod sim;
 pub mod sources;
+pub mod watch;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};
@@ -81,6 +82,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::History(arguments) => interruptible(history::run(arguments, output)).await,
         Command::Candles(arguments) => interruptible(candles::run(arguments, output)).await,
+        Command::Watch(arguments) => watch::run(arguments, output).await,
         Command::Health(arguments) => interruptible(health::run(arguments, output)).await,
     }
 }

@@ -68,17 +68,23 @@ impl Output {
     /// # Errors
     /// When standard output is closed.
     pub fn table(&self, headings: &[&str], rows: &[Vec<String>]) -> std::io::Result<()> {
+        self.data(&self.table_text(headings, rows))
+    }
+
+    /// What [`Output::table`] writes.
+    #[must_use]
+    pub fn table_text(&self, headings: &[&str], rows: &[Vec<String>]) -> String {
         let rows: Vec<Vec<String>> = rows
             .iter()
             .map(|row| row.iter().map(|cell| clean(cell)).collect())
             .collect();
-        self.data(&match self.form {
+        match self.form {
             Form::Plain => rows
                 .iter()
                 .map(|row| row.join("\t") + "\n")
                 .collect::<String>(),
             _ => aligned(headings, &rows),
-        })
+        }
     }
 
     /// `text` with a colour that says how good a state is.

@@ -54,7 +54,12 @@ fn with_routes_of_clients(text: &str) -> Result<Value> {
     let paths = document["paths"]
         .as_object_mut()
         .context("the OpenAPI document has no paths")?;
-    paths.retain(|path, _| path.starts_with(API) || PROBES.contains(&path.as_str()));
+    // The address of a picture is all that a page or a chat needs of it.
+    let is_picture = |path: &str| path.ends_with(".svg") || path.ends_with(".png");
+    paths.retain(|path, _| {
+        let is_of_api = path.starts_with(API) || PROBES.contains(&path.as_str());
+        is_of_api && !is_picture(path)
+    });
     Ok(document)
 }
 

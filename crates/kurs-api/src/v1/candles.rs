@@ -99,22 +99,29 @@ pub(crate) fn candles(call: Call) -> Work {
     Box::pin(async move {
         let asked = call.path_pair()?;
         let question = question_of(&call, asked)?;
-        let turn = tokio::time::timeout(TURN, call.api.history_reads.acquire());
-        let Ok(Ok(_turn)) = turn.await else {
-            let detail = "too many candles and histories are being read";
-            return Err(Problem::new(Kind::TooBusy, detail));
-        };
         let (interval, source) = (question.interval, question.source);
-        let page = read(&call.api.view, &*call.api.store, question)
-            .await
-            .map_err(|error| match error {
-                CandlesError::Missing(missing) => problem(&missing),
-                CandlesError::Store(error) => store_problem(&error),
-            })?;
+        let page = read_page(&call, question).await?;
         if page.candles.is_empty() {
             explain_nothing(&call, asked, source).await?;
         }
         Ok(answer(&call, asked, interval, source, &page))
+    })
+}
+
+/// Reads a page when it is its turn.
+pub(super) async fn read_page(
+    call: &Call,
+    question: CandlesQuestion,
+) -> Result<CandlesPage, Problem> {
+    let turn = tokio::time::timeout(TURN, call.api.history_reads.acquire());
+    let Ok(Ok(_turn)) = turn.await else {
+        let detail = "too many candles and histories are being read";
+        return Err(Problem::new(Kind::TooBusy, detail));
+    };
+    let page = read(&call.api.view, &*call.api.store, question).await;
+    page.map_err(|error| match error {
+        CandlesError::Missing(missing) => problem(&missing),
+        CandlesError::Store(error) => store_problem(&error),
     })
 }
 
@@ -156,7 +163,7 @@ fn answer(
 }
 
 /// A page without candles is an answer, unless what was asked for does not exist.
-async fn explain_nothing(
+pub(super) async fn explain_nothing(
     call: &Call,
     asked: Pair,
     source: Option<SourceId>,
@@ -189,7 +196,7 @@ async fn explain_nothing(
     Err(Problem::new(Kind::UnknownSource, detail))
 }
 
-fn question_of(call: &Call, asked: Pair) -> Result<CandlesQuestion, Problem> {
+pub(super) fn question_of(call: &Call, asked: Pair) -> Result<CandlesQuestion, Problem> {
     let arguments = &call.arguments;
     let interval = arguments
         .text("interval")

@@ -41,6 +41,8 @@ mod owasp;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod pictures;
+#[cfg(test)]
 mod proxies;
 #[cfg(test)]
 mod rates;

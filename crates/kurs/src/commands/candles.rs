@@ -1,5 +1,7 @@
 //! `kurs candles`.
 
+mod picture;
+
 use super::text_of;
 use crate::cli::ServerArgs;
 use crate::exit::{Exit, Failure};
@@ -16,6 +18,7 @@ Examples:
   kurs candles BTC-USD                                       the last hundred minutes
   kurs candles BTC-RUB --interval 1h --start 2026-11-01T00:00:00Z
   kurs candles BTC-USDT --interval 1d --source binance --csv > btc.csv
+  kurs candles BTC-USD --interval 5m --chart btc.png         as a picture, PNG or SVG
 ";
 
 /// Most candles the server gives in one page.
@@ -84,6 +87,8 @@ pub struct CandlesArgs {
     #[arg(long, conflicts_with_all = ["json", "plain"], help_heading = "Output")]
     csv: bool,
     #[command(flatten)]
+    picture: picture::PictureArgs,
+    #[command(flatten)]
     server: ServerArgs,
 }
 
@@ -99,6 +104,9 @@ pub(super) async fn run(arguments: CandlesArgs, output: Output) -> Result<Exit, 
         .map_err(|error| Failure::new(Exit::Usage, format!("{:?}: {error}", arguments.pair)))?;
     let path = format!("/api/v1/candles/{}/{}", pair.base, pair.quote);
     let interval = arguments.interval.interval();
+    if arguments.picture.is_wanted() {
+        return picture::write(&client, &path, &arguments, output).await;
+    }
     let is_table = output.form == Form::Text && !arguments.csv;
     let asked = arguments
         .limit

@@ -51,14 +51,17 @@ pub(super) async fn run(arguments: ExplainArgs, output: Output) -> Result<Exit, 
         output.data(&answer.body)?;
         return Ok(Exit::Ok);
     }
-    let rate = answer.json()?;
-    head(&rate, output)?;
-    show(&rate, output)?;
+    output.data(&text(&answer.json()?, output))?;
     Ok(Exit::Ok)
 }
 
+/// The rate with its whole explanation.
+pub(super) fn text(rate: &Value, output: Output) -> String {
+    head(rate, output) + &why(rate, output)
+}
+
 /// The rate itself, a line for each thing that is said of it.
-fn head(rate: &Value, output: Output) -> Result<(), Failure> {
+fn head(rate: &Value, output: Output) -> String {
     let named = |name: &str, shown: &str| {
         let text = text_of(rate, name);
         (!text.is_empty()).then(|| vec![shown.to_owned(), text])
@@ -97,8 +100,7 @@ fn head(rate: &Value, output: Output) -> Result<(), Failure> {
         );
         rows.push(vec!["off its peg".to_owned(), text]);
     }
-    output.table(&["rate", "value"], &rows)?;
-    Ok(())
+    output.table_text(&["rate", "value"], &rows)
 }
 
 /// The day that ends at this moment, as it was configured; any other moment as it is.
@@ -122,7 +124,7 @@ fn texts(list: Option<&Value>) -> Vec<String> {
 }
 
 /// How a rate of several prices was put together.
-fn evidence(evidence: &Value, output: Output) -> Result<(), Failure> {
+fn evidence(evidence: &Value, output: Output) -> String {
     let mut rows = Vec::new();
     for (name, shown) in [
         ("policy", "policy"),
@@ -152,7 +154,7 @@ fn evidence(evidence: &Value, output: Output) -> Result<(), Failure> {
         );
         rows.push(vec!["gate".to_owned(), text]);
     }
-    output.table(&["how", ""], &rows)?;
+    let mut text = output.table_text(&["how", ""], &rows);
     let votes: Vec<Vec<String>> = evidence
         .get("constituents")
         .and_then(Value::as_array)
@@ -169,28 +171,31 @@ fn evidence(evidence: &Value, output: Output) -> Result<(), Failure> {
         })
         .collect();
     if !votes.is_empty() {
-        output.table(&["constituent", "of", "value", "by", "used", "why"], &votes)?;
+        let headings = ["constituent", "of", "value", "by", "used", "why"];
+        text.push_str(&output.table_text(&headings, &votes));
     }
-    Ok(())
+    text
 }
 
 /// Why a rate is what it is: reason, legs, what every source says, what was passed over.
-pub(super) fn show(rate: &Value, output: Output) -> Result<(), Failure> {
+pub(super) fn why(rate: &Value, output: Output) -> String {
     let list = |name: &str| {
         rate.get(name)
             .and_then(Value::as_array)
             .cloned()
             .unwrap_or_default()
     };
+    let mut text = String::new();
     if output.form == Form::Text {
-        output.data(&format!(
-            "\n{}: {}",
+        text = crate::output::clean(&format!(
+            "{}: {}",
             text_of(rate, "pair"),
             text_of(rate, "reason")
-        ))?;
+        ));
+        text = format!("\n{text}\n");
     }
     if let Some(part) = rate.get("evidence") {
-        evidence(part, output)?;
+        text.push_str(&evidence(part, output));
     }
     let legs: Vec<Vec<String>> = list("legs")
         .iter()
@@ -209,7 +214,7 @@ pub(super) fn show(rate: &Value, output: Output) -> Result<(), Failure> {
             ]
         })
         .collect();
-    output.table(&["leg", "source", "value", "expires"], &legs)?;
+    text.push_str(&output.table_text(&["leg", "source", "value", "expires"], &legs));
     let rows: Vec<Vec<String>> = list("constituents")
         .iter()
         .map(|part| {
@@ -234,10 +239,10 @@ pub(super) fn show(rate: &Value, output: Output) -> Result<(), Failure> {
             ]
         })
         .collect();
-    output.table(
+    text.push_str(&output.table_text(
         &["market", "source", "value", "state", "age", "used", "why"],
         &rows,
-    )?;
+    ));
     let rejected: Vec<Vec<String>> = list("rejections")
         .iter()
         .map(|part| {
@@ -247,7 +252,7 @@ pub(super) fn show(rate: &Value, output: Output) -> Result<(), Failure> {
         })
         .collect();
     if !rejected.is_empty() {
-        output.table(&["passed over", "state", "why"], &rejected)?;
+        text.push_str(&output.table_text(&["passed over", "state", "why"], &rejected));
     }
-    Ok(())
+    text
 }

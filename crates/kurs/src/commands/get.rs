@@ -99,7 +99,7 @@ pub(super) async fn run(arguments: GetArgs, output: Output) -> Result<Exit, Fail
             output.table(&["pair", "value", "source", "state", "age", "path"], &rows)?;
             if arguments.explain {
                 for rate in &parsed {
-                    explain::show(rate, output)?;
+                    output.data(&explain::why(rate, output))?;
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::supervise::supervise;
 use kurs_alert::office::{self, Office};
 use kurs_alert::webhook::{SystemResolver, WebhookCourier};
 use kurs_alert::{Courier, Seat, dispatch, watcher};
-use kurs_bot::{Bot, NoPictures};
+use kurs_bot::{Bot, ChartPictures};
 use kurs_store::Fence;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
@@ -156,7 +156,7 @@ fn telegram(built: &Built, config: &Config, seat: Seat) -> Option<Bot> {
         view: Arc::clone(&built.view),
         store: Arc::clone(&built.store),
         clock: Arc::clone(&built.clock),
-        pictures: Arc::new(NoPictures),
+        pictures: Arc::new(ChartPictures),
         health: Arc::clone(&built.health),
         seat,
         alerts: config.alerts.clone(),
