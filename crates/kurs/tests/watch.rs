@@ -286,7 +286,7 @@ async fn ctrl_c_and_signals_give_the_terminal_back() {
         terminal.shows(&[&format!("code={code}=")]).await;
         assert!(terminal.is_given_back(), "after {way}");
         terminal.run("clear");
-        terminal.shows(&["ready> "]).await;
+        terminal.shows(&["ready>"]).await;
         assert_eq!(terminal.settings("after").await, before, "after {way}");
         terminal.run("clear");
     }

@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 # Define package exports
 __all__ = [
     "AdminApi",
+    "AlertsApi",
     "HistoryApi",
     "OperationsApi",
     "RatesApi",
@@ -34,6 +35,14 @@ __all__ = [
     "ApiKeyError",
     "ApiAttributeError",
     "ApiException",
+    "Alert",
+    "AlertMessage",
+    "AlertPatch",
+    "AlertRequest",
+    "AlertTarget",
+    "AlertTargetOneOf",
+    "AlertTargetOneOf1",
+    "AlertsDocument",
     "AuditDocument",
     "AuditEntryDocument",
     "BatchDocument",
@@ -46,12 +55,15 @@ __all__ = [
     "ChangeDocument",
     "ChangesDocument",
     "Check",
+    "ConditionDocument",
     "ConfiguredDocument",
     "ConstituentDocument",
     "CourseDocument",
     "CourseError",
     "CoursesDocument",
     "CurrenciesDocument",
+    "DeliveriesDocument",
+    "Delivery",
     "Depeg",
     "FairDocument",
     "FieldError",
@@ -64,6 +76,7 @@ __all__ = [
     "LegDocument",
     "LevelDocument",
     "ListDocument",
+    "MadeAlert",
     "MadeKeyDocument",
     "MakeKeyRequest",
     "OfficialDocument",
@@ -93,6 +106,7 @@ __all__ = [
 
 # import apis into sdk package
 from kurs_client.generated.api.admin_api import AdminApi as AdminApi
+from kurs_client.generated.api.alerts_api import AlertsApi as AlertsApi
 from kurs_client.generated.api.history_api import HistoryApi as HistoryApi
 from kurs_client.generated.api.operations_api import OperationsApi as OperationsApi
 from kurs_client.generated.api.rates_api import RatesApi as RatesApi
@@ -112,6 +126,14 @@ from kurs_client.generated.exceptions import ApiAttributeError as ApiAttributeEr
 from kurs_client.generated.exceptions import ApiException as ApiException
 
 # import models into sdk package
+from kurs_client.generated.models.alert import Alert as Alert
+from kurs_client.generated.models.alert_message import AlertMessage as AlertMessage
+from kurs_client.generated.models.alert_patch import AlertPatch as AlertPatch
+from kurs_client.generated.models.alert_request import AlertRequest as AlertRequest
+from kurs_client.generated.models.alert_target import AlertTarget as AlertTarget
+from kurs_client.generated.models.alert_target_one_of import AlertTargetOneOf as AlertTargetOneOf
+from kurs_client.generated.models.alert_target_one_of1 import AlertTargetOneOf1 as AlertTargetOneOf1
+from kurs_client.generated.models.alerts_document import AlertsDocument as AlertsDocument
 from kurs_client.generated.models.audit_document import AuditDocument as AuditDocument
 from kurs_client.generated.models.audit_entry_document import AuditEntryDocument as AuditEntryDocument
 from kurs_client.generated.models.batch_document import BatchDocument as BatchDocument
@@ -124,12 +146,15 @@ from kurs_client.generated.models.candles_document import CandlesDocument as Can
 from kurs_client.generated.models.change_document import ChangeDocument as ChangeDocument
 from kurs_client.generated.models.changes_document import ChangesDocument as ChangesDocument
 from kurs_client.generated.models.check import Check as Check
+from kurs_client.generated.models.condition_document import ConditionDocument as ConditionDocument
 from kurs_client.generated.models.configured_document import ConfiguredDocument as ConfiguredDocument
 from kurs_client.generated.models.constituent_document import ConstituentDocument as ConstituentDocument
 from kurs_client.generated.models.course_document import CourseDocument as CourseDocument
 from kurs_client.generated.models.course_error import CourseError as CourseError
 from kurs_client.generated.models.courses_document import CoursesDocument as CoursesDocument
 from kurs_client.generated.models.currencies_document import CurrenciesDocument as CurrenciesDocument
+from kurs_client.generated.models.deliveries_document import DeliveriesDocument as DeliveriesDocument
+from kurs_client.generated.models.delivery import Delivery as Delivery
 from kurs_client.generated.models.depeg import Depeg as Depeg
 from kurs_client.generated.models.fair_document import FairDocument as FairDocument
 from kurs_client.generated.models.field_error import FieldError as FieldError
@@ -142,6 +167,7 @@ from kurs_client.generated.models.keys_document import KeysDocument as KeysDocum
 from kurs_client.generated.models.leg_document import LegDocument as LegDocument
 from kurs_client.generated.models.level_document import LevelDocument as LevelDocument
 from kurs_client.generated.models.list_document import ListDocument as ListDocument
+from kurs_client.generated.models.made_alert import MadeAlert as MadeAlert
 from kurs_client.generated.models.made_key_document import MadeKeyDocument as MadeKeyDocument
 from kurs_client.generated.models.make_key_request import MakeKeyRequest as MakeKeyRequest
 from kurs_client.generated.models.official_document import OfficialDocument as OfficialDocument

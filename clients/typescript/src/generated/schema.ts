@@ -136,6 +136,98 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The alerts
+         * @description Those of chats among them; never what webhooks are signed with. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        get: operations["listAlerts"];
+        put?: never;
+        /**
+         * Make an alert
+         * @description It fires once, and again only after what it watches has come back. What it tells is told until the target has it, at most for a day. The answer holds the secret that bodies for a webhook are signed with; it is not told again. The same `Idempotency-Key` from the same caller makes one alert within a day, and gives the same answer. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        post: operations["addAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One alert
+         * @description Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        get: operations["getAlert"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove an alert
+         * @description With everything that it has told, or has still to tell. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        delete: operations["removeAlert"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an alert
+         * @description What is not named stays. With `If-Match` and the `ETag` of the alert only if no other change came first. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        patch: operations["changeAlert"];
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an alert has told
+         * @description And has still to tell; kept for `alerts.keep_days` days. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try the target of an alert
+         * @description Tells it something with `is_test` true, on the way of all others. Needs the scope `admin`; as long as there is no key, it may be asked from the server's own machine.
+         */
+        post: operations["testAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/books/{source}/{symbol}": {
         parameters: {
             query?: never;
@@ -615,9 +707,149 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An alert fired
+         * @description Sent to the URL of the alert until it answers with a status of 2xx, or 410 for never again, with growing pauses, at most for a day. `Retry-After` is honoured, redirects are not followed. The same delivery may come more than once, always with the same `Idempotency-Key`.
+         */
+        post: operations["alertFired"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
+        /** @description An alert. */
+        Alert: {
+            /** @description What is watched, and on what terms. */
+            condition: components["schemas"]["ConditionDocument"];
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description Who made it, as in the audit log; `telegram:CHAT` for one that was made in a chat. */
+            created_by: string;
+            /**
+             * Format: int64
+             * @description How often it has fired.
+             */
+            fired: number;
+            /** @description When it fired last. */
+            fired_at?: components["schemas"]["Time"];
+            /** @description Its id. */
+            id: string;
+            /** @description False after it has fired, until what it watches has come back. */
+            is_armed: boolean;
+            /** @description Nothing is looked at meanwhile. */
+            is_paused: boolean;
+            /** @description What people call it. */
+            name?: string;
+            /**
+             * Format: int64
+             * @description Grows with every change; the `ETag` begins with it.
+             */
+            revision: number;
+            /** @description Who is told. */
+            target: components["schemas"]["AlertTarget"];
+        };
+        /** @description What a target is told: the body of a webhook. */
+        AlertMessage: {
+            /** @description The alert. */
+            alert: string;
+            /** @description The move, or the distance from the dollar, in percent; negative below. */
+            change_percent?: components["schemas"]["Decimal"];
+            /** @description What is watched. */
+            condition: components["schemas"]["ConditionDocument"];
+            /** @description When it fired. */
+            fired_at: components["schemas"]["Time"];
+            /** @description Id of the delivery, the same as its `Idempotency-Key`. */
+            id: string;
+            /**
+             * @description True for a delivery that was asked for to try the target.
+             * @default false
+             */
+            is_test: boolean;
+            /** @description What people call it. */
+            name?: string;
+            /**
+             * Format: int64
+             * @description How often it has fired, this time among them; 0 for a test.
+             */
+            number: number;
+            /** @description When the rate was observed. */
+            observed_at?: components["schemas"]["Time"];
+            /** @description The rate as the API shows it. */
+            rate?: components["schemas"]["RateDocument"];
+            /** @description The value that the move is counted from. */
+            reference?: components["schemas"]["Price"];
+            /** @description Since when a source is lost or a pair is frozen. */
+            since?: components["schemas"]["Time"];
+            /** @description The source of the rate, or the source that is looked at. */
+            source?: components["schemas"]["SourceId"];
+            /** @description State of the source that is looked at. */
+            source_state?: components["schemas"]["SourceState"];
+            /** @description State of the rate. */
+            state?: components["schemas"]["RateState"];
+            /** @description One sentence for people. */
+            text: string;
+            /** @description The rate, where one is looked at and there is one. */
+            value?: components["schemas"]["Price"];
+        };
+        /** @description What to change of an alert. */
+        AlertPatch: {
+            /** @description What is watched: the whole condition. What it remembers is forgotten. */
+            condition?: components["schemas"]["ConditionDocument"] | null;
+            /** @description Whether it is looked at. What it remembers is forgotten when this changes. */
+            is_paused?: boolean | null;
+            /** @description What people call it; `null` takes the name away. */
+            name?: string | null;
+            /** @description Who is told; of the same kind as before. */
+            target?: components["schemas"]["AlertTarget"] | null;
+        };
+        /** @description An alert to make. */
+        AlertRequest: {
+            /** @description What is watched, and on what terms. */
+            condition: components["schemas"]["ConditionDocument"];
+            /** @description Begin without looking at anything. */
+            is_paused?: boolean | null;
+            /** @description What people call it. */
+            name?: string | null;
+            /** @description Who is told. */
+            target: components["schemas"]["AlertTarget"];
+        };
+        /** @description Who is told. */
+        AlertTarget: {
+            /** @constant */
+            kind: "webhook";
+            /**
+             * @description Where it listens: https, an address of the open internet.
+             * @example https://example.org/kurs
+             */
+            url: string;
+        } | {
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            chat: number;
+            /** @constant */
+            kind: "telegram";
+        };
+        /** @description All alerts. */
+        AlertsDocument: {
+            /** @description The alerts, oldest first. */
+            alerts: components["schemas"]["Alert"][];
+        };
         /** @description A page of the audit log. */
         AuditDocument: {
             /** @description The entries, newest first. */
@@ -629,7 +861,8 @@ export interface components {
         AuditEntryDocument: {
             /**
              * @description What was done: `set_setting`, `unset_setting`, `track_symbol`, `untrack_symbol`,
-             *     `create_key`, `rotate_key`, `revoke_key`.
+             *     `create_key`, `rotate_key`, `revoke_key`, `create_alert`, `change_alert`, `remove_alert`,
+             *     `test_alert`.
              */
             action: string;
             /** @description The address that it came from. */
@@ -645,7 +878,7 @@ export interface components {
              * @description Growing with every entry, with gaps.
              */
             id: number;
-            /** @description What it was done to: a setting by its key, a symbol, or a key by its id. */
+            /** @description What it was done to: a setting by its key, a symbol, a key or an alert by its id. */
             subject: string;
             /**
              * @description Who made it: `key:ID`, `token:ISSUER/SUBJECT`, `loopback` (from the server's own machine,
@@ -845,6 +1078,52 @@ export interface components {
             /** @description How it stands. */
             status: components["schemas"]["Status"];
         };
+        /**
+         * @description A condition as people write it, and as it is stored. Which fields belong to which kind is told
+         *     by [`ConditionDocument::understand`].
+         */
+        ConditionDocument: {
+            /**
+             * Format: int64
+             * @description For how many seconds a source must be lost or a pair frozen; 30 when absent.
+             */
+            after_seconds?: number | null;
+            /** @description The stablecoin of a depeg, such as `USDT`. */
+            asset?: string | null;
+            /**
+             * Format: int64
+             * @description The least time between two firings; 60 when absent.
+             */
+            cooldown_seconds?: number | null;
+            /**
+             * @description `threshold`, `percent`, `source_loss`, `freeze` or `depeg`.
+             * @enum {string}
+             */
+            kind: "threshold" | "percent" | "source_loss" | "freeze" | "depeg";
+            /**
+             * @description By how many percent of the value a rate must come back before a threshold fires again; 0.5
+             *     when absent.
+             */
+            margin_percent?: string | null;
+            /** @description The pair of a threshold, a move or a freeze, such as `BTC-USD`. */
+            pair?: string | null;
+            /** @description How many percent a rate must move, or a stablecoin be away from its dollar. */
+            percent?: string | null;
+            /**
+             * @description Of a threshold: `above` or `below`.
+             * @enum {string|null}
+             */
+            side?: "above" | "below" | null;
+            /** @description The source of a source loss. */
+            source?: string | null;
+            /** @description The value of a threshold. */
+            value?: string | null;
+            /**
+             * Format: int64
+             * @description Within how many seconds a rate must move; absent: since it was told last.
+             */
+            window_seconds?: number | null;
+        };
         /** @description A value of the configuration. */
         ConfiguredDocument: {
             /** @description Where it is said: a line of a file, a variable, or `default`. */
@@ -921,6 +1200,33 @@ export interface components {
         };
         /** @description exact decimal without exponent */
         Decimal: string;
+        /** @description Deliveries of an alert. */
+        DeliveriesDocument: {
+            /** @description The deliveries, newest first. */
+            deliveries: components["schemas"]["Delivery"][];
+        };
+        /** @description What was told, or is to be told. */
+        Delivery: {
+            /**
+             * Format: int64
+             * @description How often it was tried.
+             */
+            attempts: number;
+            /** @description When it came up. */
+            created_at: components["schemas"]["Time"];
+            /** @description When it was done with. */
+            done_at?: components["schemas"]["Time"];
+            /** @description When it is tried next. */
+            due_at?: components["schemas"]["Time"];
+            /** @description What went wrong last. */
+            error?: string;
+            /** @description Its id, which the target sees as `Idempotency-Key`. */
+            id: string;
+            /** @description What is told. */
+            message: components["schemas"]["AlertMessage"];
+            /** @description `pending`, `delivered`, `refused` by the target for good, or `gave_up`. */
+            state: string;
+        };
         /**
          * @description A stablecoin that is not worth its dollar: more than 1 % away. A mark, no judgement: the
          *     rate is what the market says.
@@ -1070,6 +1376,39 @@ export interface components {
             base: string;
             /** @description Its fresh rates, by quote asset. */
             rates: components["schemas"]["RateDocument"][];
+        };
+        /** @description An alert that has just been made. */
+        MadeAlert: {
+            /** @description What is watched, and on what terms. */
+            condition: components["schemas"]["ConditionDocument"];
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description Who made it, as in the audit log; `telegram:CHAT` for one that was made in a chat. */
+            created_by: string;
+            /**
+             * Format: int64
+             * @description How often it has fired.
+             */
+            fired: number;
+            /** @description When it fired last. */
+            fired_at?: components["schemas"]["Time"];
+            /** @description Its id. */
+            id: string;
+            /** @description False after it has fired, until what it watches has come back. */
+            is_armed: boolean;
+            /** @description Nothing is looked at meanwhile. */
+            is_paused: boolean;
+            /** @description What people call it. */
+            name?: string;
+            /**
+             * Format: int64
+             * @description Grows with every change; the `ETag` begins with it.
+             */
+            revision: number;
+            /** @description What bodies for a webhook are signed with: told this once. */
+            secret?: string;
+            /** @description Who is told. */
+            target: components["schemas"]["AlertTarget"];
         };
         /** @description A key that was made. */
         MadeKeyDocument: {
@@ -1777,7 +2116,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -1931,7 +2270,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
              */
@@ -2113,7 +2452,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -2262,7 +2601,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
              */
@@ -2469,7 +2808,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -2623,7 +2962,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
              */
@@ -2728,7 +3067,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `precondition-failed`: The settings have another version than `If-Match` names; nothing was changed. Read them again, and decide anew. */
+            /** @description `precondition-failed`: What is to be changed has another version than `If-Match` names; nothing was changed. Read them again, and decide anew. */
             412: {
                 headers: {
                     "api-supported-versions": components["headers"]["api-supported-versions"];
@@ -2829,7 +3168,7 @@ export interface operations {
             /**
              * @description `writer-unavailable`: No Writer answered in time, so nothing was changed. Try again.
              *
-             *     `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *     `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
              */
@@ -2937,7 +3276,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `precondition-failed`: The settings have another version than `If-Match` names; nothing was changed. Read them again, and decide anew. */
+            /** @description `precondition-failed`: What is to be changed has another version than `If-Match` names; nothing was changed. Read them again, and decide anew. */
             412: {
                 headers: {
                     "api-supported-versions": components["headers"]["api-supported-versions"];
@@ -3038,7 +3377,7 @@ export interface operations {
             /**
              * @description `writer-unavailable`: No Writer answered in time, so nothing was changed. Try again.
              *
-             *     `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *     `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
              */
@@ -3132,7 +3471,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `precondition-failed`: The settings have another version than `If-Match` names; nothing was changed. Read them again, and decide anew. */
+            /** @description `precondition-failed`: What is to be changed has another version than `If-Match` names; nothing was changed. Read them again, and decide anew. */
             412: {
                 headers: {
                     "api-supported-versions": components["headers"]["api-supported-versions"];
@@ -3211,7 +3550,1228 @@ export interface operations {
             /**
              * @description `writer-unavailable`: No Writer answered in time, so nothing was changed. Try again.
              *
-             *     `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *     `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alerts, oldest first. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertsDocument"];
+                };
+            };
+            /** @description Unchanged since the `ETag` that was sent in `If-None-Match`. */
+            304: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertRequest"];
+            };
+        };
+        responses: {
+            /** @description The same request made it before. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeAlert"];
+                };
+            };
+            /** @description It is watched from now on. */
+            201: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeAlert"];
+                };
+            };
+            /**
+             * @description `invalid-body`: The body is no JSON document of the documented form. `errors` points at each mistake.
+             *
+             *     `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body of the request did not arrive in time. */
+            408: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-alerts`: There are as many alerts as there may be, or as many of this target; nothing was changed. Remove one first. */
+            409: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body of the request is larger than the server accepts. */
+            413: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body must be sent as `application/json`, not compressed. */
+            415: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-alert`: The body is of the documented form, but its parts do not go together or cannot be: a field is missing for the kind of condition, a value is out of range, the URL is none that may be reached, or the `Idempotency-Key` came before with another alert. `errors` names every mistake. */
+            422: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the alert. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alert. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Unchanged since the `ETag` that was sent in `If-None-Match`. */
+            304: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-alert`: There is no alert of this id. */
+            404: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the alert. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-alert`: There is no alert of this id. */
+            404: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the alert. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertPatch"];
+            };
+        };
+        responses: {
+            /** @description It is changed. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /**
+             * @description `invalid-body`: The body is no JSON document of the documented form. `errors` points at each mistake.
+             *
+             *     `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-alert`: There is no alert of this id. */
+            404: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout`: The body of the request did not arrive in time. */
+            408: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition-failed`: What is to be changed has another version than `If-Match` names; nothing was changed. Read them again, and decide anew. */
+            412: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body of the request is larger than the server accepts. */
+            413: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body must be sent as `application/json`, not compressed. */
+            415: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-alert`: The body is of the documented form, but its parts do not go together or cannot be: a field is missing for the kind of condition, a value is out of range, the URL is none that may be reached, or the `Idempotency-Key` came before with another alert. `errors` names every mistake. */
+            422: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Deliveries per answer. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The id of the alert. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The deliveries, newest first. */
+            200: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveriesDocument"];
+                };
+            };
+            /** @description Unchanged since the `ETag` that was sent in `If-None-Match`. */
+            304: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-alert`: There is no alert of this id. */
+            404: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
+             *
+             *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
+             */
+            503: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    testAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the alert. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It will be told. */
+            202: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /**
+             * @description `invalid-parameter`: A parameter is unknown, missing, repeated or not of the documented form. `errors` names each one.
+             *
+             *     `malformed-request`: The head of the request could not be read as HTTP/1.1.
+             */
+            400: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The route needs a key or a token, or the one that was sent is not good; `detail` says why. Send it as `Authorization: Bearer ...` or `X-Api-Key: ...`. */
+            401: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What would be accepted (RFC 6750). */
+                    "www-authenticate"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The key or token lacks the scope that the route needs; or a change came without a key. As long as there is no key, changes are accepted from the loopback address of the server. */
+            403: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown-alert`: There is no alert of this id. */
+            404: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-acceptable`: The `Accept` header excludes every form this route has. */
+            406: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `uri-too-long`: The path with its query is longer than the server accepts. */
+            414: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `quota-exceeded`: The quota of the key, or of the address when no key was sent, is used up; `RateLimit-Policy` tells it. Try again after `Retry-After` seconds.
+             *
+             *     `abnormal-usage-detected`: Too many wrong keys or tokens came from the address. Try again after `Retry-After` seconds, with the right one.
+             */
+            429: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    /** @description What is left of it, and for how many seconds, such as `"default";r=0;t=1`. */
+                    ratelimit?: string;
+                    /** @description The quota, such as `"default";q=600;w=60`: requests in so many seconds. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds after which another attempt makes sense. */
+                    "retry-after"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `head-too-large`: The head of the request has too many fields or bytes. */
+            431: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: The server made a mistake. It is logged under the request id in `instance`. */
+            500: {
+                headers: {
+                    "api-supported-versions": components["headers"]["api-supported-versions"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `keys-unavailable`: This instance has not read the keys from the store yet, so it cannot tell a right one from a wrong one. Try again.
              */
@@ -3581,7 +5141,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -3784,7 +5344,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -3947,7 +5507,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -5195,7 +6755,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -5395,7 +6955,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -5582,7 +7142,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             * @description `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -6269,7 +7829,7 @@ export interface operations {
              *
              *     `not-recorded-yet`: What was published at the moment asked for is not stored yet, at the latest a few seconds after it; or the store was away. Try again after `Retry-After` seconds.
              *
-             *     `store-unavailable`: History, settings or the audit log cannot be read at present. Rates go on.
+             *     `store-unavailable`: History, settings, alerts or the audit log cannot be read at present. Rates go on.
              *
              *     `temporary-reduced-capacity`: The server is at a limit of its own. Try again after `Retry-After` seconds.
              *
@@ -7302,6 +8862,47 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
+            };
+        };
+    };
+    alertFired: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Id of the delivery: the same at every attempt. */
+                "Idempotency-Key": string;
+                /** @description When it was signed in seconds since 1970, and the HMAC-SHA256 of that, a point and the body, by the secret of the alert, in hexadecimal digits. */
+                "Kurs-Signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertMessage"];
+            };
+        };
+        responses: {
+            /** @description It shall never be sent again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It has arrived. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again later. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

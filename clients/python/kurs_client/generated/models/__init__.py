@@ -13,6 +13,14 @@
 """  # noqa: E501
 
 # import models into model package
+from kurs_client.generated.models.alert import Alert
+from kurs_client.generated.models.alert_message import AlertMessage
+from kurs_client.generated.models.alert_patch import AlertPatch
+from kurs_client.generated.models.alert_request import AlertRequest
+from kurs_client.generated.models.alert_target import AlertTarget
+from kurs_client.generated.models.alert_target_one_of import AlertTargetOneOf
+from kurs_client.generated.models.alert_target_one_of1 import AlertTargetOneOf1
+from kurs_client.generated.models.alerts_document import AlertsDocument
 from kurs_client.generated.models.audit_document import AuditDocument
 from kurs_client.generated.models.audit_entry_document import AuditEntryDocument
 from kurs_client.generated.models.batch_document import BatchDocument
@@ -25,12 +33,15 @@ from kurs_client.generated.models.candles_document import CandlesDocument
 from kurs_client.generated.models.change_document import ChangeDocument
 from kurs_client.generated.models.changes_document import ChangesDocument
 from kurs_client.generated.models.check import Check
+from kurs_client.generated.models.condition_document import ConditionDocument
 from kurs_client.generated.models.configured_document import ConfiguredDocument
 from kurs_client.generated.models.constituent_document import ConstituentDocument
 from kurs_client.generated.models.course_document import CourseDocument
 from kurs_client.generated.models.course_error import CourseError
 from kurs_client.generated.models.courses_document import CoursesDocument
 from kurs_client.generated.models.currencies_document import CurrenciesDocument
+from kurs_client.generated.models.deliveries_document import DeliveriesDocument
+from kurs_client.generated.models.delivery import Delivery
 from kurs_client.generated.models.depeg import Depeg
 from kurs_client.generated.models.fair_document import FairDocument
 from kurs_client.generated.models.field_error import FieldError
@@ -43,6 +54,7 @@ from kurs_client.generated.models.keys_document import KeysDocument
 from kurs_client.generated.models.leg_document import LegDocument
 from kurs_client.generated.models.level_document import LevelDocument
 from kurs_client.generated.models.list_document import ListDocument
+from kurs_client.generated.models.made_alert import MadeAlert
 from kurs_client.generated.models.made_key_document import MadeKeyDocument
 from kurs_client.generated.models.make_key_request import MakeKeyRequest
 from kurs_client.generated.models.official_document import OfficialDocument
