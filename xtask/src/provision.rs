@@ -28,7 +28,7 @@ struct Need {
 }
 
 /// One line per program. Tests never skip what is missing: it is installed, or they fail.
-const NEEDS: [Need; 13] = [
+const NEEDS: [Need; 14] = [
     Need {
         purpose: Purpose::Tests,
         program: "cc",
@@ -94,6 +94,12 @@ const NEEDS: [Need; 13] = [
         program: "python3",
         package: "python3",
         why: "a consumer of the bus that is not ours",
+    },
+    Need {
+        purpose: Purpose::Tests,
+        program: "prometheus",
+        package: "prometheus",
+        why: "the dashboard's queries and the alerts, on the real Prometheus; brings promtool",
     },
     Need {
         purpose: Purpose::Tests,

@@ -116,9 +116,41 @@ fn depth(bytes: &[u8]) -> usize {
     deepest
 }
 
+/// Beyond it not every whole number has a place among floating-point numbers.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// A whole number, however it is written: to JSON `5.0` is the same as `5`.
+pub(crate) fn whole(value: &Value) -> Option<i64> {
+    let number = value.as_number()?;
+    number.as_i64().or_else(|| {
+        let written = number.as_f64()?;
+        let is_whole = written.trunc() == written && written.abs() <= EXACT_MAX;
+        // The text of such a number has no fraction.
+        is_whole.then(|| format!("{written:.0}").parse().ok())?
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        for (text, expect) in [
+            ("5", Some(5)),
+            ("899.0", Some(899)),
+            ("-1.71e2", Some(-171)),
+            ("0.0", Some(0)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("1.5", None),
+            ("1e30", None),
+            ("\"5\"", None),
+            ("null", None),
+        ] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(whole(&value), expect, "{text}");
+        }
+    }
 
     #[test]
     fn depth_counts_brackets_outside_strings() {

@@ -4,7 +4,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`server`] | [`Server`]: all of it as a state machine, time passed in |
+//! | `server` | all of it as a state machine, time passed in |
 //! | `methods` | the methods of the API |
 //! | `flood` | limits and bans |
 //! | `html`, `markup` | what a text and its buttons must be |

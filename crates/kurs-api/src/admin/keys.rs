@@ -7,6 +7,7 @@ use super::settings::store_problem;
 use crate::answer::{Answer, Outcome};
 use crate::call::Call;
 use crate::conditional::Caching;
+use crate::incoming::whole;
 use crate::key::{KeyDocument, LIFE_MAX, NAME_MAX, is_name, make, noted};
 use crate::problem::{Kind, Problem};
 use crate::route::Work;
@@ -244,7 +245,7 @@ fn scopes(body: &mut Members) -> Option<Scopes> {
 fn seconds(body: &mut Members, name: &str, least: u64) -> Option<Duration> {
     match body.take(name) {
         None | Some(Value::Null) => None,
-        Some(value) => match value.as_u64() {
+        Some(value) => match whole(&value).and_then(|whole| u64::try_from(whole).ok()) {
             Some(seconds) if (least..=LIFE_SECONDS).contains(&seconds) => {
                 Some(Duration::from_secs(seconds))
             }

@@ -310,8 +310,10 @@ async fn add(
     execute(&transaction, CHANGED, &[]).await?;
     if let Some(request) = new.request.as_deref() {
         let outdated = "UPDATE alerts SET request = NULL
-            WHERE request = $1 AND created_at < now() - $2::bigint * interval '1 microsecond'";
-        execute(&transaction, outdated, &[&request, &REQUEST_KEPT]).await?;
+            WHERE request = $1 AND created_at < $2";
+        // By the clock of those who make alerts, as `created_at` is.
+        let kept_since = Wall(alert.created_at.0.saturating_sub(REQUEST_KEPT));
+        execute(&transaction, outdated, &[&request, &Time(kept_since)]).await?;
         let before = select(&transaction, "WHERE request = $1", &[&request]).await?;
         if let Some(before) = before.into_iter().next() {
             transaction.rollback().await?;

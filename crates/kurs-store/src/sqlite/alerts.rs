@@ -1,7 +1,7 @@
 //! Alerts, deliveries, chats.
 
 use super::fault::Fault;
-use super::place::{now, stored_number};
+use super::place::stored_number;
 use super::{SqliteStore, lease, settings};
 use crate::model::alert::{DELIVERY_PAGE_MAX, REQUEST_KEPT};
 use crate::{
@@ -359,7 +359,8 @@ fn select(
 fn add(connection: &Connection, new: &NewAlert) -> Result<AlertAdded, Fault> {
     let alert = &new.alert;
     if let Some(request) = new.request.as_deref() {
-        let outdated = now().0.saturating_sub(REQUEST_KEPT);
+        // By the clock of those who make alerts, as `created_at` is.
+        let outdated = alert.created_at.0.saturating_sub(REQUEST_KEPT);
         connection
             .prepare_cached(
                 "UPDATE alerts SET request = NULL WHERE request = ?1 AND created_at < ?2",

@@ -1,5 +1,6 @@
 //! Bodies of alerts, every mistake named by its pointer.
 
+use crate::incoming::whole;
 use crate::problem::{FieldError, Kind, Problem};
 use kurs_alert::webhook::url::{Hook, URL_MAX};
 use kurs_alert::{ConditionDocument, Target, Terms};
@@ -242,7 +243,7 @@ impl Reading {
             }
             Some("telegram") => {
                 self.only("/target", &target, &["kind", "chat"]);
-                let chat = target.get("chat").and_then(Value::as_i64);
+                let chat = target.get("chat").and_then(whole);
                 if chat.is_none() {
                     self.mistake("/target/chat", "must be the number of a chat");
                 }
@@ -321,7 +322,7 @@ impl Reading {
         let mut number = |name: &str| match members.get(name) {
             None | Some(Value::Null) => None,
             Some(value) => {
-                let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+                let number = whole(value).and_then(|number| u32::try_from(number).ok());
                 if number.is_none() {
                     self.mistake(&format!("/condition/{name}"), "must be a number of seconds");
                 }

@@ -98,6 +98,10 @@ impl Judge {
         };
         let schema = self.schemas.get(&(operation, status, media.clone()));
         let schema = schema.ok_or_else(|| format!("{media:?} is not declared for {status}"))?;
+        if media == "image/png" {
+            let is_picture = reply.body.starts_with(b"\x89PNG\r\n\x1a\n");
+            return expect(is_picture, "bytes that are no picture");
+        }
         let text = std::str::from_utf8(&reply.body).map_err(|error| error.to_string())?;
         match &*media {
             "application/json" => valid(
