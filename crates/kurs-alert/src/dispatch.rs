@@ -25,6 +25,8 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
+/// Deliveries that are looked at together.
+const LOOKED_AT: u32 = 200;
 /// Pause before what no courier takes is looked at again.
 const NOBODY_PAUSE: Duration = Duration::from_secs(60);
 /// Pause before it is noted again how a delivery ended while the store is away.
@@ -98,6 +100,10 @@ impl UnderWay {
         self.targets.values().any(|busy| &**busy == target)
     }
 
+    fn busy(&self) -> Vec<Arc<str>> {
+        self.targets.values().cloned().collect()
+    }
+
     fn end(&mut self, ended: Result<(task::Id, ()), JoinError>) {
         let id = match ended {
             Ok((id, ())) => id,
@@ -119,7 +125,9 @@ async fn send_due(means: &Means, under_way: &mut UnderWay, random: &mut fastrand
         return;
     }
     let now = means.clock.now().wall;
-    let due = match means.store.talk().due_deliveries(now, 200).await {
+    let talk = means.store.talk();
+    // A target that takes nothing may have more waiting than is looked at here.
+    let due = match talk.due_deliveries(now, under_way.busy(), LOOKED_AT).await {
         Ok(due) => due,
         Err(error) => {
             tracing::warn!(%error, "what is to be told cannot be read");

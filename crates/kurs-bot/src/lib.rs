@@ -39,7 +39,7 @@ pub use api::{ApiError, BotApi, Call, HttpApi};
 pub use config::{Mode, TelegramConfig};
 pub use courier::TelegramCourier;
 pub use desk::Desk;
-pub use pictures::{ChartPictures, NoPictures, Picture, Pictures};
+pub use pictures::{ChartPictures, Picture, Pictures};
 pub use polling::CHECK;
 pub use run::{Bot, Means, run};
 pub use webhook::webhook;

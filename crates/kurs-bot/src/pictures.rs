@@ -30,13 +30,3 @@ pub trait Pictures: Send + Sync + std::fmt::Debug {
     /// One sentence why there is none; the bot tells the numbers in words then.
     fn png(&self, picture: &Picture) -> Result<Vec<u8>, String>;
 }
-
-/// Draws nothing: charts are told in words.
-#[derive(Debug, Clone, Copy)]
-pub struct NoPictures;
-
-impl Pictures for NoPictures {
-    fn png(&self, _: &Picture) -> Result<Vec<u8>, String> {
-        Err("nobody draws here".to_owned())
-    }
-}

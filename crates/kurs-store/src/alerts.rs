@@ -62,8 +62,14 @@ pub trait AlertStore: Send + Sync {
     /// Adds a delivery that no machine asked for. False when there is no such alert.
     async fn add_delivery(&self, delivery: Delivery) -> Result<bool, StoreError>;
 
-    /// Deliveries that are not done and due at `now`, the longest due first.
-    async fn due_deliveries(&self, now: Wall, limit: u32) -> Result<Vec<DueDelivery>, StoreError>;
+    /// Deliveries that are not done and due at `now`, the longest due first; none to a target of
+    /// `busy`, however much waits for it.
+    async fn due_deliveries(
+        &self,
+        now: Wall,
+        busy: Vec<Arc<str>>,
+        limit: u32,
+    ) -> Result<Vec<DueDelivery>, StoreError>;
 
     /// Notes how a delivery stands, unless it is done with. False when it is, or there is none.
     async fn settle_delivery(

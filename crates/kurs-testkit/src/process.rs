@@ -4,24 +4,49 @@ use parking_lot::Mutex;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A TCP port on the loopback address that was free a moment ago. For programs that cannot be
-/// given port 0.
+/// Free ports are looked for from here on: below are services of the machine.
+const FIRST_PORT: u16 = 10_000;
+
+/// Where Linux starts to take ports for outgoing connections when it says nothing else.
+const FIRST_OUTGOING: u16 = 32_768;
+
+/// The ports below those the machine takes for outgoing connections. One of them stays free while
+/// its program is restarted, as a test may do: no connection takes it meanwhile.
+fn ports() -> Range<u16> {
+    let told = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    let first = told.and_then(|range| range.split_whitespace().next()?.parse().ok());
+    let end = first.unwrap_or(FIRST_OUTGOING);
+    // A machine that takes nearly all of them for connections leaves no better choice.
+    FIRST_PORT..end.max(FIRST_PORT + 1_000)
+}
+
+/// A TCP port on the loopback address that was free a moment ago, and that no other call in this
+/// process gets before all others were given. For programs that cannot be given port 0.
 ///
 /// # Panics
 /// When the machine has none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback address can be bound");
-    listener
-        .local_addr()
-        .expect("a bound listener has an address")
-        .port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let ports = ports();
+    let count = u32::from(ports.end - ports.start);
+    // Test programs that run at once start far from each other.
+    let start = std::process::id().wrapping_mul(379);
+    (0..count)
+        .find_map(|_| {
+            let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+            let port = ports.start + u16::try_from(step).ok()?;
+            TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
+        })
+        .expect("a port of the loopback address is free")
 }
 
 /// Lines of output kept; older ones are dropped.

@@ -85,16 +85,20 @@ impl Terminal {
 
     /// The screen as soon as it shows all of these.
     async fn shows(&self, parts: &[&str]) -> String {
+        let all = |screen: &str| contains_all(screen, parts);
+        self.is(&format!("a screen with {parts:?}"), all).await
+    }
+
+    /// The screen as soon as it is like this. One that is looked at while it is drawn is half of
+    /// the former one, so whatever is asked of a screen is waited for.
+    async fn is(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
         let seen = until_async("", PATIENCE, || async {
             let screen = self.screen();
-            parts
-                .iter()
-                .all(|part| screen.contains(part))
-                .then_some(screen)
+            is(&screen).then_some(screen)
         });
         match tokio::time::timeout(PATIENCE.mul_f64(0.95), seen).await {
             Ok(screen) => screen,
-            Err(_) => panic!("{parts:?} are not on the screen:\n{}", self.screen()),
+            Err(_) => panic!("{what} did not come:\n{}", self.screen()),
         }
     }
 
@@ -113,11 +117,15 @@ impl Terminal {
         self.keys(&["-l", &format!("echo {mark}=$(stty -g)=")]);
         self.keys(&["Enter"]);
         let start = format!("\n{mark}=");
-        let screen = self.shows(&[&start]).await;
-        let (_, rest) = screen.rsplit_once(&start).unwrap();
-        // It is longer than a line.
-        let settings = rest.split('=').next().unwrap();
-        settings.replace('\n', "")
+        let settings_of = |screen: &str| {
+            let (_, rest) = screen.rsplit_once(&start)?;
+            let (settings, _) = rest.split_once('=')?;
+            // It is longer than a line.
+            Some(settings.replace('\n', ""))
+        };
+        let whole = |screen: &str| settings_of(screen).is_some();
+        let screen = self.is("the settings of the terminal", whole).await;
+        settings_of(&screen).unwrap()
     }
 
     /// The program that runs in the shell.
@@ -144,16 +152,17 @@ impl Drop for Terminal {
     }
 }
 
-/// The lines of a screen, none of which is wider than it.
-fn lines(screen: &str, width: usize) -> Vec<&str> {
+/// The first and the last line of a screen of so many lines; both empty when it has others.
+fn ends(screen: &str, height: usize) -> (&str, &str) {
     let lines: Vec<&str> = screen.lines().collect();
-    for line in &lines {
-        assert!(
-            line.chars().count() <= width,
-            "{line:?} is wider than {width}"
-        );
+    match lines.as_slice() {
+        [first, .., last] if lines.len() == height => (first, last),
+        _ => ("", ""),
     }
-    lines
+}
+
+fn contains_all(screen: &str, parts: &[&str]) -> bool {
+    parts.iter().all(|part| screen.contains(part))
 }
 
 fn line_of<'a>(screen: &'a str, text: &str) -> &'a str {
@@ -170,40 +179,32 @@ async fn the_screen_is_right_in_every_size_and_the_terminal_is_given_back() {
     let terminal = Terminal::new(port, 80, 24);
     let before = terminal.settings("before").await;
     terminal.watch("");
-    let screen = terminal
-        .shows(&["SIMULATED PRICES", "BTC-USD", "live for", " pairs"])
-        .await;
-    let small = lines(&screen, 80);
-    assert!(small[0].starts_with(" kurs watch"), "{screen}");
-    assert!(
-        small[23].contains("q quit") && small[23].contains("? help"),
-        "{screen}"
-    );
-    let btc = line_of(&screen, "BTC-USD");
-    assert!(btc.contains("fresh") && btc.contains("sim:"), "{btc:?}");
-    assert!(
-        !screen.contains("bid"),
-        "there is no room for it:\n{screen}"
-    );
+    let small = |screen: &str| {
+        let (first, last) = ends(screen, 24);
+        let btc = line_of(screen, "BTC-USD");
+        first.starts_with(" kurs watch")
+            && last.contains("q quit")
+            && last.contains("? help")
+            && btc.contains("fresh")
+            && btc.contains("sim:")
+            // There is no room for it.
+            && !screen.contains("bid")
+            && contains_all(screen, &["SIMULATED PRICES", "live for", " pairs"])
+    };
+    terminal.is("the small screen", small).await;
 
     terminal.resize(200, 50);
-    let screen = terminal
-        .shows(&["bid", "ask", "sim:kraken", "websocket", "last "])
-        .await;
-    let large = lines(&screen, 200);
-    assert!(large[49].contains("q quit"), "{screen}");
-    assert!(
-        line_of(&screen, "USDTTRC-RUB").contains("fresh"),
-        "{screen}"
-    );
+    let large = |screen: &str| {
+        let (first, last) = ends(screen, 50);
+        first.starts_with(" kurs watch")
+            && last.contains("q quit")
+            && line_of(screen, "USDTTRC-RUB").contains("fresh")
+            && contains_all(screen, &["bid", "ask", "sim:kraken", "websocket", "last "])
+    };
+    terminal.is("the large screen", large).await;
 
     terminal.resize(80, 24);
-    let until = until_async("the small screen", PATIENCE, || async {
-        let screen = terminal.screen();
-        let is_small = !screen.contains("bid") && line_of(&screen, "q quit").contains("? help");
-        is_small.then_some(screen)
-    });
-    lines(&until.await, 80);
+    terminal.is("the small screen again", small).await;
 
     terminal.keys(&["q"]);
     terminal.shows(&["code=0="]).await;
@@ -255,14 +256,14 @@ async fn a_lost_connection_is_told_and_the_view_goes_on_when_it_is_back() {
     terminal.shows(&["live for", "fresh"]).await;
     drop(server);
     terminal.shows(&["CONNECTION LOST", "next attempt"]).await;
-    let screen = terminal.shows(&["STALE!"]).await;
-    assert!(
-        line_of(&screen, "BTC-USD").contains("sim:"),
-        "the last value stays:\n{screen}"
-    );
+    let last_value_stays =
+        |screen: &str| screen.contains("STALE!") && line_of(screen, "BTC-USD").contains("sim:");
+    terminal.is("the last value, stale", last_value_stays).await;
     let _again = demo(port).await;
-    let screen = terminal.shows(&["live for", "fresh"]).await;
-    assert!(!screen.contains("CONNECTION LOST"), "{screen}");
+    let is_live = |screen: &str| {
+        contains_all(screen, &["live for", "fresh"]) && !screen.contains("CONNECTION LOST")
+    };
+    terminal.is("the live view", is_live).await;
     terminal.keys(&["Escape"]);
     terminal.shows(&["code=0="]).await;
 }
@@ -323,8 +324,7 @@ async fn a_terminal_that_cannot_be_drawn_on_gets_lines_and_no_server_is_code_5()
     let port = free_port();
     let terminal = Terminal::new(port, 80, 24);
     terminal.watch("BTC-USD");
-    let screen = terminal.shows(&["code=5="]).await;
-    assert!(screen.contains("cannot be reached"), "{screen}");
+    terminal.shows(&["cannot be reached", "code=5="]).await;
     let _demo = demo(port).await;
     let program = env!("CARGO_BIN_EXE_kurs");
     terminal.run(&format!("TERM=dumb {program} watch BTC-USD"));

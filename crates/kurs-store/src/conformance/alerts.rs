@@ -250,7 +250,10 @@ pub(super) async fn what_fired_is_stored_with_what_is_to_be_told(store: &dyn Sto
     assert_eq!((two.fired, two.fired_at), (0, None));
     assert_eq!(&*two.state, "{\"armed\":false}");
     assert_eq!(talk.alert_version().await.unwrap(), version);
-    let due = talk.due_deliveries(Wall(5_000), 10).await.unwrap();
+    let due = talk
+        .due_deliveries(Wall(5_000), Vec::new(), 10)
+        .await
+        .unwrap();
     assert_eq!(due.len(), 1, "{due:?}");
     assert_eq!(due[0].delivery, delivery("one-1", "one", 5_000));
     assert_eq!(due[0].secret.as_deref(), Some("secret"));
@@ -288,13 +291,34 @@ pub(super) async fn a_delivery_is_settled_once(store: &dyn Store) {
     let unknown = talk.add_delivery(delivery("d", "none", 5_000)).await;
     assert!(!unknown.unwrap());
     let due = async |at: i64, limit: u32| {
-        let due = talk.due_deliveries(Wall(at), limit).await.unwrap();
+        let due = talk
+            .due_deliveries(Wall(at), Vec::new(), limit)
+            .await
+            .unwrap();
         let ids = due.iter().map(|due| due.delivery.id.to_string());
         ids.collect::<Vec<_>>()
     };
     assert!(due(4_999, 10).await.is_empty());
     assert_eq!(due(9_000, 10).await, ["b", "a", "c"], "the longest due");
     assert_eq!(due(9_000, 2).await, ["b", "a"]);
+    // However much waits for one target, another one gets its turn.
+    add(store, alert("two", "t", 2)).await;
+    let other = Delivery {
+        target: "telegram:1".into(),
+        ..delivery("other", "two", 8_000)
+    };
+    assert!(talk.add_delivery(other).await.unwrap());
+    let busy = vec![delivery("b", "one", 0).target];
+    let free = talk.due_deliveries(Wall(9_000), busy, 1).await.unwrap();
+    assert_eq!(free.len(), 1);
+    assert_eq!(&*free[0].delivery.id, "other");
+    let told = DeliveryStanding {
+        done_at: Some(Wall(20_000)),
+        outcome: Some("delivered".into()),
+        ..DeliveryStanding::due(Wall(8_000))
+    };
+    let settled = talk.settle_delivery("other", told, FENCE).await;
+    assert!(settled.unwrap());
     let again = DeliveryStanding {
         due_at: Wall(8_000),
         attempts: 1,

@@ -116,15 +116,22 @@ impl AlertStore for PostgresStore {
         })
     }
 
-    async fn due_deliveries(&self, now: Wall, limit: u32) -> Result<Vec<DueDelivery>, StoreError> {
+    async fn due_deliveries(
+        &self,
+        now: Wall,
+        busy: Vec<Arc<str>>,
+        limit: u32,
+    ) -> Result<Vec<DueDelivery>, StoreError> {
         let sql = "
             SELECT d.id, d.alert, d.target, d.body, d.created_at, d.due_at, d.attempts, d.done_at,
                 d.outcome, d.error, a.secret
             FROM alert_deliveries d LEFT JOIN alerts a ON a.id = d.alert
-            WHERE d.done_at IS NULL AND d.due_at <= $1 ORDER BY d.due_at, d.id LIMIT $2";
+            WHERE d.done_at IS NULL AND d.due_at <= $1 AND d.target <> ALL($3)
+            ORDER BY d.due_at, d.id LIMIT $2";
         on_connection!(self, self.call_limit(), |client| async {
             let limit = i64::from(limit.min(DELIVERY_PAGE_MAX));
-            let rows = query(client, sql, &[&Time(now), &limit]).await?;
+            let busy: Vec<&str> = busy.iter().map(|target| &**target).collect();
+            let rows = query(client, sql, &[&Time(now), &limit, &busy]).await?;
             let due = |row| {
                 Ok(DueDelivery {
                     delivery: read_delivery(row)?,

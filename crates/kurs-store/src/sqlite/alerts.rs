@@ -138,15 +138,25 @@ impl AlertStore for SqliteStore {
             .await
     }
 
-    async fn due_deliveries(&self, now: Wall, limit: u32) -> Result<Vec<DueDelivery>, StoreError> {
+    async fn due_deliveries(
+        &self,
+        now: Wall,
+        busy: Vec<Arc<str>>,
+        limit: u32,
+    ) -> Result<Vec<DueDelivery>, StoreError> {
+        // As JSON, so that the statement is the same for any number of them.
+        let busy: Vec<&str> = busy.iter().map(|target| &**target).collect();
+        let busy = serde_json::to_string(&busy).unwrap_or_else(|_| "[]".to_owned());
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT d.id, d.alert, d.target, d.body, d.created_at, d.due_at, d.attempts,
                         d.done_at, d.outcome, d.error, a.secret
                  FROM alert_deliveries d LEFT JOIN alerts a ON a.id = d.alert
-                 WHERE d.done_at IS NULL AND d.due_at <= ?1 ORDER BY d.due_at, d.id LIMIT ?2",
+                 WHERE d.done_at IS NULL AND d.due_at <= ?1
+                    AND d.target NOT IN (SELECT value FROM json_each(?3))
+                 ORDER BY d.due_at, d.id LIMIT ?2",
             )?;
-            let mut rows = statement.query(params![now.0, limit.min(DELIVERY_PAGE_MAX)])?;
+            let mut rows = statement.query(params![now.0, limit.min(DELIVERY_PAGE_MAX), busy])?;
             let mut due = Vec::new();
             while let Some(row) = rows.next()? {
                 due.push(DueDelivery {

@@ -319,7 +319,13 @@ async fn write_alerts(writer: &dyn Store) {
     };
     assert_eq!(talk.step_alerts(vec![step], fence).await.unwrap(), 1);
     assert!(talk.add_delivery(delivery.clone()).await.unwrap());
-    assert_eq!(talk.due_deliveries(at(9), 9).await.unwrap().len(), 1);
+    assert_eq!(
+        talk.due_deliveries(at(9), Vec::new(), 9)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     let standing = delivery.standing;
     assert!(
         talk.settle_delivery("one-1", standing, fence)
