@@ -1,8 +1,8 @@
 #!/bin/sh
 # Takes the pictures of the documentation from a running `kurs demo`.
-# Needs Chromium, tmux and Python (`apt-get install chromium tmux python3`) and a built kurs; run it in
-# the repository:
-#   docs/screenshots.sh [path of kurs] [browser | charts | watch]
+# Needs Chromium, tmux, Python and Node.js (`apt-get install chromium tmux python3 nodejs npm`) and a
+# built kurs; run it in the repository:
+#   docs/screenshots.sh [path of kurs] [browser | charts | watch | page]
 set -eu
 
 kurs=${1:-target/release/kurs}
@@ -11,7 +11,7 @@ docs=$(dirname "$0")
 images=$docs/images
 address=127.0.0.1:${KURS_SCREENSHOTS_PORT:-18089}
 scratch=$(mktemp -d)
-"$kurs" demo --http-addr "$address" --log-level ERROR &
+"$kurs" demo --http-addr "$address" --log-level ERROR 2> "$scratch/said" &
 server=$!
 terminal() {
     tmux -S "$scratch/tmux" "$@"
@@ -65,4 +65,13 @@ if wanted watch; then
     terminal capture-pane -e -p -t watch | python3 "$docs/terminal-picture.py" > "$scratch/watch.svg"
     mv "$scratch/watch.svg" "$images/watch.svg"
     echo "wrote $images/watch.svg"
+fi
+
+if wanted page; then
+    # The scripts beside their packages, outside of the repository.
+    cp "$docs"/../crates/kurs-web/e2e/* "$scratch"
+    (cd "$scratch" && npm ci --silent)
+    patiently has_seconds 60
+    control=$(sed -n 's/^faults on demand: POST \(.*\)\/faults$/\1/p' "$scratch/said")
+    node "$scratch/shots.mjs" "$images" "http://$address" "$control"
 fi

@@ -77,7 +77,7 @@ fn page(sections: &[Section], findings: impl Fn(&str) -> Option<String>) -> Stri
          the same cores:\n\n\
          ```sh\ncargo xtask bench                    # all of it, then this page\n\
          cargo xtask bench -- --quick all     # does everything run?\n\
-         cargo xtask bench -- http            # one of: http steady pipeline latency footprint books venues flood store brokers\n\
+         cargo xtask bench -- http            # one of: http steady pipeline latency footprint books venues flood store brokers streams\n\
          cargo xtask bench -- report          # this page again, from target/bench/*.json\n```\n\n\
          A value is the median of its rounds, with the least and the greatest behind it.\n",
     );

@@ -22,7 +22,7 @@ impl Page {
     pub(crate) fn new(folder: Option<PathBuf>) -> Self {
         let files = FILES
             .iter()
-            .map(|file| (file, Asset::new(file.bytes, file.media)));
+            .map(|file| (file, Asset::new(file.served().into_owned(), file.media)));
         Self {
             files: files.collect(),
             folder,

@@ -112,6 +112,7 @@ impl Desk {
         if !self.seen.lock().add(id) {
             return;
         }
+        self.sender.metrics.updates.inc();
         let handled = if let Some(message) = update.message {
             self.message(id, message).await
         } else if let Some(press) = update.callback_query {

@@ -18,6 +18,7 @@ use kurs_alert::{AlertConfig, Courier, Seat};
 use kurs_core::Clock;
 use kurs_reader::RateView;
 use kurs_store::Store;
+use kurs_telemetry::metrics::TelegramMetrics;
 use kurs_telemetry::{Health, Secret, Status};
 use serde_json::json;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Means {
     pub health: Arc<Health>,
     /// The lease of the role.
     pub seat: Seat,
+    /// What is counted.
+    pub metrics: TelegramMetrics,
     /// How many alerts there may be.
     pub alerts: AlertConfig,
     /// Seed of jitter and ids.
@@ -100,11 +103,17 @@ impl Bot {
             pictures,
             health,
             seat,
+            metrics,
             alerts,
             seed,
         } = means;
         let chats = Chats::new(store, Arc::clone(&clock), seat.clone(), alerts);
-        let sender = Sender::new(Arc::clone(&api), Arc::clone(&clock), Limits::default());
+        let sender = Sender::new(
+            Arc::clone(&api),
+            Arc::clone(&clock),
+            Limits::default(),
+            metrics,
+        );
         let courier = Arc::new(TelegramCourier::new(
             chats.clone(),
             Arc::clone(&sender),

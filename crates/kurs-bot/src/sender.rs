@@ -3,10 +3,11 @@
 use crate::api::{ApiError, BotApi, Call};
 use crate::limiter::{Limiter, Limits, Next};
 use kurs_core::Clock;
+use kurs_telemetry::metrics::TelegramMetrics;
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot, watch};
@@ -51,17 +52,6 @@ struct Job {
     told: oneshot::Sender<Result<Value, SendError>>,
 }
 
-/// What was counted.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Messages that Telegram took.
-    pub sent: AtomicU64,
-    /// Answers 429.
-    pub floods: AtomicU64,
-    /// Messages that did not go out for another reason.
-    pub failures: AtomicU64,
-}
-
 /// The way out. Clones of the `Arc` share one queue.
 #[derive(Debug)]
 pub struct Sender {
@@ -71,7 +61,7 @@ pub struct Sender {
     queue: Mutex<Queue>,
     changed: Notify,
     /// What happened so far.
-    pub counts: Counts,
+    pub metrics: TelegramMetrics,
 }
 
 #[derive(Debug)]
@@ -83,7 +73,12 @@ struct Queue {
 impl Sender {
     /// An empty way out; nothing leaves before [`Sender::run`].
     #[must_use]
-    pub fn new(api: Arc<dyn BotApi>, clock: Arc<dyn Clock>, limits: Limits) -> Arc<Self> {
+    pub fn new(
+        api: Arc<dyn BotApi>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+        metrics: TelegramMetrics,
+    ) -> Arc<Self> {
         let limiter = Limiter::new(limits.clone(), clock.mono());
         Arc::new(Self {
             api,
@@ -94,7 +89,7 @@ impl Sender {
             }),
             limits,
             changed: Notify::new(),
-            counts: Counts::default(),
+            metrics,
         })
     }
 
@@ -168,7 +163,13 @@ impl Sender {
         let mut flights = JoinSet::new();
         loop {
             let now = self.clock.mono();
-            let next = self.queue.lock().limiter.next(now);
+            let next = {
+                let mut queue = self.queue.lock();
+                let next = queue.limiter.next(now);
+                let waiting = i64::try_from(queue.limiter.waiting()).unwrap_or(i64::MAX);
+                self.metrics.waiting.set(waiting);
+                next
+            };
             let until = match next {
                 Next::Send(chat, job) => {
                     if job.told.is_closed() || !turn(&job.standing, WAITS, FLIES) {
@@ -215,7 +216,7 @@ impl Sender {
         let now = self.clock.mono();
         let mut queue = self.queue.lock();
         if let Err(ApiError::Flood(wait)) = &answer {
-            self.counts.floods.fetch_add(1, Ordering::Relaxed);
+            self.metrics.flood.inc();
             job.floods += 1;
             if job.floods <= FLOODS_MAX && !queue.has_ended {
                 job.standing.store(WAITS, Ordering::Release);
@@ -236,10 +237,11 @@ impl Sender {
             }
         }
         let counter = match &answer {
-            Ok(_) => &self.counts.sent,
-            Err(_) => &self.counts.failures,
+            Ok(_) => &self.metrics.sent,
+            Err(ApiError::Blocked(_)) => &self.metrics.blocked,
+            Err(_) => &self.metrics.failed,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.inc();
         // Whoever asked may have gone; the message is out all the same.
         let _ = job.told.send(answer.map_err(SendError::Api));
     }
@@ -261,5 +263,6 @@ impl Drop for EndOnDrop<'_> {
         // The jobs go with the limiter, and with them the words that somebody waits for.
         let now = self.0.clock.mono();
         queue.limiter = Limiter::new(Limits::default(), now);
+        self.0.metrics.waiting.set(0);
     }
 }

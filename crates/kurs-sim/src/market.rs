@@ -7,11 +7,13 @@
 //! | [`catalog`] | the Binance symbols with their ticks and their liveliness |
 //! | `listings` | those of the other exchanges |
 //! | `history` | candles of the past |
+//! | [`past`] | what assets were worth before a demo began |
 //! | [`symbol`] | one order book and the stream of its changes |
 
 pub mod catalog;
 pub(crate) mod history;
 pub(crate) mod listings;
+pub mod past;
 pub mod reference;
 pub mod symbol;
 

@@ -13,6 +13,7 @@ pub mod reader;
 pub mod sink;
 pub mod source;
 pub mod stream;
+pub mod telegram;
 pub mod writer;
 
 pub use alert::AlertMetrics;
@@ -26,6 +27,7 @@ pub use reader::{RateReading, ReaderMetrics};
 pub use sink::{SinkFamilies, SinkMetrics};
 pub use source::{SourceFamilies, SourceMetrics, SourceReading};
 pub use stream::{StreamMetrics, StreamRefusals};
+pub use telegram::TelegramMetrics;
 pub use writer::WriterMetrics;
 
 use crate::config::MetricsConfig;
@@ -55,6 +57,8 @@ pub struct Metrics {
     pub streams: StreamMetrics,
     /// Alerts.
     pub alerts: AlertMetrics,
+    /// The Telegram bot.
+    pub telegram: TelegramMetrics,
     /// The process itself.
     pub process: ProcessMetrics,
 }
@@ -74,6 +78,7 @@ impl Metrics {
             reader: ReaderMetrics::register(&mut registry, pairs_max),
             streams: StreamMetrics::register(&mut registry),
             alerts: AlertMetrics::register(&mut registry),
+            telegram: TelegramMetrics::register(&mut registry),
             process: ProcessMetrics::register(&mut registry, build),
             registry,
         }

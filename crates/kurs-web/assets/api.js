@@ -38,21 +38,32 @@ export function whenKeyIsNeeded(handler) {
   ask = handler;
 }
 
+/** Asks for a key. */
+export function askForKey() {
+  ask();
+}
+
 /**
+ * Asks the server; what has a body is sent as JSON.
  * @param {string} path
- * @param {RequestInit} [options]
+ * @param {{ method?: string, headers?: Record<string, string>, body?: string }} [options]
+ * @param {boolean} [asks] whether a key is asked for where one is needed
  * @returns {Promise<any>}
  */
-export async function get(path, options = {}) {
+export async function get(path, options = {}, asks = true) {
   /** @type {Record<string, string>} */
-  const headers = { Accept: "application/json" };
+  const headers = { Accept: "application/json", ...options.headers };
+  if (options.body) headers["Content-Type"] = "application/json";
   if (key()) headers["X-Api-Key"] = key();
   const answer = await fetch(path, { signal: AbortSignal.timeout(15_000), ...options, headers });
   learn(answer.headers);
+  if (answer.status === 204) return null;
   if (answer.ok) return answer.json();
-  if (answer.status === 401) ask();
-  const problem = await answer.json().catch(() => ({}));
-  throw new Refused(answer.status, problem.detail ?? `the server answered ${answer.status}`);
+  if (answer.status === 401 && asks) ask();
+  const { detail, errors = [] } = await answer.json().catch(() => ({}));
+  const mistakes = errors.map((/** @type {Record<string, string>} */ one) => `${(one.pointer ?? one.parameter ?? "").split("/").pop()} ${one.detail ?? ""}`);
+  // A single mistake is in the detail already.
+  throw new Refused(answer.status, [detail ?? `the server answered ${answer.status}`, ...(mistakes.length > 1 ? mistakes : [])].join("; "));
 }
 
 /**

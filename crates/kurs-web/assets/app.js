@@ -1,5 +1,5 @@
-// The page: address, stream, clock and keys. Each view is a module of its own; one more (alerts,
-// say) is an entry in VIEWS, a name in route.js and a link in index.html.
+// The page: address, stream, clock and keys. Each view is a module of its own; one more is a case
+// in open(), a name in route.js and a link in index.html.
 
 import { get, keep as keepKey, key as ownKey, whenKeyIsNeeded } from "./api.js";
 import { byId, el, mark, put, write } from "./dom.js";
@@ -14,6 +14,9 @@ import { clock } from "./time.js";
 /** @typedef {import("./types").Route} Route */
 
 const SUMMARY_MS = 30_000;
+/** So many rates that wait to be shown are many. */
+const MANY = 150;
+const MANY_MS = 100;
 /** Topics of one stream, less some for a pair of its own. */
 const TOPICS_MAX = 480;
 
@@ -68,7 +71,8 @@ function want() {
 function turn() {
   isWanted = false;
   const time = performance.now();
-  const wait = Number(pace.value);
+  // When nearly everything moves at once, ten pictures a second are enough.
+  const wait = Math.max(Number(pace.value), model.waiting.size > MANY ? MANY_MS : 0);
   if (!paused && time - drawn >= wait) {
     drawn = time;
     model.apply();
@@ -152,6 +156,7 @@ async function open(route) {
   switch (route.name) {
     case "pair": return new (await import("./pair.js")).PairView(place, model, route);
     case "sources": return new (await import("./sources.js")).SourcesView(place, model);
+    case "alerts": return new (await import("./alerts.js")).AlertsView(place, model, world, route);
     case "convert": return new (await import("./convert.js")).ConvertView(place, model, world, route);
     default: return new Table(place, model, world, route);
   }
@@ -227,7 +232,7 @@ function failed(error) {
 const KEYS = [
   ["/", "Search"], ["j or ↓, k or ↑", "Next and previous rate"], ["Enter", "Open the rate"],
   ["e", "Explain the rate"], ["f", "Favourite"], ["← →, Home, End", "Move along the chart"],
-  ["p", "Pause and go on"], ["t", "Dark or light"], ["r, s, c", "Rates, sources, convert"],
+  ["p", "Pause and go on"], ["t", "Dark or light"], ["r, s, c, a", "Rates, sources, convert, alerts"],
   ["Esc", "Close, clear"], ["?", "This list"],
 ];
 
@@ -258,7 +263,7 @@ function askKey() {
   dialog.replaceChildren(
     el("form", { method: "dialog", class: "ask" },
       el("h2", { id: "dialog-title" }, "This server asks who you are"),
-      el("p", {}, wrong ? "That key was not accepted. " : "", "Enter an API key with the scopes read, history and stream. It stays in this tab and is forgotten with it."),
+      el("p", {}, wrong ? "That key was not accepted. " : "", "Enter an API key with the scopes read, history and stream, and admin for alerts. It stays in this tab and is forgotten with it."),
       el("label", { for: "key" }, "API key"), input,
       el("button", { type: "submit", class: "primary" }, "Go on")));
   dialog.onclose = () => {
@@ -296,6 +301,7 @@ function press(event) {
     case "r": location.hash = link("rates"); break;
     case "s": location.hash = link("sources"); break;
     case "c": location.hash = link("convert"); break;
+    case "a": location.hash = link("alerts"); break;
     case "/": location.hash = link("rates"); setTimeout(() => byId("search").focus(), 50); break;
     default: return;
   }

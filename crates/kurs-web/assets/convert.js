@@ -6,7 +6,7 @@ import { badge } from "./explain.js";
 import { stateOf } from "./model.js";
 import { whole } from "./number.js";
 import { link } from "./route.js";
-import { sourcesOf } from "./table.js";
+import { sourcesOf } from "./show.js";
 import { since } from "./time.js";
 
 /** @typedef {import("./model").Model} Model */

@@ -197,8 +197,8 @@ export function pairs(entries) {
   return entries.filter(([, value]) => value).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, String(value))]);
 }
 
-/** Mark and word of a state; the colour only repeats them. @param {string} state */
-export function badge(state) {
+/** Mark and word of a state; the colour only repeats them. @param {string} state @param {string} [word] */
+export function badge(state, word = state) {
   const good = state === "fresh" || state === "live";
-  return el("span", { class: "badge", "data-state": state }, el("span", { "aria-hidden": "true" }, good ? "● " : "▲ "), state);
+  return el("span", { class: "badge", "data-state": state }, el("span", { "aria-hidden": "true" }, good ? "● " : "▲ "), word);
 }

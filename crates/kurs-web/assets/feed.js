@@ -1,16 +1,16 @@
 // The stream of events: opens it, notices silence, and goes on where it had ended.
 
-import { key, streamUrl, Refused } from "./api.js";
+import { streamUrl, Refused } from "./api.js";
+import { readEvents } from "./events.js";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
-const EVENTS = ["hello", "snapshot", "rate", "source", "gap", "heartbeat", "bye", "error"];
 
 /** @typedef {"connecting" | "live" | "lost"} Status */
 
 export class Feed {
   /**
-   * @param {(event: string, data: any) => void} take
+   * @param {(event: string, data: any) => void} take of a rate its text, of others what it holds
    * @param {(status: Status, retryAt: number) => void} tell
    */
   constructor(take, tell) {
@@ -19,7 +19,7 @@ export class Feed {
     /** @type {string[]} */
     this.topics = [];
     this.position = "";
-    /** @type {EventSource | null} */
+    /** @type {AbortController | null} */
     this.source = null;
     this.failures = 0;
     this.quietMs = 35_000;
@@ -44,7 +44,7 @@ export class Feed {
   /** Opens the stream, from the last place that is known. */
   async open() {
     clearTimeout(this.timer);
-    this.source?.close();
+    this.source?.abort();
     this.source = null;
     this.turn += 1;
     const turn = this.turn;
@@ -60,31 +60,31 @@ export class Feed {
       return;
     }
     if (turn !== this.turn) return;
-    const source = new EventSource(url);
+    const source = new AbortController();
     this.source = source;
     this.heard = performance.now();
-    for (const name of EVENTS) {
-      source.addEventListener(name, (event) => {
-        if (this.source === source) this.#hear(name, /** @type {MessageEvent} */ (event));
+    try {
+      const answer = await fetch(url, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: source.signal });
+      if (!answer.ok || !answer.body) throw new Error(`the server answered ${answer.status}`);
+      await readEvents(answer.body, (name, id, data) => {
+        if (this.source === source) this.#hear(name, id, data);
       });
+    } catch {
+      // Cut, refused, or ended by the page itself: what to do is the same.
     }
-    // EventSource tries again by itself, but with the same ticket and at once after a `bye`.
-    source.onerror = (event) => {
-      if (this.source !== source || event instanceof MessageEvent) return;
-      this.#again();
-    };
+    if (this.source === source) this.#again();
   }
 
   /**
    * @param {string} name
-   * @param {MessageEvent} event
+   * @param {string} id
+   * @param {string} text
    */
-  #hear(name, event) {
-    // An error of the connection has the name of an event, and no data.
-    if (typeof event.data !== "string") return;
+  #hear(name, id, text) {
     this.heard = performance.now();
-    if (event.lastEventId) this.position = event.lastEventId;
-    const data = JSON.parse(event.data);
+    if (id) this.position = id;
+    if (name === "rate") return this.take(name, text);
+    const data = JSON.parse(text);
     if (name === "hello") {
       this.failures = 0;
       if (data.heartbeat_ms) this.quietMs = data.heartbeat_ms * 2 + 5000;
@@ -96,7 +96,7 @@ export class Feed {
 
   /** @param {number} [wait] */
   #again(wait) {
-    this.source?.close();
+    this.source?.abort();
     this.source = null;
     this.failures += 1;
     const most = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(this.failures, 6));
@@ -111,6 +111,3 @@ export class Feed {
     if (this.source && performance.now() - this.heard > this.quietMs) this.#again();
   }
 }
-
-/** True when the server knows who asks. */
-export const hasKey = () => key() !== "";

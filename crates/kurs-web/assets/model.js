@@ -45,7 +45,9 @@ export class Model {
     this.connection = 0;
     /** In which connection each pair was heard last. @type {Map<string, number>} */
     this.heardIn = new Map();
-    /** Newer rates that are not shown yet. @type {Map<string, Rate>} */
+    /** The source that was heard last of each pair. @type {Map<string, string>} */
+    this.servedBy = new Map();
+    /** Newer rates that are not shown yet. @type {Map<string, { rate: Rate | null, text: string, connection: number }>} */
     this.waiting = new Map();
     /** Pairs whose row has to be drawn again. @type {Set<string>} */
     this.dirty = new Set();
@@ -80,29 +82,49 @@ export class Model {
   }
 
   /**
-   * Keeps the newest rate of each pair until the page wants to move.
+   * Keeps the newest rate of each pair until the page wants to move. It is read then: of many that
+   * come within a moment only the last is.
+   * @param {string} text
+   */
+  takeText(text) {
+    const pair = cut(text, '"pair":"');
+    this.#heard(pair, cut(text, '"source":"'));
+    this.waiting.set(pair, { rate: null, text, connection: this.connection });
+  }
+
+  /**
+   * The same for one that was read already.
    * @param {Rate} rate
    */
   takeRate(rate) {
-    const before = this.waiting.get(rate.pair) ?? this.rows.get(rate.pair)?.rate;
-    if (before) {
-      // Within an epoch nothing goes back, unless the server began anew with an empty store.
-      const isSame = this.heardIn.get(rate.pair) === this.connection;
-      if (isSame && before.epoch === rate.epoch && rate.seq < before.seq) return;
-      if (before.source !== rate.source) {
-        this.switches.unshift({ at: now(), pair: rate.pair, from: before.source, to: rate.source });
-        this.switches.length = Math.min(this.switches.length, SWITCHES_MAX);
-      }
-    }
-    this.waiting.set(rate.pair, rate);
-    this.heardIn.set(rate.pair, this.connection);
-    if (rate.source.startsWith("sim:")) this.simulated = true;
+    this.#heard(rate.pair, rate.source);
+    this.waiting.set(rate.pair, { rate, text: "", connection: this.connection });
+  }
+
+  /**
+   * @param {string} pair
+   * @param {string} source
+   */
+  #heard(pair, source) {
+    const before = this.servedBy.get(pair);
+    if (before === source) return;
+    this.servedBy.set(pair, source);
+    if (source.startsWith("sim:")) this.simulated = true;
+    if (before === undefined) return;
+    this.switches.unshift({ at: now(), pair, from: before, to: source });
+    this.switches.length = Math.min(this.switches.length, SWITCHES_MAX);
   }
 
   /** Moves on to the newest rates. */
   apply() {
-    for (const rate of this.waiting.values()) {
+    for (const { rate: known, text, connection } of this.waiting.values()) {
+      /** @type {Rate} */
+      const rate = known ?? JSON.parse(text).rate;
       const row = this.row(rate.pair);
+      // Within an epoch nothing goes back, unless the server began anew with an empty store.
+      const isSame = this.heardIn.get(rate.pair) === connection;
+      if (isSame && row.rate && row.rate.epoch === rate.epoch && rate.seq < row.rate.seq) continue;
+      this.heardIn.set(rate.pair, connection);
       const moved = row.rate ? compare(rate.value, row.rate.value) : 0;
       if (moved !== 0) {
         row.moved = moved;
@@ -136,7 +158,7 @@ export class Model {
   }
 
   /**
-   * One event of the stream.
+   * One event of the stream: the text of a rate, what any other holds.
    * @param {string} event
    * @param {any} data
    */
@@ -144,7 +166,7 @@ export class Model {
     if (event === "hello") {
       this.connection += 1;
     } else if (event === "rate") {
-      this.takeRate(data.rate);
+      this.takeText(data);
     } else if (event === "snapshot") {
       for (const rate of data.rates) this.takeRate(rate);
       for (const status of data.sources) this.takeSource(status);
@@ -166,6 +188,17 @@ export class Model {
     row.why = error.detail ?? "no rate";
     this.dirty.add(pair);
   }
+}
+
+/**
+ * What stands behind the first mention of a name, up to the next quote. The texts of the server
+ * tell pair and source of a rate before those of its legs.
+ * @param {string} text
+ * @param {string} name
+ */
+function cut(text, name) {
+  const at = text.indexOf(name) + name.length;
+  return text.slice(at, text.indexOf('"', at));
 }
 
 /**

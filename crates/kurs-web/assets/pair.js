@@ -8,7 +8,7 @@ import { ageMs, oldestMs, stateOf } from "./model.js";
 import { compare, rounded, shown, split, whole } from "./number.js";
 import { link } from "./route.js";
 import { turnFavourite } from "./settings.js";
-import { showChange, showStar, sourcesOf } from "./table.js";
+import { showChange, showStar, sourcesOf } from "./show.js";
 import { age, clock, day, humane, now } from "./time.js";
 
 /** @typedef {import("./model").Model} Model */
@@ -62,7 +62,7 @@ export class PairView {
     place.replaceChildren(
       el("div", { class: "pair-head" },
         el("div", {},
-          el("p", { class: "over" }, el("a", { href: link("rates") }, "Rates"), " / "),
+          el("p", { class: "over" }, el("a", { href: link("rates") }, "Rates"), " · ", el("a", { href: link("alerts", "", new URLSearchParams({ pair: this.pair })) }, "Set an alert")),
           el("h1", {}, base, el("span", { class: "sep" }, " / "), el("span", { class: "quote" }, quote), this.star)),
         this.headline = el("p", { class: "headline" }, this.arrow, el("span", { class: "number" }, this.value, this.fraction), el("span", { class: "unit" }, quote), this.state)),
       this.facts,

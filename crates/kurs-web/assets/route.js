@@ -2,7 +2,7 @@
 
 /** @typedef {import("./types").Route} Route */
 
-const VIEWS = ["rates", "pair", "sources", "convert"];
+const VIEWS = ["rates", "pair", "sources", "convert", "alerts"];
 
 /** @returns {Route} */
 export function current() {

@@ -8,6 +8,8 @@ export type Constituent = Schemas["ConstituentDocument"];
 export type Rejection = Schemas["RejectionDocument"];
 export type Source = Schemas["SourceDocument"];
 export type Candle = Schemas["CandleDocument"];
+export type Alert = Schemas["Alert"];
+export type Delivery = Schemas["Delivery"];
 export type Gap = Schemas["GapDocument"];
 
 export interface Change {

@@ -1,12 +1,13 @@
 // The page in a browser, against the real program and its simulated venues.
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { DESK, PHONE, launch, openPage, overflow, violations } from "./browser.mjs";
 import { demo, folder, freePort, newKey, serve, venues } from "./servers.mjs";
 
 const WAIT = { timeout: 30_000 };
-const VIEWS = ["", "pair/BTC-RUB", "sources", "convert", "?explain=BTC-RUB"];
+const VIEWS = ["", "pair/BTC-RUB", "sources", "convert", "alerts", "?explain=BTC-RUB"];
 
 let browser;
 let home;
@@ -45,7 +46,9 @@ test("a_rate_moves_by_itself_and_says_that_it_is_simulated", async () => {
   await until(page, ([selector, was]) => document.querySelector(selector)?.innerText !== was, [`${row("BTC-USD")} .value`, first]);
   assert.match(await textOf(page, "#simulated"), /Simulated prices/);
   assert.match(await textOf(page, `${row("BTC-RUB")} .way`), /sim:binance → \w+/);
-  assert.equal(await textOf(page, `${row("BTC-RUB")} .h1`), "–", "the history is younger than an hour");
+  // The demo invents a past as well.
+  await until(page, (selector) => /^[▲▼]? ?[+−]?\d+\.\d\d %$/.test(document.querySelector(selector)?.innerText ?? ""), `${row("BTC-RUB")} .h1`);
+  assert.ok(await page.locator(`${row("BTC-RUB")} .spark-line`).getAttribute("d"));
   assert.deepEqual(mistakes, []);
   await close();
 });
@@ -149,6 +152,73 @@ test("the_converter_gives_what_the_server_computes", async () => {
   await close();
 });
 
+test("an_alert_is_made_fires_and_is_tried_paused_and_removed", async () => {
+  const place = folder();
+  /** @type {Record<string, any>[]} */
+  const told = [];
+  const receiver = createServer((request, answer) => {
+    let body = "";
+    request.on("data", (bytes) => (body += bytes)).on("end", () => {
+      told.push(JSON.parse(body));
+      answer.end();
+    });
+  });
+  await new Promise((resolve) => receiver.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (receiver.address());
+  const watching = await demo(place.path, { KURS_ALERTS__INSECURE_WEBHOOKS: "true" }, ["--store-url", "sqlite:kurs.db"]);
+  try {
+    const { page, mistakes, close } = await at("pair/BTC-USD", { url: watching.url });
+    await page.locator(".over a", { hasText: "Set an alert" }).click();
+    await until(page, () => /Nothing is watched yet/.test(document.querySelector("main")?.innerText ?? ""));
+    const field = (name) => page.locator(`form [name=${name}]`);
+    const watch = page.locator("form .primary");
+    assert.equal(await field("pair").inputValue(), "BTC-USD");
+    assert.equal(await field("percent").isVisible(), false, "only the fields of the kind are there");
+
+    // What is wrong is said, each field by its name.
+    await field("value").fill("much");
+    await watch.click();
+    await until(page, () => /value/.test(document.querySelector("form .bad")?.textContent ?? ""));
+    await field("kind").selectOption("percent");
+    assert.equal(await field("percent").isVisible(), true);
+    await field("kind").selectOption("threshold");
+
+    await field("value").fill("1");
+    await field("url").fill(`http://127.0.0.1:${port}/told`);
+    await field("name").fill("over one");
+    await watch.click();
+    await until(page, () => /kurs_whsec_/.test(document.querySelector("form code")?.textContent ?? ""));
+    const line = ".alerts tbody tr";
+    await until(page, (selector) => /fired/.test(document.querySelector(selector)?.textContent ?? ""), line);
+    assert.match(await textOf(page, line), /over one[^]*BTC-USD above 1\b[^]*1 ×/);
+    await page.locator(`${line} button`, { hasText: "Told" }).click();
+    await until(page, () => /above 1[^]*delivered/.test(document.querySelector(".events")?.textContent ?? ""));
+    assert.match(told[0]?.text, /^BTC-USD is [\d.]+, above 1$/);
+    assert.deepEqual(await violations(page), []);
+
+    await page.locator(`${line} button`, { hasText: "Try" }).click();
+    await until(page, () => document.querySelectorAll(".events li").length === 2 && !/pending/.test(document.querySelector(".events")?.textContent ?? ""));
+    assert.equal(told[1]?.is_test, true);
+    await page.locator(`${line} button`, { hasText: "Pause" }).click();
+    await until(page, (selector) => /paused/.test(document.querySelector(selector)?.textContent ?? ""), line);
+    await page.locator(`${line} button`, { hasText: "Go on" }).click();
+    await until(page, (selector) => !/paused/.test(document.querySelector(selector)?.textContent ?? ""), line);
+    await page.locator(`${line} button`, { hasText: "Remove" }).click();
+    assert.equal(await page.locator(line).count(), 1, "it asks once more");
+    await page.locator(`${line} button`, { hasText: "Remove it?" }).click();
+    await until(page, () => /Nothing is watched yet/.test(document.querySelector("main")?.innerText ?? ""));
+    const { alerts } = await (await fetch(`${watching.url}/api/v1/alerts`)).json();
+    assert.deepEqual(alerts, []);
+    // The refused form is a line in the console as well.
+    assert.deepEqual(mistakes.filter((text) => !/status of 422/.test(text)), []);
+    await close();
+  } finally {
+    await watching.stop();
+    receiver.close();
+    place.remove();
+  }
+});
+
 test("pause_stops_everything_and_the_pace_is_kept", async () => {
   const { page, close } = await at("");
   await page.waitForSelector(row("BTC-USD"));
@@ -185,7 +255,7 @@ test("every_view_is_without_violations_of_axe_and_never_wider_than_the_window", 
     const { page, mistakes, close } = await at("", options);
     for (const view of VIEWS) {
       await page.goto(`${server.url}/#/${view}`);
-      const ready = { "": row("BTC-USD"), sources: ".health tbody tr", convert: ".convert .big" }[view] ?? ".sayings [data-used]";
+      const ready = { "": row("BTC-USD"), sources: ".health tbody tr", convert: ".convert .big", alerts: "form .primary" }[view] ?? ".sayings [data-used]";
       await page.waitForSelector(ready, WAIT);
       const where = `${view || "rates"} ${JSON.stringify(options)}`;
       assert.deepEqual(await violations(page), [], where);
@@ -211,6 +281,7 @@ test("a_cut_venue_is_seen_stale_is_loud_and_the_page_goes_on_after_a_restart", a
     const { page, mistakes, close } = await at("", { url: kurs.url });
     await until(page, (selector) => /^binance/.test(document.querySelector(selector)?.querySelector(".names")?.textContent ?? ""), row("BTC-USD"));
     assert.equal(await page.locator("#simulated").isVisible(), false);
+    assert.equal(await textOf(page, `${row("BTC-RUB")} .h1`), "–", "the history is younger than an hour");
 
     // Failover: another source takes over, and the timeline says so.
     await fault("binance", "cut");
@@ -277,6 +348,15 @@ test("where_reading_needs_a_key_it_is_asked_for_and_never_part_of_an_address", a
     assert.ok(asked.some((url) => url.includes("ticket=")), "a stream is opened with a ticket");
     assert.ok(asked.every((url) => !url.includes(key)));
     assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes("kurs_")), false);
+
+    // Alerts need more than this key may do: said, and asked for only when it is wanted.
+    await page.goto(`${closed.url}/#/alerts`);
+    await until(page, () => /scope admin/.test(document.querySelector("main")?.innerText ?? ""));
+    assert.equal(await page.locator("dialog[open]").count(), 0);
+    await page.locator("main button", { hasText: "Enter a key" }).click();
+    await page.locator("#key").fill(newKey(place.path, "read,history,stream,admin"));
+    await page.locator("dialog .primary").click();
+    await until(page, () => /Nothing is watched yet/.test(document.querySelector("main")?.innerText ?? ""));
     await close();
   } finally {
     await closed.stop();

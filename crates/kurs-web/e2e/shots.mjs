@@ -1,4 +1,4 @@
-// Takes the pictures of docs/page.md: node shots.mjs FOLDER URL [CONTROL]
+// Takes the pictures of docs/page.md, as docs/screenshots.sh runs it: node shots.mjs FOLDER URL [CONTROL]
 
 import { join } from "node:path";
 import { launch, openPage } from "./browser.mjs";
@@ -31,6 +31,20 @@ await shot("pair", "pair/BTC-RUB?interval=1m", ".sayings [data-used]");
 await shot("explain", "?explain=BTC-RUB", "#drawer .sayings [data-used]", { colorScheme: "light" });
 await shot("phone", "", ".lines .line", { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2 });
 await shot("convert", "convert?amount=0.25&from=BTC&to=RUB", ".convert .big");
+
+for (const [name, condition] of /** @type {[string, object][]} */ ([
+  ["Treasury sells", { kind: "threshold", pair: "BTC-USD", side: "above", value: "60000" }],
+  ["Dollar coins", { kind: "depeg", asset: "USDT", percent: "0.5" }],
+  ["", { kind: "percent", pair: "BTC-RUB", percent: "2", window_seconds: 3600 }],
+  ["Night watch", { kind: "source_loss", source: "binance", after_seconds: 30 }],
+])) {
+  const target = { kind: "webhook", url: "https://example.org/kurs" };
+  await fetch(`${url}/api/v1/alerts`, {
+    method: "POST", headers: { "Content-Type": "application/json", "Idempotency-Key": `picture ${JSON.stringify(condition)}` },
+    body: JSON.stringify({ target, condition, ...(name ? { name } : {}) }),
+  });
+}
+await shot("alerts", "alerts", ".alerts tbody tr");
 
 // A venue fails while the page of the sources is open.
 const { page, close } = await openPage(browser, { viewport: { width: 1360, height: 900 } });

@@ -5,6 +5,7 @@ mod bot;
 mod bus;
 mod capture;
 mod doors;
+pub(crate) mod past;
 mod plan;
 mod readings;
 mod settings;

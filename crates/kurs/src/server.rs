@@ -8,6 +8,7 @@ use crate::config::{Inputs, Loaded, Role};
 use crate::exit::{Exit, Failure};
 use crate::reload::Reload;
 use kurs_api::{Surface, Tls};
+use kurs_sim::market::past::Past;
 use kurs_telemetry::LogHandle;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,8 +33,8 @@ pub struct Start {
     pub inputs: Inputs,
     /// The configuration.
     pub loaded: Loaded,
-    /// True when all sources are pointed at simulated venues.
-    pub simulated: bool,
+    /// When all sources are pointed at simulated venues: what was before they began.
+    pub past: Option<Past>,
     /// The log, whose level may change.
     pub log: LogHandle,
 }
@@ -46,7 +47,7 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
     let Start {
         inputs,
         loaded,
-        simulated,
+        past,
         log,
     } = start;
     let config = loaded.config.clone();
@@ -59,7 +60,7 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
     let (stop, stopped) = watch::channel(false);
     let listeners = bind(&config.http.addr, config.http.ops_addr).await?;
     let grpc_listener = grpc::bind(&config).await?;
-    let built = Arc::new(crate::compose::build(&config, simulated)?);
+    let built = Arc::new(crate::compose::build(&config, past.is_some())?);
     let metrics = built.metrics.process.clone();
     built.follow_configuration(Reload::new(inputs, loaded, log, metrics));
     let mut roles = JoinSet::new();
@@ -68,9 +69,16 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
         config.clone(),
         stopped.clone(),
     ));
+    let (is_there, has_past) = watch::channel(false);
+    if let Some(past) = past {
+        let (built, stopped) = (Arc::clone(&built), stopped.clone());
+        roles.spawn(crate::compose::past::invent(built, past, is_there, stopped));
+    } else {
+        is_there.send_replace(true);
+    }
     let mut api = JoinSet::new();
     let (end_api, api_ended) = watch::channel(false);
-    let tls = serve(&mut api, &built, &config, listeners, &api_ended)?;
+    let tls = serve(&mut api, &built, &config, listeners, has_past, &api_ended)?;
     let certificate = tls.as_ref();
     grpc::serve(
         &mut api,
@@ -180,6 +188,7 @@ pub(crate) fn serve(
     built: &Arc<Built>,
     config: &crate::config::Config,
     listeners: Listeners,
+    has_past: watch::Receiver<bool>,
     ended: &watch::Receiver<bool>,
 ) -> Result<Option<Arc<Tls>>, Failure> {
     let tls = Tls::load(&config.http.tls).map_err(|error| {
@@ -225,7 +234,7 @@ pub(crate) fn serve(
     }
     let url = format!("{}://{address}", scheme(tls.is_some()));
     tracing::info!("listening on {url}");
-    tasks.spawn(announce(Arc::clone(built), url, ended.clone()));
+    tasks.spawn(announce(Arc::clone(built), url, has_past, ended.clone()));
     Ok(tls)
 }
 
@@ -233,12 +242,19 @@ const fn scheme(is_tls: bool) -> &'static str {
     if is_tls { "https" } else { "http" }
 }
 
-/// Says where kurs serves once it can: the first picture of all rates is there.
-async fn announce(built: Arc<Built>, url: String, ended: watch::Receiver<bool>) {
+/// Says where kurs serves once it can: the first picture of all rates is there, and in a demo the
+/// past of its directions.
+async fn announce(
+    built: Arc<Built>,
+    url: String,
+    has_past: watch::Receiver<bool>,
+    ended: watch::Receiver<bool>,
+) {
     let started = async {
         while !built.health.is_started() {
             tokio::time::sleep(crate::compose::START_CHECK).await;
         }
+        until(has_past).await;
     };
     tokio::select! {
         () = started => tracing::info!("kurs is ready: {url}  (docs: /docs)"),

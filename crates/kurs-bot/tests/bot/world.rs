@@ -300,6 +300,7 @@ impl World {
                 pictures: Arc::new(OnePoint),
                 health: Arc::clone(&health),
                 seat: seat.clone(),
+                metrics: metrics.telegram.clone(),
                 alerts: self.alerts.clone(),
                 seed: number,
             },

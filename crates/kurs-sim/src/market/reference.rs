@@ -84,6 +84,9 @@ const FIAT: [(&str, i64); 56] = [
     ("ZAR", 17_830_000),
 ];
 
+/// The liveliness of assets that nobody knows.
+const UNKNOWN_LIVELY: i64 = 150;
+
 /// Noise is counted in billionths of the price.
 const BILLION: i64 = 1_000_000_000;
 
@@ -130,6 +133,12 @@ impl Reference {
         FIAT.iter().map(|(name, _)| *name)
     }
 
+    /// How lively the price of a crypto asset is, in percent of Bitcoin's.
+    pub(super) fn liveliness(asset: &str) -> i64 {
+        let known = CRYPTO.iter().find(|(name, ..)| *name == asset);
+        known.map_or(UNKNOWN_LIVELY, |(.., lively)| *lively)
+    }
+
     fn key(&self, name: &str) -> u64 {
         mix(self.seed, hash_name(name))
     }
@@ -144,7 +153,7 @@ impl Reference {
             || {
                 (
                     i64::try_from(mix(key, 1) % 100_000_000_000).unwrap_or(0) + 1_000_000,
-                    150,
+                    UNKNOWN_LIVELY,
                 )
             },
             |(_, base, lively)| (*base, *lively),

@@ -7,6 +7,7 @@ use crate::cli::Global;
 use crate::config::{FlagValue, Inputs};
 use crate::exit::{Exit, Failure};
 use clap::Args;
+use kurs_sim::market::past::Past;
 use kurs_sim::{Sim, VenueUrls};
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -42,12 +43,13 @@ pub(super) async fn run(arguments: DemoArgs, global: &Global) -> Result<Exit, Fa
         put(&mut inputs, "store.url", "sqlite::memory:");
     }
     let loaded = inputs.load()?;
+    let past = Past::new(arguments.venues.seed);
     crate::output::complain(BANNER);
     crate::output::complain(&format!(
         "faults on demand: POST {}/faults",
         sim.urls().control
     ));
-    let ended = serve(inputs, loaded, true).await;
+    let ended = serve(inputs, loaded, Some(past)).await;
     sim.stop().await;
     ended
 }

@@ -7,6 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::color_wanted;
 use crate::server::{self, Start};
 use clap::Args;
+use kurs_sim::market::past::Past;
 use kurs_telemetry::logs::{self, Output as LogOutput};
 
 const EXAMPLES: &str = "\
@@ -31,14 +32,14 @@ pub(super) async fn run(arguments: ServeArgs, global: &Global) -> Result<Exit, F
     let mut inputs = arguments.settings.inputs(Some(global))?;
     inputs.ignores_settings = arguments.ignore_settings;
     let loaded = inputs.load()?;
-    serve(inputs, loaded, false).await
+    serve(inputs, loaded, None).await
 }
 
-/// Logs, then the version, then everything else.
+/// Logs, then the version, then everything else. With a past, the sources are simulated venues.
 pub(super) async fn serve(
     inputs: Inputs,
     loaded: Loaded,
-    simulated: bool,
+    past: Option<Past>,
 ) -> Result<Exit, Failure> {
     // The log needs its settings, so the configuration is read before the first line; mistakes
     // in it go to standard error as they are.
@@ -52,7 +53,7 @@ pub(super) async fn serve(
     let ended = server::run(Start {
         inputs,
         loaded,
-        simulated,
+        past,
         log: log.clone(),
     })
     .await;

@@ -159,6 +159,7 @@ fn telegram(built: &Built, config: &Config, seat: Seat) -> Option<Bot> {
         pictures: Arc::new(ChartPictures),
         health: Arc::clone(&built.health),
         seat,
+        metrics: built.metrics.telegram.clone(),
         alerts: config.alerts.clone(),
         seed: built.seed,
     };

@@ -54,7 +54,8 @@ pub(super) async fn run(
     roles.spawn(refuse(Arc::clone(&built.bus), prepared.sources.clone()));
     let names: Vec<String> = prepared.sources.iter().map(ToString::to_string).collect();
     tracing::info!(sources = names.join(", "), "replays");
-    server::serve(&mut api, &built, &config, listeners, &api_ended)?;
+    let (_, no_past) = watch::channel(true);
+    server::serve(&mut api, &built, &config, listeners, no_past, &api_ended)?;
 
     let ended = Arc::new(AtomicBool::new(false));
     let mut pace = Pace {
