@@ -1,6 +1,6 @@
 // The stream of events: opens it, notices silence, and goes on where it had ended.
 
-import { streamUrl, Refused } from "./api.js";
+import { askForKey, streamUrl, Refused } from "./api.js";
 import { readEvents } from "./events.js";
 
 const FIRST_WAIT = 500;
@@ -65,6 +65,10 @@ export class Feed {
     this.heard = performance.now();
     try {
       const answer = await fetch(url, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: source.signal });
+      if (answer.status === 401 && this.source === source) {
+        this.source = null;
+        return askForKey();
+      }
       if (!answer.ok || !answer.body) throw new Error(`the server answered ${answer.status}`);
       await readEvents(answer.body, (name, id, data) => {
         if (this.source === source) this.#hear(name, id, data);

@@ -70,6 +70,29 @@ test("shown_rates_are_the_digits_of_the_server", async () => {
   await close();
 });
 
+test("events_are_read_whole_however_their_bytes_are_cut", async () => {
+  const { page, close } = await at("convert");
+  const read = await page.evaluate(async () => {
+    const { readEvents } = await import("/page/events.js");
+    const bytes = new TextEncoder().encode('id: 7\nevent: rate\ndata: {"a":"€: 5"}\n\n: a comment\n\nevent:bye\ndata: one\ndata:two\n\ndata: never ended');
+    const all = [];
+    for (let size = 1; size <= bytes.length; size += 1) {
+      const told = [];
+      const body = new ReadableStream({
+        start(stream) {
+          for (let from = 0; from < bytes.length; from += size) stream.enqueue(bytes.slice(from, from + size));
+          stream.close();
+        },
+      });
+      await readEvents(body, (...event) => told.push(event.join("|")));
+      all.push(told.join("#"));
+    }
+    return all;
+  });
+  assert.deepEqual([...new Set(read)], ['rate|7|{"a":"€: 5"}#bye||one\ntwo']);
+  await close();
+});
+
 test("search_sort_favourites_and_base_are_in_the_address", async () => {
   const { page, mistakes, close } = await at("");
   await page.waitForSelector(row("BTC-USD"));
@@ -360,6 +383,20 @@ test("where_reading_needs_a_key_it_is_asked_for_and_never_part_of_an_address", a
     await close();
   } finally {
     await closed.stop();
+    place.remove();
+  }
+});
+
+test("where_only_streams_need_a_key_it_is_asked_for_as_well", async () => {
+  const place = folder();
+  const half = await demo(place.path, { KURS_AUTH__ANONYMOUS: '["read","history"]' });
+  try {
+    const { page, close } = await openPage(browser, { viewport: DESK });
+    await page.goto(`${half.url}/`);
+    await page.waitForSelector("#key", WAIT);
+    await close();
+  } finally {
+    await half.stop();
     place.remove();
   }
 });

@@ -29,6 +29,10 @@ const EXPECTED: Duration = Duration::from_millis(20);
 /// How long it is expected.
 const EXPECTED_FOR: Duration = Duration::from_secs(2);
 
+/// So long a Writer that follows the bus waits for the last words of a holder that gave a lease
+/// back: what it has not heard of them it would say once more.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A lease that this Writer holds.
 #[derive(Debug, Clone, Copy)]
 struct Held {
@@ -46,6 +50,8 @@ struct Free {
     since: Mono,
     /// It was left to this Writer: it is nobody else's turn.
     is_ours: bool,
+    /// It was given back under this epoch.
+    released: Option<Epoch>,
 }
 
 /// Keeps the leases of one Writer.
@@ -64,6 +70,8 @@ pub struct Keeper {
     free: BTreeMap<u16, Free>,
     /// The last update heard of each shard.
     heard: BTreeMap<u16, UpdateId>,
+    /// The last epoch of each shard whose end was heard.
+    ended: BTreeMap<u16, Epoch>,
     /// Before this, a lease that has run out is not taken: the store was away.
     patient_until: Option<Mono>,
     has_answered: bool,
@@ -91,6 +99,7 @@ impl Keeper {
             seen: Leases::default(),
             free: BTreeMap::new(),
             heard: BTreeMap::new(),
+            ended: BTreeMap::new(),
             patient_until: None,
             has_answered: false,
             renew_at: Mono(0),
@@ -224,10 +233,21 @@ impl Keeper {
 
     /// From when on this Writer may take a free shard.
     fn turn_at(&self, shard: u16, free: Free) -> Mono {
-        if self.is_alone || free.is_ours {
+        if self.is_alone {
             return free.since;
         }
-        free.since.plus(TURN * self.place(shard))
+        let has_heard_all = free
+            .released
+            .is_none_or(|epoch| self.ended.get(&shard).is_some_and(|ended| *ended >= epoch));
+        let since = if has_heard_all || !self.is_ready {
+            free.since
+        } else {
+            free.since.plus(LAST_WORDS)
+        };
+        if free.is_ours {
+            return since;
+        }
+        since.plus(TURN * self.place(shard))
     }
 
     /// The store's answer to [`Ask::Renew`], which was sent at `sent`; `None`: it gave none.
@@ -297,7 +317,15 @@ impl Keeper {
             if is_free {
                 let since = self.free.get(&shard).map_or(now, |free| free.since);
                 let is_ours = lease.is_some_and(|lease| lease.heir.as_ref() == Some(&self.me));
-                free.insert(shard, Free { since, is_ours });
+                let released = lease.filter(|lease| lease.is_released);
+                free.insert(
+                    shard,
+                    Free {
+                        since,
+                        is_ours,
+                        released: released.map(|lease| lease.epoch),
+                    },
+                );
             }
         }
         self.free = free;
@@ -339,6 +367,10 @@ impl Keeper {
     pub fn heard(&mut self, now: Mono, id: UpdateId, ends: bool) -> Option<Turn> {
         let last = self.heard.entry(id.shard).or_insert(id);
         *last = (*last).max(id);
+        if ends {
+            let ended = self.ended.entry(id.shard).or_insert(id.epoch);
+            *ended = (*ended).max(id.epoch);
+        }
         if ends && !self.held.contains_key(&id.shard) {
             self.expected_until = now.plus(EXPECTED_FOR);
             self.renew_at = self.renew_at.min(now);

@@ -167,6 +167,40 @@ fn a_higher_epoch_deposes_wherever_it_is_seen() {
 }
 
 #[test]
+fn an_heir_that_has_not_heard_the_end_waits_for_the_last_words_a_moment() {
+    let mut given = lease(0, 4, "a", 2_900);
+    given.is_released = true;
+    given.heir = Some("b".into());
+    let given = || of(vec![given.clone()]);
+    let end = |epoch| UpdateId {
+        shard: 0,
+        epoch: Epoch(epoch),
+        seq: Seq(77),
+    };
+    let mut heir = keeper("b", 1);
+    heir.heard(ms(0), end(3), true);
+    renew(&mut heir, 0, given());
+    assert_eq!(heir.ask(ms(10)), None, "its bus is behind the store");
+    // Heard at last: no more waiting.
+    heir.heard(ms(15), end(4), true);
+    assert!(matches!(heir.ask(ms(15)), Some(Ask::Claim(_))));
+
+    // Never heard: the shard is not left alone for it.
+    let mut heir = keeper("b", 1);
+    renew(&mut heir, 0, given());
+    assert_eq!(heir.ask(ms(199)), None);
+    renew(&mut heir, 200, given());
+    renew(&mut heir, 400, given());
+    assert_eq!(heir.ask(ms(499)), None);
+    assert!(matches!(heir.ask(ms(500)), Some(Ask::Claim(_))));
+
+    // Whoever is not ready has nothing to say twice.
+    let mut cold = Keeper::new("b".into(), 1, Times::default(), false);
+    renew(&mut cold, 0, given());
+    assert!(matches!(cold.ask(ms(0)), Some(Ask::Claim(_))));
+}
+
+#[test]
 fn an_heir_that_hears_of_the_end_asks_at_once_and_takes_it() {
     let mut heir = keeper("b", 1);
     renew(&mut heir, 0, of(vec![lease(0, 4, "a", 3_000)]));
