@@ -1,6 +1,6 @@
 // What is watched, and who is told. Needs the scope admin, like the routes behind it.
 
-import { askForKey, get, Refused } from "./api.js";
+import { askForKey, Refused, request } from "./api.js";
 import { el, put, write } from "./dom.js";
 import { badge } from "./explain.js";
 import { age, clock, day, since } from "./time.js";
@@ -42,7 +42,7 @@ export class AlertsView {
   constructor(place, model, world, route) {
     this.askedAt = 0;
     this.isClosed = false;
-    this.request = "";
+    this.idempotencyKey = "";
     this.open = "";
     /** @type {Map<string, Row>} */
     this.rows = new Map();
@@ -54,7 +54,7 @@ export class AlertsView {
       name, value, autocomplete: "off", spellcheck: "false", maxlength: 2000, ...(list ? { list } : {}) });
     const field = (/** @type {string} */ text, /** @type {HTMLElement & { name: string }} */ node) => el("label", { class: "field", "data-field": node.name }, el("span", {}, text), node);
     this.said = el("p", { role: "status" });
-    this.form = el("form", { oninput: () => (this.request = ""), onsubmit: (event) => { event.preventDefault(); this.#make(); } },
+    this.form = el("form", { oninput: () => (this.idempotencyKey = ""), onsubmit: (event) => { event.preventDefault(); this.#make(); } },
       options("pairs", pairs), options("names", [...model.sources.keys()].sort()),
       el("div", { class: "fields" },
         field("Watch for", choice("kind", Object.entries(KINDS).map(([kind, [text]]) => [kind, text]))),
@@ -118,13 +118,13 @@ export class AlertsView {
     const kind = text("target");
     const target = kind === "webhook" ? { kind, url: text("url") } : { kind, chat: number("chat") };
     // The same press of the button twice is one alert.
-    this.request ||= crypto.getRandomValues(new Uint32Array(4)).join("-");
+    this.idempotencyKey ||= crypto.getRandomValues(new Uint32Array(4)).join("-");
     await this.#try(async () => {
-      const made = await get(PATH, {
-        method: "POST", headers: { "Idempotency-Key": this.request },
+      const made = await request(PATH, {
+        method: "POST", headers: { "Idempotency-Key": this.idempotencyKey },
         body: JSON.stringify({ target, condition: { kind: text("kind"), ...condition }, ...(text("name") ? { name: text("name") } : {}) }),
       }, false);
-      this.request = "";
+      this.idempotencyKey = "";
       this.said.replaceChildren("It is watched.", ...(made.secret
         ? [" What is told is signed with ", el("code", {}, made.secret), " Keep it now: it is not shown again."] : []));
       await this.#ask();
@@ -147,10 +147,10 @@ export class AlertsView {
   async #ask() {
     this.askedAt = performance.now();
     try {
-      const { alerts } = await get(PATH, {}, false);
+      const { alerts } = await request(PATH, {}, false);
       if (this.isClosed) return;
       this.#table(alerts);
-      if (this.open) this.#deliveries((await get(`${PATH}/${this.open}/deliveries?limit=${TOLD}`, {}, false)).deliveries);
+      if (this.open) this.#deliveries((await request(`${PATH}/${this.open}/deliveries?limit=${TOLD}`, {}, false)).deliveries);
     } catch (error) {
       const isClosed = error instanceof Refused && (error.status === 401 || error.status === 403);
       this.list.hidden = isClosed || this.rows.size === 0;
@@ -212,11 +212,11 @@ export class AlertsView {
     const path = `${PATH}/${id}`;
     return this.#try(async () => {
       if (what === "told") this.#show(this.open === id ? "" : id);
-      else if (what === "pause") await get(path, { method: "PATCH", body: JSON.stringify({ is_paused: !isPaused }) }, false);
+      else if (what === "pause") await request(path, { method: "PATCH", body: JSON.stringify({ is_paused: !isPaused }) }, false);
       else if (what === "test") {
-        await get(`${path}/test`, { method: "POST" }, false);
+        await request(`${path}/test`, { method: "POST" }, false);
         this.#show(id);
-      } else await get(path, { method: "DELETE" }, false);
+      } else await request(path, { method: "DELETE" }, false);
       await this.#ask();
     });
   }
@@ -237,7 +237,9 @@ class Row {
     this.toldButton = button("Told", "told");
     let isAsked = false;
     // Asks once more, on the button itself.
-    const remove = el("button", { type: "button", onclick: () => {
+    const remove = el("button", { type: "button", onclick: (event) => {
+      // The second half of a double click is no answer.
+      if (/** @type {MouseEvent} */ (event).detail > 1) return;
       if (isAsked) view.act(this.id, "remove", this.isPaused);
       isAsked = true;
       write(remove, "Remove it?");

@@ -50,7 +50,7 @@ export function askForKey() {
  * @param {boolean} [asks] whether a key is asked for where one is needed
  * @returns {Promise<any>}
  */
-export async function get(path, options = {}, asks = true) {
+export async function request(path, options = {}, asks = true) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", ...options.headers };
   if (options.body) headers["Content-Type"] = "application/json";
@@ -72,7 +72,7 @@ export async function get(path, options = {}, asks = true) {
  */
 export async function streamUrl(query) {
   if (key()) {
-    const { ticket } = await get("/api/v1/stream/ticket", { method: "POST" });
+    const { ticket } = await request("/api/v1/stream/ticket", { method: "POST" });
     query.set("ticket", ticket);
   }
   return `/api/v1/stream?${query}`;

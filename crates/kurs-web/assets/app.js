@@ -1,7 +1,7 @@
 // The page: address, stream, clock and keys. Each view is a module of its own; one more is a case
 // in open(), a name in route.js and a link in index.html.
 
-import { get, keep as keepKey, key as ownKey, whenKeyIsNeeded } from "./api.js";
+import { request, keep as keepKey, key as ownKey, whenKeyIsNeeded } from "./api.js";
 import { byId, el, mark, put, write } from "./dom.js";
 import { Feed } from "./feed.js";
 import { Model, stateOf } from "./model.js";
@@ -132,7 +132,7 @@ async function listen(/** @type {Route} */ route) {
     if (base === "") {
       model.list([...new Set([...world.directions, ...world.published])]);
     } else {
-      const { rates } = await get(`/api/v1/rates/${base}?allow_stale=true`);
+      const { rates } = await request(`/api/v1/rates/${base}?allow_stale=true`);
       if (listed !== base) return;
       model.list(rates.map((/** @type {{ pair: string }} */ rate) => rate.pair).slice(0, TOPICS_MAX));
     }
@@ -315,7 +315,7 @@ function switchTheme() {
 
 async function start() {
   try {
-    const pairs = await get("/api/v1/pairs");
+    const pairs = await request("/api/v1/pairs");
     world.directions = pairs.directions;
     world.published = pairs.published;
     const assets = new Set([...world.directions, ...world.published].map((pair) => pair.split("-")[0] ?? ""));

@@ -1,6 +1,6 @@
 // The converter. The server multiplies: its decimals are exact.
 
-import { get } from "./api.js";
+import { request } from "./api.js";
 import { el, mark, put, spoken, write } from "./dom.js";
 import { badge } from "./explain.js";
 import { stateOf } from "./model.js";
@@ -96,7 +96,7 @@ export class ConvertView {
     if (!/^\d+(\.\d+)?$/.test(amount)) return this.#say("Write the amount as a number, such as 0.25.");
     if (!asset.test(from) || !asset.test(to)) return this.#say("Name two assets, such as BTC and RUB.");
     try {
-      const rate = await get(`/api/v1/rates/${from}/${to}?amount=${amount}&allow_stale=true`);
+      const rate = await request(`/api/v1/rates/${from}/${to}?amount=${amount}&allow_stale=true`);
       if (turn !== this.turn) return;
       this.result.replaceChildren(el("span", { class: "big" }, whole(rate.result)), " ", el("span", { class: "unit" }, to));
       const state = stateOf(rate);

@@ -1,7 +1,7 @@
 // The drawer that shows how a rate is made: its path, each leg's source and age, and what every
 // other source says.
 
-import { get } from "./api.js";
+import { request } from "./api.js";
 import { el, mark, put, spoken, write } from "./dom.js";
 import { stateOf } from "./model.js";
 import { distance, shown, whole } from "./number.js";
@@ -49,7 +49,7 @@ export class Drawer {
     if (this.shape && (this.isPaused() || document.hidden)) return;
     try {
       const path = this.pair.replace("-", "/");
-      this.#show(await get(`/api/v1/rates/${path}?explain=true&allow_stale=true`));
+      this.#show(await request(`/api/v1/rates/${path}?explain=true&allow_stale=true`));
     } catch (error) {
       if (this.shape) return;
       this.body.replaceChildren(el("p", { class: "soft" }, error instanceof Error ? error.message : "no answer"));

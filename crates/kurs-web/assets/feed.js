@@ -20,7 +20,7 @@ export class Feed {
     this.topics = [];
     this.position = "";
     /** @type {AbortController | null} */
-    this.source = null;
+    this.connection = null;
     this.failures = 0;
     this.quietMs = 35_000;
     this.heard = 0;
@@ -44,8 +44,8 @@ export class Feed {
   /** Opens the stream, from the last place that is known. */
   async open() {
     clearTimeout(this.timer);
-    this.source?.abort();
-    this.source = null;
+    this.connection?.abort();
+    this.connection = null;
     this.turn += 1;
     const turn = this.turn;
     this.tell(this.failures > 0 ? "lost" : "connecting", 0);
@@ -60,23 +60,23 @@ export class Feed {
       return;
     }
     if (turn !== this.turn) return;
-    const source = new AbortController();
-    this.source = source;
+    const connection = new AbortController();
+    this.connection = connection;
     this.heard = performance.now();
     try {
-      const answer = await fetch(url, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: source.signal });
-      if (answer.status === 401 && this.source === source) {
-        this.source = null;
+      const answer = await fetch(url, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: connection.signal });
+      if (answer.status === 401 && this.connection === connection) {
+        this.connection = null;
         return askForKey();
       }
       if (!answer.ok || !answer.body) throw new Error(`the server answered ${answer.status}`);
       await readEvents(answer.body, (name, id, data) => {
-        if (this.source === source) this.#hear(name, id, data);
+        if (this.connection === connection) this.#hear(name, id, data);
       });
     } catch {
       // Cut, refused, or ended by the page itself: what to do is the same.
     }
-    if (this.source === source) this.#again();
+    if (this.connection === connection) this.#again();
   }
 
   /**
@@ -100,8 +100,8 @@ export class Feed {
 
   /** @param {number} [wait] */
   #again(wait) {
-    this.source?.abort();
-    this.source = null;
+    this.connection?.abort();
+    this.connection = null;
     this.failures += 1;
     const most = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(this.failures, 6));
     const after = wait ?? FIRST_WAIT + Math.random() * most;
@@ -112,6 +112,6 @@ export class Feed {
 
   /** A connection that says nothing, not even a heartbeat, is none. */
   #watch() {
-    if (this.source && performance.now() - this.heard > this.quietMs) this.#again();
+    if (this.connection && performance.now() - this.heard > this.quietMs) this.#again();
   }
 }

@@ -1,6 +1,6 @@
 // One pair: its rate, its candles, and what each source says.
 
-import { get } from "./api.js";
+import { request } from "./api.js";
 import { Chart } from "./chart.js";
 import { el, mark, put, write } from "./dom.js";
 import { badge, sayings } from "./explain.js";
@@ -120,7 +120,7 @@ export class PairView {
     this.askedAt = performance.now();
     const path = this.pair.replace("-", "/");
     try {
-      const page = await get(`/api/v1/candles/${path}?interval=${this.interval}&limit=${CANDLES}`);
+      const page = await request(`/api/v1/candles/${path}?interval=${this.interval}&limit=${CANDLES}`);
       if (turn !== this.turn) return;
       this.chart.candles = page.candles;
       this.note.hidden = page.candles.length > 0;
@@ -138,7 +138,7 @@ export class PairView {
     this.saidAt = performance.now();
     try {
       const path = this.pair.replace("-", "/");
-      const rate = await get(`/api/v1/rates/${path}?explain=true&allow_stale=true`);
+      const rate = await request(`/api/v1/rates/${path}?explain=true&allow_stale=true`);
       this.#showSayings(rate);
     } catch (error) {
       this.sources.replaceChildren(el("h2", {}, "Sources"), el("p", { class: "soft" }, error instanceof Error ? error.message : "no answer"));
@@ -205,7 +205,7 @@ export class PairView {
     if (this.changesOf === round) return;
     this.changesOf = round;
     try {
-      const { changes } = await get(`/api/v1/changes?pairs=${this.pair}`);
+      const { changes } = await request(`/api/v1/changes?pairs=${this.pair}`);
       for (const change of changes) this.model.changes.set(change.pair, change);
     } catch {
       // A dash stays.

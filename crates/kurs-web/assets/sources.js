@@ -1,6 +1,6 @@
 // The health of every source, and when which one was away.
 
-import { get } from "./api.js";
+import { request } from "./api.js";
 import { el, put, svg, write } from "./dom.js";
 import { badge } from "./explain.js";
 import { age, clock, humane, minute, now, since } from "./time.js";
@@ -77,7 +77,7 @@ export class SourcesView {
     this.askedAt = time;
     const start = new Date(now() - this.span).toISOString();
     try {
-      this.gaps = (await get(`/api/v1/gaps?start=${start}&limit=1000`)).gaps;
+      this.gaps = (await request(`/api/v1/gaps?start=${start}&limit=1000`)).gaps;
     } catch {
       // The timeline goes on with what was seen here.
     }

@@ -1,7 +1,7 @@
 // The table of rates. Only the rows in sight are in the document; of these only what changed is
 // touched.
 
-import { get } from "./api.js";
+import { request } from "./api.js";
 import { el, put, spoken, svg, write } from "./dom.js";
 import { ageMs, oldestMs, stateOf } from "./model.js";
 import { split, whole } from "./number.js";
@@ -427,7 +427,7 @@ export class Table {
     if (this.asked.size > 4000) this.asked.clear();
     for (const pair of some) this.asked.add(`${pair} ${round}`);
     try {
-      const { changes } = await get(`/api/v1/changes?pairs=${some.join(",")}`);
+      const { changes } = await request(`/api/v1/changes?pairs=${some.join(",")}`);
       for (const change of changes) this.model.changes.set(change.pair, change);
       if (/h1|d1/.test(this.query.get("sort") ?? "")) this.shape = -1;
     } catch {

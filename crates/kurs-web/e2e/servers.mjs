@@ -11,15 +11,17 @@ const START_MS = 60_000;
 /** Files of the page that are worked on, instead of those in the program. */
 const ofFolder = process.env.PAGE_WEB_DIR ? { KURS_HTTP__WEB_DIR: process.env.PAGE_WEB_DIR } : {};
 
-/** A port that nobody listens on at the moment. */
+/**
+ * A port that nobody listens on at the moment, below those the machine takes for outgoing
+ * connections: it stays free while its server is restarted.
+ * @returns {Promise<number>}
+ */
 export function freePort() {
-  return new Promise((resolve, reject) => {
+  const port = 10_000 + Math.floor(Math.random() * 20_000);
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-      server.close(() => resolve(port));
-    });
+    server.once("error", () => resolve(freePort()));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(port)));
   });
 }
 

@@ -27,7 +27,7 @@ pub struct File {
 
 impl File {
     /// What is sent: in scripts and the style sheet, lines that are only comments are empty. A
-    /// sixth of the compressed page is comments; a line keeps its number for the browser's tools.
+    /// seventh of the compressed page is comments; a line keeps its number for the browser's tools.
     #[must_use]
     pub fn served(&self) -> Cow<'static, [u8]> {
         let text = match std::str::from_utf8(self.bytes) {

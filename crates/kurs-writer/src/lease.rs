@@ -8,6 +8,8 @@
 //!   higher one, but stops storing half a second before the lease ends on its own clock.
 //! - After the store was away a Writer watches for a whole lease time before it takes one that
 //!   has run out: the holder, who could not renew either, comes first.
+//! - A lease that was given back is taken when the last word of its former holder was heard, or
+//!   half a second later: who leads before that would say once more what is on its way.
 //! - A Writer that holds two shards more than another one that is ready and stands by hands one
 //!   over. Of three Writers and more each follows only what it leads and stands by for.
 

@@ -60,9 +60,7 @@ async fn a_conversation_over_http() {
 async fn updates_come_by_webhook_with_the_right_secret_only() {
     let sim = sim().await;
     let mut world = world(&sim).await;
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], kurs_testkit::free_port()));
     world.config.mode = Mode::Webhook;
     world.config.webhook_addr = address;
     world.config.webhook_url = format!("http://{address}/");
